@@ -1,0 +1,75 @@
+"""The application object: global options, exit codes, and how errors and notes are printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from hindi_bn import __version__
+from hindi_bn.errors import HindiBnError
+
+INTERRUPTED = 130
+
+
+class Group(TyperGroup):
+    """Turns an expected error into one message and exit code 1, and Ctrl-C into exit code 130."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command; `--debug` lets the traceback through."""
+        try:
+            return super().invoke(ctx)
+        except HindiBnError as error:
+            if ctx.params.get("debug"):
+                raise
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(1) from error
+        except KeyboardInterrupt as interrupt:
+            typer.echo("Interrupted.", err=True)
+            raise typer.Exit(INTERRUPTED) from interrupt
+
+
+app = typer.Typer(
+    cls=Group,
+    name="hindi-bn",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Reproduce, question and extend the Hindi-digit batch-normalisation study.",
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"hindi-bn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an expected error.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Reproduce, question and extend the Hindi-digit batch-normalisation study."""
+
+
+def note(message: str, *, quiet: bool = False) -> None:
+    """Print a note for the person at the terminal: on stderr, so that stdout holds data alone."""
+    if not quiet:
+        typer.echo(message, err=True)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on stdout."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,0 +1,67 @@
+"""The one expected error: what happened, why, and what to do next."""
+
+from __future__ import annotations
+
+
+class HindiBnError(Exception):
+    """An error that a user can act on; the command line prints it without a traceback, exit code 1.
+
+    Parameters
+    ----------
+    what
+        What happened, in one sentence.
+    why
+        The reason, as far as it is known.
+    next_step
+        What to do now, preferably a command to type.
+    """
+
+    def __init__(self, what: str, why: str = "", next_step: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.why:
+            lines.append(f"Why: {self.why}")
+        if self.next_step:
+            lines.append(f"Next: {self.next_step}")
+        return "\n".join(lines)
+
+
+class StudyError(HindiBnError):
+    """A study file, a flag or a setting that cannot be used."""
+
+
+class DataError(HindiBnError):
+    """Digits that are missing, damaged or not what they claim to be."""
+
+
+class SourceError(DataError):
+    """A source of the digits that could not deliver (no network, no credentials, not found …)."""
+
+
+class RunError(HindiBnError):
+    """A run's folder that cannot be created, locked, read, resumed or written."""
+
+
+class DivergedError(HindiBnError):
+    """A loss that became infinite or not a number.
+
+    Parameters
+    ----------
+    run
+        Name of the run.
+    epoch, step
+        Where the loss first was not finite, both counted from 0; `step` within the epoch.
+    """
+
+    def __init__(self, run: str, epoch: int, step: int) -> None:
+        super().__init__(
+            f"The training loss of run {run!r} is no longer finite (epoch {epoch}, step {step}).",
+            "The optimiser diverged; the epochs before it are kept in history.csv.",
+            "train again with a lower learning rate, such as --lr 0.001 --overwrite",
+        )
+        self.run, self.epoch, self.step = run, epoch, step

@@ -1,0 +1,73 @@
+"""Writing files so that nothing half-written ever stands under a final name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from hindi_bn.errors import HindiBnError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`; flush it to disk and rename it when the block succeeds.
+
+    Parameters
+    ----------
+    path
+        The final name; its folder is made if it is missing.
+
+    Yields
+    ------
+    The temporary path to write to. It keeps the final suffix, so that savers that look at it work.
+
+    Raises
+    ------
+    HindiBnError
+        When the folder cannot be written (read-only, full disk); `path` is then untouched.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(
+            prefix=f".{path.stem}.", suffix=f".tmp{path.suffix}", dir=path.parent
+        )
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            yield temporary
+            _flush(temporary)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+            _flush(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise HindiBnError(
+            f"Cannot write {path}.",
+            error.strerror or str(error),
+            "free some space or choose another folder (--out, --data-dir); "
+            "what was there before is unchanged",
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` (UTF-8) to `path` in one step; see `replacing` for the errors."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

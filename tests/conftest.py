@@ -1,0 +1,27 @@
+"""What the tests share: where the real digits are, when they are there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def find_real_archive() -> Path | None:
+    """The archive of the real digits, when this machine has it."""
+    named = os.environ.get("HINDI_BN_ARCHIVE")
+    beside = ROOT.parent / "shared" / "data" / "hindi-character-recognition.zip"
+    found = Path(named) if named else beside
+    return found if found.is_file() else None
+
+
+@pytest.fixture(scope="session")
+def real_archive() -> Path:
+    """Path of the archive of the real digits; the test is skipped where there is none."""
+    found = find_real_archive()
+    if found is None:
+        pytest.skip("the real digits are not on this machine")
+    return found
