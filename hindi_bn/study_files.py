@@ -1,0 +1,255 @@
+"""From a study file and the command line's overrides to a validated `Study`."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from hindi_bn.errors import StudyError
+from hindi_bn.study import Run, Study
+
+_PACKAGE = Path(__file__).parent
+
+
+def configs_folder() -> Path:
+    """Folder of the studies that come with the program: in the wheel, or beside the package."""
+    packaged = _PACKAGE / "configs"
+    return packaged if packaged.is_dir() else _PACKAGE.parent / "configs"
+
+
+def study_names() -> list[str]:
+    """Names of the studies that come with the program."""
+    return sorted(path.stem for path in configs_folder().glob("*.yaml"))
+
+
+def find_study(config: str) -> Path:
+    """Return the file behind `config`: a path, or the name of a study that comes along.
+
+    Raises
+    ------
+    StudyError
+        When there is neither; the message names the nearest study.
+    """
+    path = Path(config)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        if path.is_file():
+            return path
+        raise StudyError(
+            f"There is no study file {config}.",
+            "No such file.",
+            f"give a path, or one of the studies that come along: {', '.join(study_names())}",
+        )
+    if config in study_names():
+        return configs_folder() / f"{config}.yaml"
+    raise StudyError(
+        f"There is no study {config!r}.",
+        f"The studies that come along are: {', '.join(study_names())}."
+        + _nearest(config, study_names()),
+        "give one of these names, or the path of a .yaml file",
+    )
+
+
+def load_study(
+    config: str = "article",
+    overrides: Mapping[str, Any] | None = None,
+    only: Iterable[str] | None = None,
+) -> Study:
+    """Read a study file, apply `overrides` and validate.
+
+    Parameters
+    ----------
+    config
+        Path of a study file or the name of one that comes along.
+    overrides
+        Dotted keys and values that beat the file. A key of a run (`lr`, `norm.eps`) holds for every
+        run, `runs.NAME.KEY` for one, any other key for the study.
+    only
+        Names of the runs that plain run keys hold for; the others keep the file's settings.
+
+    Raises
+    ------
+    StudyError
+        For a missing or unreadable file, an unknown key or a wrong value; the message names the
+        key, the file and the nearest valid name.
+    """
+    path = find_study(config)
+    raw = expand(read_yaml(path), str(path))
+    for key, value in (overrides or {}).items():
+        _override(raw, key.split("."), value, None if only is None else set(only))
+    return validate(raw, str(path))
+
+
+def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    """Turn `--set a.b=value` texts into overrides; values are read as YAML.
+
+    Raises
+    ------
+    StudyError
+        When a text has no `=` or its value is not YAML.
+    """
+    overrides: dict[str, Any] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise StudyError(
+                f"Cannot read --set {text}.", "It has no KEY=VALUE form.", "write --set lr=0.01"
+            )
+        try:
+            overrides[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise StudyError(
+                f"Cannot read --set {text}.", f"The value is not YAML: {_one_line(error)}.",
+                "quote it, as in --set 'capture.wx=[3, 4, 1, 0]'",
+            ) from error  # fmt: skip
+    return overrides
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one mapping from a YAML file; StudyError when it cannot be read or is none."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StudyError(
+            f"Cannot read {path}.", _one_line(error), "mend the file or name another one"
+        ) from error
+    if not isinstance(raw, dict):
+        raise StudyError(
+            f"{path} holds no study.",
+            f"A study file is a mapping of keys to values; this one holds a {type(raw).__name__}.",
+            f"start from one that comes along, such as {configs_folder() / 'article.yaml'}",
+        )
+    return raw
+
+
+def expand(raw: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """Copy the run keys at the top of a study file into each of its runs, where they are missing.
+
+    Raises
+    ------
+    StudyError
+        When `runs` is not a list of mappings.
+    """
+    expanded = copy.deepcopy(dict(raw))
+    defaults = {key: expanded.pop(key) for key in list(expanded) if _is_run_key(key)}
+    runs = expanded.get("runs", [])
+    if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
+        raise StudyError(
+            f"Key 'runs' in {origin} is wrong.",
+            "It must be a list with one mapping a run.",
+            "write runs: followed by lines such as '  - {name: bn, norm: batch}'",
+        )
+    expanded["runs"] = [{**copy.deepcopy(defaults), **run} for run in runs]
+    return expanded
+
+
+def validate(raw: Mapping[str, Any], origin: str) -> Study:
+    """Validate an expanded study; StudyError names the first wrong key and its nearest valid name.
+
+    Parameters
+    ----------
+    raw
+        The expanded mapping (see `expand`).
+    origin
+        Where it came from, for messages: a file's path.
+    """
+    try:
+        return Study.model_validate(raw)
+    except ValidationError as error:
+        raise _explain(error, origin) from error
+
+
+def as_yaml(document: Mapping[str, Any]) -> str:
+    """Write a mapping as YAML, keys in their order."""
+    return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=100)
+
+
+def _is_run_key(key: str) -> bool:
+    return key in Run.model_fields and key not in Study.model_fields
+
+
+def _override(raw: dict[str, Any], key: list[str], value: Any, only: set[str] | None) -> None:
+    runs: list[dict[str, Any]] = raw.get("runs", [])
+    if key[0] == "runs" and len(key) > 2:  # noqa: PLR2004
+        named = [
+            run
+            for place, run in enumerate(runs)
+            if key[1] in {run.get("name"), str(place)}
+        ]  # fmt: skip
+        if not named:
+            names = [str(run.get("name")) for run in runs]
+            raise StudyError(
+                f"There is no run {key[1]!r} to set {'.'.join(key)} in.",
+                f"The study's runs are: {', '.join(names)}." + _nearest(key[1], names),
+                "give the name of a run, as in --set runs.bn.lr=0.01",
+            )
+        _set(named[0], key[2:], value)
+    elif _is_run_key(key[0]):
+        for run in runs:
+            if only is None or run.get("name") in only:
+                _set(run, key, value)
+    else:
+        _set(raw, key, value)
+
+
+def _set(mapping: dict[str, Any], key: list[str], value: Any) -> None:
+    for part in key[:-1]:
+        inner = mapping.get(part)
+        if not isinstance(inner, dict):
+            inner = {} if inner is None else {"name": inner}
+            mapping[part] = inner
+        mapping = inner
+    mapping[key[-1]] = value
+
+
+def _explain(error: ValidationError, origin: str) -> StudyError:
+    first = error.errors()[0]
+    location = [part for part in first["loc"] if part != "function-before"]
+    key = ".".join(str(part) for part in location) or "the study"
+    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        valid = _valid_keys(location[:-1])
+        reason = f"Unknown key.{_nearest(str(location[-1]), valid)} Valid here: {', '.join(valid)}."
+    elif first["type"] == "missing":
+        reason = "The key is missing."
+    elif first["type"] == "literal_error":
+        valid = [part.strip("'") for part in first["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        reason = f"{first['input']!r} is none of {', '.join(valid)}."
+        reason += _nearest(str(first["input"]), valid)
+    else:
+        reason = f"{reason} (got {first['input']!r})."
+    return StudyError(
+        f"Key {key!r} in {origin} is wrong.", reason, "mend the file or the --set that gave it"
+    )
+
+
+def _valid_keys(location: Sequence[str | int]) -> list[str]:
+    model: type[BaseModel] = Study
+    for part in location:
+        if part == "runs" or isinstance(part, int):
+            model = Run
+        elif part in model.model_fields:
+            model = _model_of(model, str(part))
+    keys = list(model.model_fields)
+    if model is Study:
+        keys += [key for key in Run.model_fields if _is_run_key(key)]
+    return keys
+
+
+def _model_of(model: type[BaseModel], field: str) -> type[BaseModel]:
+    annotation = model.model_fields[field].annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else model
+
+
+def _nearest(word: str, valid: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, valid, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,53 @@
+"""The notebook's random stream: torch's default CPU generator and the draws made from it.
+
+In order, a run draws: the initial weights, as its layers are built; then in every epoch one int64
+when the training loader's iterator is made (its base seed), one int64 that seeds the shuffle, and
+one int64 when the test loader's iterator is made. The draws are made on the CPU on every device.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from hindi_bn.networks import build
+from hindi_bn.study import Study
+
+
+class EpochStream:
+    """The draws of one epoch, in the order in which the notebook's loaders make them."""
+
+    def begin(self, images: int) -> torch.Tensor:
+        """Make the draws at the start of an epoch.
+
+        Returns
+        -------
+        The order of the training images: int64 (images,) on the CPU.
+        """
+        draw_int64()  # base seed of the training loader's iterator
+        shuffle = torch.Generator()
+        shuffle.manual_seed(draw_int64())
+        return torch.randperm(images, generator=shuffle)
+
+    def end(self) -> None:
+        """Make the draw of the test loader's iterator."""
+        draw_int64()
+
+
+def draw_int64() -> int:
+    """Draw one int64 from torch's default CPU generator, as its loaders do."""
+    return int(torch.empty((), dtype=torch.int64).random_().item())
+
+
+def move_to_run(study: Study, name: str) -> None:
+    """Seed the default generator and move it to where the run called `name` begins.
+
+    In a continued study every earlier run's draws are made and thrown away: its network is built
+    and its epochs' draws follow, nothing is trained.
+    """
+    torch.manual_seed(study.seed)
+    if study.stream == "paired":
+        return
+    for run in study.runs[: study.position(name)]:
+        build(run.network, run.norm)
+        for _ in range(3 * run.epochs):
+            draw_int64()
