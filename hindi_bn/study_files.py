@@ -218,7 +218,9 @@ def _explain(error: ValidationError, origin: str) -> StudyError:
     elif first["type"] == "missing":
         reason = "The key is missing."
     elif first["type"] == "literal_error":
-        valid = [part.strip("'") for part in first["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        valid = [
+            part.strip("'") for part in first["ctx"]["expected"].replace(" or ", ", ").split(", ")
+        ]
         reason = f"{first['input']!r} is none of {', '.join(valid)}."
         reason += _nearest(str(first["input"]), valid)
     else:
@@ -243,7 +245,9 @@ def _valid_keys(location: Sequence[str | int]) -> list[str]:
 
 def _model_of(model: type[BaseModel], field: str) -> type[BaseModel]:
     annotation = model.model_fields[field].annotation
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else model
+    return (
+        annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else model
+    )
 
 
 def _nearest(word: str, valid: Sequence[str]) -> str:

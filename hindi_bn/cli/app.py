@@ -28,7 +28,7 @@ class Group(TyperGroup):
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(1) from error
         except KeyboardInterrupt as interrupt:
-            typer.echo("Interrupted.", err=True)
+            typer.echo(str(interrupt) or "Interrupted.", err=True)
             raise typer.Exit(INTERRUPTED) from interrupt
 
 

@@ -18,10 +18,6 @@ from hindi_bn.training.tensors import Tensors
 
 OnStep = Callable[[int, int], None]
 
-COLUMNS = (
-    "epoch", "seconds", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "wx", "wy",
-)  # fmt: skip
-
 
 @dataclass(frozen=True)
 class EpochRow:

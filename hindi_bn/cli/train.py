@@ -1,0 +1,150 @@
+"""`hindi-bn train`: train a study's runs, all of them or those that are asked for."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hindi_bn.cli import options
+from hindi_bn.cli.app import app, note, print_json
+from hindi_bn.errors import StudyError
+from hindi_bn.study import Study
+
+if TYPE_CHECKING:
+    from hindi_bn.records import Record
+
+
+@app.command()
+def train(
+    bn: Annotated[
+        bool | None,
+        typer.Option(
+            "--bn/--no-bn",
+            help="Train only the study's runs with (without) batch norm.",
+            show_default="all runs",
+        ),
+    ] = None,
+    config: options.Config = "article",
+    set_: options.Set = None,
+    epochs: options.Epochs = None,
+    seed: options.Seed = None,
+    batch_size: options.BatchSize = None,
+    lr: options.LearningRate = None,
+    data: options.Data = None,
+    device: options.DeviceOption = None,
+    threads: options.Threads = None,
+    out: options.Out = Path("results"),
+    data_dir: options.DataDir = Path("data"),
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    json_: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a study's runs and record them in DIR/<study>/<run>/.
+
+    With --bn or --no-bn the random stream is first moved to where that run begins, so that it gives
+    the study's numbers without training the runs before it; --epochs, --lr and --batch-size then
+    hold for that run alone.
+    """
+    from hindi_bn.study_files import load_study
+
+    changes = options.overrides(
+        set_, epochs=epochs, seed=seed, batch_size=batch_size, lr=lr, data=data, device=device,
+        threads=threads,
+    )  # fmt: skip
+    names = choose_runs(load_study(config), bn)
+    study = load_study(config, changes, only=names)
+    records = train_runs(
+        study, names, out, data_dir, resume=resume, overwrite=overwrite, quiet=quiet
+    )
+    if json_:
+        print_json([outcome(record) for record in records])
+        return
+    for record in records:
+        last = record.history.iloc[-1]
+        typer.echo(
+            f"{record.run.name}: test accuracy {last['test_accuracy']:.4f} after "
+            f"{len(record.history)} epochs, {last['seconds']:.0f} s of training "
+            f"({record.environment['data']['title']}) -> {record.folder}"
+        )
+
+
+def choose_runs(study: Study, bn: bool | None) -> list[str]:
+    """Return the names of the runs to train, in study order.
+
+    Raises
+    ------
+    StudyError
+        When the study has no run with (without) batch norm.
+    """
+    if bn is None:
+        return [run.name for run in study.runs]
+    wanted = "batch" if bn else "none"
+    names = [run.name for run in study.with_norm(wanted)]
+    if not names:
+        kinds = ", ".join(f"{run.name} ({run.norm.name})" for run in study.runs)
+        raise StudyError(
+            f"Study {study.name!r} has no run with norm {wanted!r}.",
+            f"Its runs are: {kinds}.",
+            "leave out --bn or --no-bn to train all of them, or choose another --config",
+        )
+    return names
+
+
+def train_runs(
+    study: Study,
+    names: list[str],
+    out: Path,
+    data_dir: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> list[Record]:
+    """Train the named runs of a study with progress on stderr; return their records.
+
+    The digits are loaded once; see `train_run` for the errors.
+    """
+    from hindi_bn.cli.progress import training_progress
+    from hindi_bn.digits import load
+    from hindi_bn.training.run import train_run
+
+    digits = load(data_dir, study.data)
+    note(f"Data: {digits.title}", quiet=quiet)
+    records = []
+    for name in names:
+        with training_progress(study.run(name), quiet=quiet) as reporter:
+            records.append(
+                train_run(
+                    study, name, digits, out,
+                    resume=resume, overwrite=overwrite, command=typed_command(), reporter=reporter,
+                )
+            )  # fmt: skip
+    return records
+
+
+def typed_command() -> str:
+    """Return the command line as typed, for the record."""
+    return shlex.join(["hindi-bn", *sys.argv[1:]])
+
+
+def outcome(record: Record) -> dict[str, Any]:
+    """Return what a finished run gave, for JSON."""
+    history = record.history
+    return {
+        "study": record.study.name,
+        "run": record.run.name,
+        "folder": str(record.folder),
+        "data": record.environment["data"]["title"],
+        "epochs": len(history),
+        "seconds": float(history["seconds"].iloc[-1]),
+        "final": {
+            key: float(history[key].iloc[-1])
+            for key in ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "wx", "wy")
+        },
+        "best_test_accuracy": float(history["test_accuracy"].max()),
+    }

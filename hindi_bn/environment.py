@@ -1,0 +1,81 @@
+"""What a run was made with: versions, commit, device and data, for environment.json and doctor."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from hindi_bn import __version__
+
+PACKAGES = (
+    "torch", "torchvision", "numpy", "pandas", "scikit-learn", "scipy", "matplotlib", "seaborn",
+    "pydantic", "safetensors", "typer", "kaggle", "pooch",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Versions of this program, Python and the packages it stands on."""
+    found = {"hindi-bn": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+@functools.cache
+def commit() -> dict[str, Any]:
+    """Commit and dirty flag of the checkout this program runs from; None outside a checkout."""
+    folder = Path(__file__).parent
+    if _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return {"commit": None, "dirty": None}
+    changes = _git(folder, "status", "--porcelain", "--", ".", "../configs", "../pyproject.toml")
+    return {"commit": _git(folder, "rev-parse", "HEAD"), "dirty": bool(changes)}
+
+
+def processor() -> str:
+    """Return the processor's name, as far as the system tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def describe(device: str) -> dict[str, Any]:
+    """Versions, commit, system and device for a run's environment.json.
+
+    Parameters
+    ----------
+    device
+        The device trained on: `cpu`, `cuda` or `mps`.
+    """
+    import torch
+
+    name = torch.cuda.get_device_name() if device == "cuda" else processor()
+    return {
+        "versions": versions(),
+        **commit(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": device,
+        "device_name": name,
+        "threads": torch.get_num_threads(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True, text=True, timeout=10, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

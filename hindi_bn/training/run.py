@@ -1,0 +1,255 @@
+"""One run from start (or checkpoint) to its finished folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hindi_bn import environment
+from hindi_bn.digits import Digits
+from hindi_bn.errors import RunError
+from hindi_bn.networks import build
+from hindi_bn.records import Checkpoint, Record, RunFolder
+from hindi_bn.study import Run, Study
+from hindi_bn.training.capture import WeightPair
+from hindi_bn.training.checkpoint import restore, snapshot
+from hindi_bn.training.device import choose_device, prepare
+from hindi_bn.training.loop import EpochRow, OnStep, epochs, make_optimizer
+from hindi_bn.training.stream import move_to_run
+from hindi_bn.training.tensors import to_tensors
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a run: every finished epoch is saved.
+
+    Parameters
+    ----------
+    folder
+        The run's folder.
+    done, epochs
+        Finished epochs, and epochs in all.
+    """
+
+    def __init__(self, folder: Path, done: int, epochs: int) -> None:
+        super().__init__(
+            f"Stopped: {done} of {epochs} epochs of {folder} are saved. "
+            "Give the same command with --resume to go on from there."
+        )
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """What is told while a run trains; each does nothing unless given.
+
+    Parameters
+    ----------
+    step
+        Called with (steps done, steps in the epoch).
+    epoch
+        Called with each finished epoch's row.
+    note
+        Called with a sentence for the person at the terminal.
+    """
+
+    step: OnStep = lambda done, steps: None
+    epoch: Callable[[EpochRow], None] = lambda row: None
+    note: Callable[[str], None] = lambda text: None
+
+
+def train_run(
+    study: Study,
+    name: str,
+    digits: Digits,
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    command: str = "",
+    reporter: Reporter = Reporter(),
+) -> Record:
+    """Train one run of a study into `<out>/<study>/<name>/`.
+
+    Parameters
+    ----------
+    resume
+        Go on from the checkpoint of an unfinished run (or start, if there is no folder yet).
+    overwrite
+        Delete what an earlier run recorded in the folder.
+    command
+        The command line, for run.yaml.
+
+    Raises
+    ------
+    RunError
+        When the folder exists without `resume` or `overwrite`, is in use, cannot be written, or
+        cannot be resumed.
+    StudyError
+        When the device is not there or the captured weights do not exist.
+    DivergedError
+        When the loss is no longer finite; the history so far is kept.
+    RunInterrupted
+        On Ctrl-C, after everything finished has been saved.
+    """
+    run, folder = study.run(name), run_folder(study, name, out)
+    device = choose_device(study.device)
+    with folder.locked():
+        if folder.exists and overwrite:
+            folder.clear()
+        elif folder.exists and not resume:
+            raise _folder_exists(folder)
+        elif folder.finished:
+            _check_settings(folder.read(), study, run)
+            reporter.note(f"{folder.path} is finished; nothing to resume.")
+            return folder.read()
+        prepare(study.threads, device)
+        with torch.random.fork_rng(devices=[]):
+            _train(_Job(study, run, digits, folder, device, command, reporter))
+        return folder.read()
+
+
+def run_folder(study: Study, name: str, out: Path) -> RunFolder:
+    """Folder of the study's run called `name` under `out`."""
+    return RunFolder(out / study.folder_name / name)
+
+
+def load_network(record: Record) -> nn.Module:
+    """Build a finished run's network with its trained weights, on the CPU in eval mode."""
+    with torch.random.fork_rng(devices=[]):
+        network = build(record.run.network, record.run.norm)
+    network.load_state_dict(RunFolder(record.folder).read_weights())
+    return network.eval()
+
+
+def settings_of(study: Study, run: Run, digits: Digits) -> dict[str, Any]:
+    """Everything that a run's numbers depend on, device and threads aside."""
+    before = study.runs[: study.position(run.name)] if study.stream == "continued" else ()
+    return {
+        "run": run.model_dump(mode="json"),
+        "seed": study.seed,
+        "before": [
+            {"network": r.network, "norm": r.norm.model_dump(mode="json"), "epochs": r.epochs}
+            for r in before
+        ],
+        "data": dict(digits.digests),
+    }
+
+
+@dataclass(frozen=True)
+class _Job:
+    study: Study
+    run: Run
+    digits: Digits
+    folder: RunFolder
+    device: torch.device
+    command: str
+    reporter: Reporter
+
+    def environment(self) -> dict[str, Any]:
+        digits = self.digits
+        return {
+            **environment.describe(self.device.type),
+            "data": {
+                "title": digits.title,
+                "source": digits.source,
+                "identical": digits.identical,
+                "sha256": dict(digits.digests),
+            },
+            "command": self.command,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+
+def _train(job: _Job) -> None:
+    run, folder, began = job.run, job.folder, time.perf_counter()
+    move_to_run(job.study, run.name)
+    network = build(run.network, run.norm).to(job.device)
+    WeightPair(network, run.capture)  # refuses a wrong layer or index before anything is written
+    optimizer = make_optimizer(run, network)
+    settings = settings_of(job.study, run, job.digits)
+    rows: list[dict[str, float]] = []
+    if folder.checkpoint_folder.is_dir():
+        rows = _resume(folder, settings, network, optimizer, job.reporter)
+    else:
+        folder.write_settings(job.study, run, job.command)
+    surroundings = job.environment()
+    folder.write_environment(surroundings)
+    folder.write_history(rows)
+
+    def save() -> None:
+        folder.write_checkpoint(Checkpoint(snapshot(network, optimizer), rows, settings))
+
+    data = to_tensors(job.digits, run.scaling, job.device)
+    training = epochs(
+        run, network, optimizer, data,
+        first=len(rows), seconds=rows[-1]["seconds"] if rows else 0.0, on_step=job.reporter.step,
+    )  # fmt: skip
+    try:
+        save()
+        for row in training:
+            rows.append(asdict(row))
+            folder.write_history(rows)
+            save()
+            job.reporter.epoch(row)
+    except KeyboardInterrupt as interrupt:
+        raise RunInterrupted(folder.path, len(rows), run.epochs) from interrupt
+    seconds = {"training": rows[-1]["seconds"], "total": time.perf_counter() - began}
+    folder.write_environment({**surroundings, "seconds": seconds})
+    folder.finish(network.state_dict())
+
+
+def _resume(
+    folder: RunFolder,
+    settings: dict[str, Any],
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    reporter: Reporter,
+) -> list[dict[str, float]]:
+    checkpoint = folder.read_checkpoint()
+    _refuse_difference(folder.path, checkpoint.settings, settings)
+    restore(checkpoint.tensors, network, optimizer)
+    reporter.note(f"Resuming {folder.path} after {len(checkpoint.rows)} epochs.")
+    return checkpoint.rows
+
+
+def _check_settings(record: Record, study: Study, run: Run) -> None:
+    _refuse_difference(
+        record.folder,
+        {"run": record.run.model_dump(mode="json"), "seed": record.study.seed},
+        {"run": run.model_dump(mode="json"), "seed": study.seed},
+    )
+
+
+def _refuse_difference(folder: Path, recorded: dict[str, Any], wanted: dict[str, Any]) -> None:
+    differing = sorted(_differences(recorded, wanted, ""))
+    if differing:
+        raise RunError(
+            f"{folder} was trained with other settings.",
+            "; ".join(differing) + ".",
+            "resume with the settings it was started with, or replace it with --overwrite",
+        )
+
+
+def _differences(recorded: Any, wanted: Any, key: str) -> list[str]:
+    if isinstance(recorded, dict) and isinstance(wanted, dict):
+        found = []
+        for part in recorded.keys() | wanted.keys():
+            inner = f"{key}.{part}" if key else str(part)
+            found += _differences(recorded.get(part), wanted.get(part), inner)
+        return found
+    return [] if recorded == wanted else [f"{key} was {recorded!r}, now {wanted!r}"]
+
+
+def _folder_exists(folder: RunFolder) -> RunError:
+    state = "a finished run" if folder.finished else "an unfinished run"
+    return RunError(
+        f"{folder.path} already holds {state}.",
+        "Nothing is overwritten unasked.",
+        "add --resume to go on with it, --overwrite to replace it, or --out DIR to train elsewhere",
+    )
