@@ -1,0 +1,260 @@
+"""The path of two sample weights while a network trains (the article's figure 8).
+
+The weights move by parts of a thousand of themselves, so the axes show the change since the first
+recorded epoch, in a power of ten, and the label states the value it starts from.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from hindi_bn.figures.style import NOTE_INCHES, data_note, looks, new_figure, theme
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.colors import LogNorm, Normalize
+    from matplotlib.figure import Figure
+    from mpl_toolkits.mplot3d.axes3d import Axes3D
+    from numpy.typing import NDArray
+
+_START: dict[str, Any] = {
+    "marker": "o", "s": 110, "facecolors": "none", "edgecolors": "black", "linewidths": 1.8,
+}  # fmt: skip
+_END: dict[str, Any] = {
+    "marker": "X", "s": 110, "facecolors": "black", "edgecolors": "white", "linewidths": 1.0,
+}  # fmt: skip
+_STEPS = [1, 2, 2.5, 5, 10]
+_COLUMNS = 3  # panels in a row at most
+
+
+def descent_3d(
+    history: pd.DataFrame, ax: Axes3D, names: Mapping[str, str] | None = None, colour: str = "C0"
+) -> Axes3D:
+    """Draw the path (wx, wy, training loss): a point an epoch and an arrow to the next.
+
+    Parameters
+    ----------
+    history
+        A row an epoch with `epoch`, `wx`, `wy` and `train_loss` (cross-entropy, nats).
+    ax
+        Axes with `projection="3d"`.
+    names
+        What wx and wy are, such as `{"wx": "weight[3, 4, 1, 0]", …}`, for the axis labels.
+    colour
+        The run's colour.
+
+    Returns
+    -------
+    `ax`.
+    """
+    x, y = _change(history["wx"]), _change(history["wy"])
+    z = history["train_loss"].to_numpy(dtype=float)
+    points = np.column_stack([x.scaled, y.scaled, z])
+    ax.computed_zorder = False  # the marks of start and end stay on top
+    ax.plot(*points.T, linestyle="none", marker="o", markersize=3.5, color=colour, zorder=3)
+    for tail, head in itertools.pairwise(points):
+        ax.add_artist(_arrow_3d(tail, head, colour))
+    _mark_ends(history, lambda row, **how: ax.scatter(*points[row], zorder=4, **how))
+    ax.set_xlabel(x.label("wx", names, "\n"), labelpad=18)
+    ax.set_ylabel(y.label("wy", names, "\n"), labelpad=22)
+    ax.set_zlabel("Training loss (nats)", labelpad=10)
+    ax.view_init(elev=24, azim=-58)
+    ax.set_box_aspect((1.0, 1.0, 0.92), zoom=0.93)  # keeps the labels inside the panel
+    for letter, values in zip("xyz", points.T, strict=True):
+        low, high, ticks = _room(values)
+        ax.set(**{f"{letter}lim": (low, high), f"{letter}ticks": ticks})
+    return ax
+
+
+def descent_2d(
+    history: pd.DataFrame, ax: Axes, names: Mapping[str, str] | None = None, colour: str = "C0"
+) -> Axes:
+    """Draw the same path from above: wx against wy, each epoch coloured by its training loss.
+
+    Parameters
+    ----------
+    history, names, colour
+        As for `descent_3d`; `colour` is that of the arrows.
+    ax
+        Where to draw; its figure gains a colour bar beside it.
+
+    Returns
+    -------
+    `ax`.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    x, y = _change(history["wx"]), _change(history["wy"])
+    points = np.column_stack([x.scaled, y.scaled])
+    for tail, head in itertools.pairwise(points):
+        style = {
+            "arrowstyle": "-|>", "color": colour, "alpha": 0.7, "linewidth": 1.2,
+            "shrinkA": 3, "shrinkB": 4, "mutation_scale": 11,
+        }  # fmt: skip
+        ax.annotate("", xy=tuple(head), xytext=tuple(tail), arrowprops=style, zorder=2)
+    dots = ax.scatter(
+        x.scaled, y.scaled, c=history["train_loss"], cmap="viridis",
+        norm=_loss_scale(history["train_loss"]),
+        s=24, edgecolors="white", linewidths=0.4, zorder=3,
+    )  # fmt: skip
+    _mark_ends(history, lambda row, **how: ax.scatter(*points[row], zorder=4, **how))
+    _colour_bar(ax, dots)
+    ax.set_xlabel(x.label("wx", names, ",\n"))
+    ax.set_ylabel(y.label("wy", names, ",\n"))
+    ax.margins(0.1)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(5, steps=_STEPS))
+    return ax
+
+
+def descent_figure(
+    histories: Mapping[str, pd.DataFrame],
+    captures: Mapping[str, Mapping[str, str]],
+    data_title: str,
+    details: str = "",
+    *,
+    projected: bool = False,
+    colours: Mapping[str, str] | None = None,
+) -> Figure:
+    """Compose the paths of one or more runs side by side, at most three in a row.
+
+    Parameters
+    ----------
+    histories
+        A history a run, in study order.
+    captures
+        A run's `layer`, `wx` and `wy`: the names of what was recorded.
+    data_title, details
+        For the note at the bottom.
+    projected
+        Draw `descent_2d` instead of `descent_3d`.
+    colours
+        A colour a run; those of `style.looks` when None.
+    """
+    colours = colours or {run: look.colour for run, look in looks(histories).items()}
+    columns = min(len(histories), _COLUMNS)
+    rows = math.ceil(len(histories) / columns)
+    with theme():
+        # mplot3d's labels hang out of their panel below and leave room above
+        figure = new_figure(6.6 * columns, 5.6 * rows + 0.6, NOTE_INCHES if projected else 0.75)
+        figure.suptitle(_title(projected), fontweight="bold")
+        for place, (run, history) in enumerate(histories.items(), start=1):
+            names = captures.get(run, {})
+            if projected:
+                ax = figure.add_subplot(rows, columns, place)
+                descent_2d(history, ax, names, colours[run])
+            else:
+                ax = figure.add_subplot(rows, columns, place, projection="3d")
+                descent_3d(history, cast("Axes3D", ax), names, colours[run])
+            _head(ax, _panel_title(run, names), colours[run], 1.0 if projected else 0.93)
+        data_note(figure, data_title, details)
+    return figure
+
+
+class _Change:
+    """A weight's change since its first value, in a power of ten that makes it readable."""
+
+    def __init__(self, weight: NDArray[np.float64]) -> None:
+        self.start = float(weight[0])
+        change = weight - weight[0]
+        largest = float(np.abs(change).max())
+        self.exponent = math.floor(math.log10(largest)) if largest > 0 else 0
+        self.scaled = change / 10.0**self.exponent
+
+    def label(self, symbol: str, names: Mapping[str, str] | None, separator: str) -> str:
+        """Say what the axis shows: the weight, where it starts, and the unit."""
+        name = (names or {}).get(symbol)
+        weight = f"{symbol} = {name}" if name else symbol
+        unit = rf" ($\times\,10^{{{self.exponent}}}$)" if self.exponent else ""
+        return f"{weight}{separator}change from {self.start:.6f}{unit}".replace("-0.", "−0.")
+
+
+def _change(column: pd.Series) -> _Change:
+    return _Change(column.to_numpy(dtype=float))
+
+
+def _mark_ends(history: pd.DataFrame, scatter: Callable[..., Any]) -> None:
+    first, last = int(history["epoch"].iloc[0]), int(history["epoch"].iloc[-1])
+    scatter(0, label=f"start (after epoch {first})", **_START)
+    if last > first:
+        scatter(-1, label=f"end (after epoch {last})", **_END)
+
+
+def _arrow_3d(tail: NDArray[np.float64], head: NDArray[np.float64], colour: str) -> Any:
+    """Make an arrow whose head keeps its size on paper, whatever the scales of the three axes."""
+    from matplotlib.patches import FancyArrowPatch
+    from mpl_toolkits.mplot3d import proj3d
+
+    class Arrow(FancyArrowPatch):
+        axes: Any  # the 3-D axes
+
+        def do_3d_projection(self, renderer: object = None) -> float:
+            xs, ys, depths = proj3d.proj_transform(*np.array([tail, head]).T, self.axes.M)
+            self.set_positions((xs[0], ys[0]), (xs[1], ys[1]))
+            return float(np.min(depths))
+
+    return Arrow(
+        (0, 0), (0, 0), arrowstyle="-|>", mutation_scale=11, color=colour, linewidth=1.3,
+        shrinkA=1, shrinkB=2, zorder=2,
+    )  # fmt: skip
+
+
+def _loss_scale(losses: pd.Series) -> Normalize | LogNorm:
+    """Colour by the logarithm of the loss where it varies and is positive, else evenly."""
+    from matplotlib.colors import LogNorm, Normalize
+
+    low, high = float(losses.min()), float(losses.max())
+    if low == high:
+        return Normalize(low - 0.5, high + 0.5)
+    return LogNorm(low, high) if low > 0 else Normalize(low, high)
+
+
+def _colour_bar(ax: Axes, dots: Any) -> None:
+    from matplotlib.colors import LogNorm
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    bar = ax.figure.colorbar(dots, ax=ax, label="Training loss (nats)", pad=0.02)
+    low, high = dots.norm.vmin, dots.norm.vmax
+    if isinstance(dots.norm, LogNorm):
+        ticks = np.geomspace(low, high, 5)
+        bar.set_ticks(list(ticks))
+    else:
+        bar.locator = MaxNLocator(5)
+    bar.formatter = FuncFormatter(lambda value, _: f"{value:.3g}")
+    bar.minorticks_off()
+
+
+def _room(values: NDArray[np.float64]) -> tuple[float, float, list[float]]:
+    """Choose an axis of a 3-D panel: its limits, and ticks that stay away from the corners."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return low - 1.0, high + 1.0, [low]
+    ticks = [t for t in MaxNLocator(5, steps=_STEPS).tick_values(low, high) if low <= t <= high]
+    pad = 0.08 * (high - low)
+    return low - pad, high + pad, ticks
+
+
+def _title(projected: bool) -> str:
+    return f"Descent{' seen from above' if projected else ''}: one arrow an epoch"
+
+
+def _panel_title(run: str, names: Mapping[str, str]) -> str:
+    layer = names.get("layer")
+    return f"{run} (layer {layer})" if layer else run
+
+
+def _head(ax: Axes, title: str, colour: str, top: float) -> None:
+    """Write the panel's title and, under it, the legend, above `top` (a share of the height)."""
+    legend = ax.legend(
+        loc="lower center", bbox_to_anchor=(0.5, top), ncols=2, frameon=False, borderaxespad=0.1,
+        title=title, title_fontproperties={"weight": "bold", "size": 12},
+    )  # fmt: skip
+    legend.get_title().set_color(colour)
