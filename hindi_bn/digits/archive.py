@@ -1,0 +1,304 @@
+"""Safe unpacking: an archive's or a folder's digits, copied into the normalised layout.
+
+Every member is checked before anything is written: no absolute paths, no `..`, no links or
+devices, bounded in number and size. Only the digits' images are written, under names made here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import lzma
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Protocol
+
+from hindi_bn.digits.images import Advance, silent
+from hindi_bn.digits.layout import Place, choose
+from hindi_bn.errors import DataError
+
+MAX_MEMBERS = 250_000  # the full data set has 92,000 images
+MAX_BYTES = 2**30  # all members together, unpacked; the full data set has about 0.1 GB
+MAX_IMAGE_BYTES = 2**16  # a 32 x 32 RGB image needs at most 4 kB
+MAX_NESTING = 2  # archives inside archives
+NESTED = (".zip", ".tar.gz", ".tgz", ".tar")
+ANOTHER_SOURCE = "take another copy or another source: hindi-bn download --help"
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, gzip.BadGzipFile,
+          EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in an archive or folder: its path with forward slashes, and its size in bytes."""
+
+    path: str
+    size: int
+
+
+class Container(Protocol):
+    """What can be unpacked: a zip file, a tar file or a folder."""
+
+    def members(self) -> Iterator[Member]:
+        """Yield the files, refusing what is no plain file or folder."""
+
+    def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
+        """Yield path and open file for each wanted path."""
+
+
+def unpack(source: Path, destination: Path, advance: Advance = silent, *, nesting: int = 0) -> None:
+    """Copy the digits of an archive or folder into `destination` in the normalised layout.
+
+    Parameters
+    ----------
+    source
+        A .zip, .tar, .tar.gz or .tgz file (told by content, not by name) or a folder, with
+        `Train` and `Test` at any depth; an archive inside it is looked into when it has none.
+    destination
+        An empty folder to fill; the caller removes it when this fails.
+    advance
+        Told the number of images copied.
+
+    Raises
+    ------
+    DataError
+        When the source is no archive, is damaged, holds unsafe members or no digits.
+    OSError
+        When `destination` cannot be written.
+    """
+    container = open_container(source)
+    with naming_damage(source):
+        members = list(checked(container.members(), source.name))
+    chosen = choose(member.path for member in members)
+    if not chosen:
+        _unpack_nested(source, container, members, destination, advance, nesting)
+        return
+    sizes = {member.path: member.size for member in members}
+    for path in chosen:
+        if sizes[path] > MAX_IMAGE_BYTES:
+            raise _unsafe(source.name, f"{path} has {sizes[path]:,} bytes, too many for a digit")
+    _copy(source, container, chosen, destination, advance)
+
+
+def open_container(source: Path) -> Container:
+    """Return the container that a path is, told by its content.
+
+    Raises
+    ------
+    DataError
+        When the path is missing or no archive.
+    """
+    if source.is_dir():
+        return Folder(source)
+    try:
+        with source.open("rb") as file:
+            start = file.read(512)
+    except OSError as error:
+        raise DataError(
+            f"{source} cannot be read.", error.strerror or str(error), "check the path"
+        ) from error
+    if zipfile.is_zipfile(source):
+        return Zip(source)
+    if start.startswith(b"\x1f\x8b") or start[257:262] == b"ustar":
+        return Tar(source)
+    kind = "a damaged or cut-off zip" if start.startswith(b"PK") else "neither a zip nor a tar file"
+    raise DataError(
+        f"{source.name} is not an archive that can be unpacked.",
+        f"It is {kind} ({source.stat().st_size:,} bytes"
+        + (f", beginning with {start[:24]!r})." if start else ")."),
+        ANOTHER_SOURCE,
+    )
+
+
+def checked(members: Iterator[Member], name: str) -> Iterator[Member]:
+    """Pass members on while they are safe.
+
+    Raises
+    ------
+    DataError
+        At an absolute path, a `..`, or beyond the bounds on number and size.
+    """
+    total = 0
+    for count, member in enumerate(members, start=1):
+        path = member.path
+        if (
+            path.startswith(("/", "\\"))
+            or path[1:2] == ":"
+            or ".." in path.replace("\\", "/").split("/")
+        ):
+            raise _unsafe(name, f"{path} leads out of the folder it is unpacked to")
+        total += member.size
+        if count > MAX_MEMBERS:
+            raise _unsafe(name, f"it holds more than {MAX_MEMBERS:,} files")
+        if total > MAX_BYTES:
+            raise _unsafe(name, f"it unpacks to more than {MAX_BYTES:,} bytes")
+        yield member
+
+
+@contextlib.contextmanager
+def naming_damage(source: Path) -> Iterator[None]:
+    """Turn whatever an archive's reader trips over into an error that names the archive."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise DataError(
+            f"{source.name} is damaged or cannot be unpacked.",
+            str(error) or type(error).__name__,
+            ANOTHER_SOURCE,
+        ) from error
+
+
+class Zip:
+    """A zip file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def members(self) -> Iterator[Member]:
+        """Yield the files; links and devices are refused."""
+        with zipfile.ZipFile(self.path) as archive:
+            for info in archive.infolist():
+                kind = stat.S_IFMT(info.external_attr >> 16)
+                if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
+                    raise _unsafe(self.path.name, f"{info.filename} is a link or a device")
+                if not info.is_dir():
+                    yield Member(info.filename, info.file_size)
+
+    def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
+        """Yield path and open file for each wanted path; zipfile checks size and CRC."""
+        with zipfile.ZipFile(self.path) as archive:
+            for path in sorted(wanted):
+                with archive.open(path) as file:
+                    yield path, file
+
+
+class Tar:
+    """A tar file, compressed with gzip or not, read as a stream that is bounded in size."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[tarfile.TarFile]:
+        with self.path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            plain: io.BufferedIOBase = gzip.GzipFile(fileobj=raw) if packed else raw
+            bounded = _Bounded(plain, 2 * MAX_BYTES, self.path.name)
+            with tarfile.open(fileobj=bounded, mode="r|") as archive:
+                yield archive
+
+    def members(self) -> Iterator[Member]:
+        """Yield the files; links and devices are refused."""
+        with self._open() as archive:
+            for info in archive:
+                if not (info.isreg() or info.isdir()):
+                    raise _unsafe(self.path.name, f"{info.name} is a link or a device")
+                if info.isreg():
+                    yield Member(info.name, info.size)
+
+    def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
+        """Yield path and open file for each wanted path."""
+        with self._open() as archive:
+            for info in archive:
+                file = archive.extractfile(info) if info.name in wanted else None
+                if file is not None:
+                    yield info.name, file
+
+
+class Folder:
+    """A folder; links to other folders are not followed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def members(self) -> Iterator[Member]:
+        """Yield the files beneath."""
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                file = Path(folder, name)
+                yield Member(file.relative_to(self.path).as_posix(), file.lstat().st_size)
+
+    def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
+        """Yield path and open file for each wanted path."""
+        for path in sorted(wanted):
+            with (self.path / path).open("rb") as file:
+                yield path, file
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that refuses to give more than `limit` bytes, against archives that swell."""
+
+    def __init__(self, stream: io.BufferedIOBase, limit: int, name: str) -> None:
+        self._stream, self._left, self._name = stream, limit, name
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise _unsafe(self._name, f"it unpacks to more than {MAX_BYTES:,} bytes")
+        return data
+
+
+def _copy(
+    source: Path,
+    container: Container,
+    chosen: dict[str, Place],
+    destination: Path,
+    advance: Advance,
+) -> None:
+    for folder in {image.path.parent for image in chosen.values()}:
+        (destination / folder).mkdir(parents=True, exist_ok=True)
+    contents = container.contents(set(chosen))
+    done = 0
+    while True:
+        with naming_damage(source):
+            path, file = next(contents, (None, None))
+            if path is None or file is None:
+                return
+            data = file.read(MAX_IMAGE_BYTES + 1)
+        (destination / chosen[path].path).write_bytes(data)
+        done += 1
+        advance("Unpacking", done, len(chosen))
+
+
+def _unpack_nested(
+    source: Path,
+    container: Container,
+    members: list[Member],
+    destination: Path,
+    advance: Advance,
+    nesting: int,
+) -> None:
+    inner = sorted(member.path for member in members if member.path.lower().endswith(NESTED))
+    if isinstance(container, Folder) or nesting >= MAX_NESTING or len(inner) != 1:
+        raise _no_digits(source, members)
+    copy = destination / f".nested-{nesting}"
+    with naming_damage(source):
+        for _, file in container.contents(set(inner)):
+            with copy.open("wb") as target:
+                while block := file.read(2**20):
+                    target.write(block)
+    unpack(copy, destination, advance, nesting=nesting + 1)
+    copy.unlink()
+
+
+def _no_digits(source: Path, members: list[Member]) -> DataError:
+    tops = sorted({PurePosixPath(member.path).parts[0] for member in members if member.path})
+    found = ", ".join(tops[:5]) + (" …" if len(tops) > 5 else "")  # noqa: PLR2004
+    return DataError(
+        f"There are no digits in {source.name}.",
+        "No PNG was found in digit_0 … digit_9 (or 0 … 9) under a folder Train or Test; "
+        f"at its top it has: {found or 'nothing'}.",
+        ANOTHER_SOURCE,
+    )
+
+
+def _unsafe(name: str, why: str) -> DataError:
+    return DataError(f"{name} is refused.", f"Not safe to unpack: {why}.", ANOTHER_SOURCE)

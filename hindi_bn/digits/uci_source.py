@@ -1,0 +1,110 @@
+"""The UCI repository's archive of the data set (its number 389); no account is needed."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from hindi_bn.digits.archive import MAX_BYTES
+from hindi_bn.digits.images import Advance, silent
+from hindi_bn.errors import SourceError
+
+SITE = "https://archive.ics.uci.edu"
+ARCHIVE = "/static/public/389/devanagari+handwritten+character+dataset.zip"
+CONNECT_TIMEOUT = 10.0  # seconds
+READ_TIMEOUT = 30.0  # seconds without a byte
+ATTEMPTS = 3  # after a connection that broke off
+BLOCK = 2**16  # bytes
+
+
+def address() -> str:
+    """Return the archive's URL; the variable HINDI_BN_UCI_URL names a mirror's start of it."""
+    return os.environ.get("HINDI_BN_UCI_URL", SITE).rstrip("/") + ARCHIVE
+
+
+def download(
+    folder: Path,
+    advance: Advance = silent,
+    *,
+    connect_timeout: float = CONNECT_TIMEOUT,
+    read_timeout: float = READ_TIMEOUT,
+) -> Path:
+    """Download the archive into `folder` and return its path.
+
+    Parameters
+    ----------
+    folder
+        A folder of the caller's; the file has a temporary name until it is whole.
+    advance
+        Told the number of bytes.
+    connect_timeout, read_timeout
+        Seconds to connect, and seconds without a byte, before giving up.
+
+    Raises
+    ------
+    SourceError
+        When the server cannot be reached, refuses, breaks off or sends too much.
+    """
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel(logging.WARNING)
+    url = address()
+    fetcher = pooch.HTTPDownloader(
+        progressbar=_Bar(advance), chunk_size=BLOCK, timeout=(connect_timeout, read_timeout)
+    )
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            # The pixels' own digest is checked after unpacking, so the zip's hash is left open.
+            return Path(pooch.retrieve(url, None, "uci.zip", folder, downloader=fetcher))
+        except requests.exceptions.ChunkedEncodingError as error:
+            if attempt == ATTEMPTS:
+                raise _failed(url, f"the connection broke off, {ATTEMPTS} times") from error
+        except requests.exceptions.HTTPError as error:
+            raise _failed(url, f"it answered {reason(error)}") from error
+        except requests.exceptions.Timeout as error:
+            raise _failed(url, "it did not answer in time") from error
+        except requests.exceptions.RequestException as error:
+            raise _failed(url, f"no connection ({reason(error)})") from error
+    raise AssertionError  # pragma: no cover (the last attempt returns or raises)
+
+
+def reason(error: Exception) -> str:
+    """Return the innermost cause of a network error, without the addresses around it."""
+    text = str(error)
+    for mark in ("Caused by ", "[Errno"):
+        if mark in text:
+            text = text[text.rindex(mark) :].removeprefix("Caused by ")
+    return text.rstrip(")'\" ") if text else type(error).__name__
+
+
+def _failed(url: str, why: str) -> SourceError:
+    return SourceError(
+        "The UCI repository did not deliver the digits.",
+        f"{url}: {why}.",
+        "try again later, use an archive you have (hindi-bn download PATH), or use the drawn "
+        "stand-in (hindi-bn download --source drawn)",
+    )
+
+
+class _Bar:
+    """What pooch calls as it downloads; it also stops a download without end."""
+
+    def __init__(self, advance: Advance) -> None:
+        self.total = 0
+        self._done = 0
+        self._advance = advance
+
+    def update(self, count: int) -> None:
+        self._done += count
+        if max(self._done, self.total) > MAX_BYTES:
+            raise _failed(address(), f"it sends more than {MAX_BYTES:,} bytes")
+        self._advance("Downloading", min(self._done, self.total or self._done), self.total or None)
+
+    def reset(self) -> None:
+        self._done = 0
+
+    def close(self) -> Any:
+        """Have nothing to close."""
