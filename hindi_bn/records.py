@@ -238,7 +238,7 @@ class RunFolder:
         import pandas as pd
 
         try:
-            history = pd.read_csv(self.history_file, float_precision="round_trip")
+            history = pd.read_csv(self.history_file, dtype=str)  # read as text: exact floats
             if tuple(history.columns) != COLUMNS:
                 raise ValueError(f"its columns are {', '.join(map(str, history.columns))}")  # noqa: TRY301
             history = history.astype(dict.fromkeys(COLUMNS[1:], "float64") | {"epoch": "int64"})

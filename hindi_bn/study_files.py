@@ -251,7 +251,7 @@ def _model_of(model: type[BaseModel], field: str) -> type[BaseModel]:
 
 
 def _nearest(word: str, valid: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, valid, n=1)
+    near = difflib.get_close_matches(word, valid, n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,3 +26,18 @@ def real_archive() -> Path:
     if found is None:
         pytest.skip("the real digits are not on this machine")
     return found
+
+
+@pytest.fixture(scope="session")
+def real_data_dir(
+    real_archive: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Path:
+    """Data folder with the real digits, unpacked once for all test processes."""
+    from hindi_bn.digits import fetch
+
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "real-data"
+    with FileLock(f"{shared}.lock"):
+        if not (shared / "digits").exists():
+            fetch("archive", shared, path=real_archive)
+    return shared

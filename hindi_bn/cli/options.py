@@ -81,8 +81,6 @@ BatchSize = Annotated[
 LearningRate = Annotated[
     float | None, typer.Option("--lr", help=described("lr"), show_default=STUDYS)
 ]
-    float | None, typer.Option("--lr", help=described("lr"), show_default=STUDYS)
-]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with an unfinished run from its checkpoint.")
 ]

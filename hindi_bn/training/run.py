@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,7 +105,11 @@ def train_run(
         elif folder.exists and not resume:
             raise _folder_exists(folder)
         elif folder.finished:
-            _check_settings(folder.read(), study, run)
+            _refuse_difference(
+                folder.path,
+                recorded_settings(folder.read()),
+                settings_of(study, run, digits.digests),
+            )
             reporter.note(f"{folder.path} is finished; nothing to resume.")
             return folder.read()
         prepare(study.threads, device)
@@ -127,8 +131,14 @@ def load_network(record: Record) -> nn.Module:
     return network.eval()
 
 
-def settings_of(study: Study, run: Run, digits: Digits) -> dict[str, Any]:
-    """Everything that a run's numbers depend on, device and threads aside."""
+def settings_of(study: Study, run: Run, digests: Mapping[str, str]) -> dict[str, Any]:
+    """Return everything that a run's numbers depend on, device and threads aside.
+
+    Parameters
+    ----------
+    digests
+        sha256 of the pixels of each split.
+    """
     before = study.runs[: study.position(run.name)] if study.stream == "continued" else ()
     return {
         "run": run.model_dump(mode="json"),
@@ -137,8 +147,13 @@ def settings_of(study: Study, run: Run, digits: Digits) -> dict[str, Any]:
             {"network": r.network, "norm": r.norm.model_dump(mode="json"), "epochs": r.epochs}
             for r in before
         ],
-        "data": dict(digits.digests),
+        "data": dict(digests),
     }
+
+
+def recorded_settings(record: Record) -> dict[str, Any]:
+    """Return what a recorded run's numbers depend on; see `settings_of`."""
+    return settings_of(record.study, record.run, record.environment["data"]["sha256"])
 
 
 @dataclass(frozen=True)
@@ -172,7 +187,7 @@ def _train(job: _Job) -> None:
     network = build(run.network, run.norm).to(job.device)
     WeightPair(network, run.capture)  # refuses a wrong layer or index before anything is written
     optimizer = make_optimizer(run, network)
-    settings = settings_of(job.study, run, job.digits)
+    settings = settings_of(job.study, run, job.digits.digests)
     rows: list[dict[str, float]] = []
     if folder.checkpoint_folder.is_dir():
         rows = _resume(folder, settings, network, optimizer, job.reporter)
@@ -216,14 +231,6 @@ def _resume(
     restore(checkpoint.tensors, network, optimizer)
     reporter.note(f"Resuming {folder.path} after {len(checkpoint.rows)} epochs.")
     return checkpoint.rows
-
-
-def _check_settings(record: Record, study: Study, run: Run) -> None:
-    _refuse_difference(
-        record.folder,
-        {"run": record.run.model_dump(mode="json"), "seed": record.study.seed},
-        {"run": run.model_dump(mode="json"), "seed": study.seed},
-    )
 
 
 def _refuse_difference(folder: Path, recorded: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -1,0 +1,44 @@
+"""A data set and a study small enough for tests: a run takes a fraction of a second."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import torch
+
+from hindi_bn.digits import Digits
+from hindi_bn.study import Study
+from hindi_bn.study_files import load_study
+
+
+def tiny_digits(train: int = 70, test: int = 40, seed: int = 0) -> Digits:
+    """Noise with a bright bar whose place tells the class: (n, 32, 32), ten classes."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def images(labels: torch.Tensor) -> torch.Tensor:
+        pixels = torch.randint(0, 60, (len(labels), 32, 32), generator=generator)
+        for image, label in zip(pixels, labels, strict=True):
+            image[3 * label : 3 * label + 3] += 190
+        return pixels.to(torch.uint8)
+
+    train_labels, test_labels = torch.arange(train) % 10, torch.arange(test) % 10
+    train_images, test_images = images(train_labels), images(test_labels)
+    return Digits(
+        name="digits",
+        source="tests",
+        train_images=train_images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_labels=test_labels,
+        digests={
+            "train": hashlib.sha256(train_images.numpy().tobytes()).hexdigest(),
+            "test": hashlib.sha256(test_images.numpy().tobytes()).hexdigest(),
+        },
+    )
+
+
+def tiny_study(**overrides: Any) -> Study:
+    """The article's study with two epochs a run, one thread; keys as in `--set`, `__` for a dot."""
+    changes = {"epochs": 2, "threads": 1, "device": "cpu"}
+    return load_study("article", changes | {k.replace("__", "."): v for k, v in overrides.items()})
