@@ -226,7 +226,14 @@ def write_comparison(
         {record.run.name: record.environment for record in records},
         figure_formats,
         dpi,
+        seed=common_seed(records),
     )
+
+
+def common_seed(records: list[Record]) -> int | None:
+    """Return the seed of all runs, None when they differ."""
+    seeds = {record.study.seed for record in records}
+    return seeds.pop() if len(seeds) == 1 else None
 
 
 def predicted_classes(record: Record, digits: Digits) -> Any:
@@ -260,6 +267,7 @@ def write_descent(
         {record.run.name: record.run.capture.model_dump(mode="json") for record in records},
         figure_formats,
         dpi,
+        seed=common_seed(records),
     )
 
 

@@ -25,6 +25,54 @@ def table_of(rows: list[dict[str, Any]], title: str, headings: dict[str, str]) -
     return table
 
 
+def comparison_tables(document: dict[str, Any]) -> list[Table | str]:
+    """Return what a comparison prints: summary, agreement with the article, findings.
+
+    Parameters
+    ----------
+    document
+        As `hindi_bn.analysis.report.write_comparison` returns it.
+    """
+    parts: list[Table | str] = [
+        table_of(
+            document["summary"],
+            f"Test accuracy and training loss on: {document['data']}",
+            {
+                "run": "run", "epochs": "epochs", "final_test_accuracy": "final",
+                "best_test_accuracy": "best", "best_epoch": "at epoch",
+                "last_five_mean_test_accuracy": "mean of last five",
+                "final_train_loss": "final train loss", "seconds": "seconds",
+            },
+        )
+    ]  # fmt: skip
+    if document["published_compared"]:
+        parts.append(_published_table(document["published"]))
+        differing = [row for row in document["published"] if row["verdict"] != "agrees"]
+        agreeing = len(document["published"]) - len(differing)
+        parts.append(
+            f"{agreeing} of {len(document['published'])} published numbers agree within the stated "
+            "tolerances."
+        )
+    else:
+        parts.append("No published numbers stand beside these: other data or other settings.")
+    for finding in document["findings"]:
+        parts.append(f"\nFinding {finding['number']} of the article: {finding['statement']}")
+        parts += [f"  {sentence}" for sentence in finding["sentences"]]
+    return parts
+
+
+def _published_table(rows: list[dict[str, Any]]) -> Table:
+    return table_of(
+        rows,
+        "Ours against the article's published numbers",
+        {
+            "run": "run", "epoch": "epoch", "quantity": "quantity", "published": "published",
+            "ours": "ours", "difference": "difference", "tolerance": "tolerance",
+            "verdict": "verdict",
+        },
+    )  # fmt: skip
+
+
 def prediction_table(answers: list[dict[str, Any]]) -> Table:
     """Return a table with a row an image: digit, its probability, and the next best two."""
     rows = []
