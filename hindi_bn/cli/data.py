@@ -68,8 +68,10 @@ def download(
 ) -> None:
     """Fetch the digits, check them against the article's and put them into DIR/digits.
 
-    Nothing half-made is ever left there. 20 MB to download, 100 MB on the disk.
+    Nothing half-made is ever left there. They take about 100 MB on the disk.
     """
+    if path is not None and source not in (SourceName.auto, SourceName.archive, SourceName.folder):
+        raise typer.BadParameter(f"--source {source.value} takes no PATH.")
 
     def say(text: str) -> None:
         note(text, quiet=quiet)
@@ -103,7 +105,7 @@ def data(
     json_: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Show which digits are there: source, counts, whether they are the article's, mean and spread."""
+    """Show which digits are there: source, counts, identity with the article's, mean and spread."""
     from hindi_bn.digits import load
 
     with progress_bar(quiet=quiet) as advance:
@@ -198,14 +200,12 @@ def _fetch(
 ) -> Digits:
     from hindi_bn.digits.sources import fetch, first_available
 
-    if source is not SourceName.auto:
+    chosen = source.value
+    if path is not None and source is SourceName.auto:
+        chosen = "folder" if path.is_dir() else "archive"
+    if chosen != "auto":
         return fetch(
-            source.value, data_dir, path,
-            force=force, accept_different=accept_different, note=say, advance=advance,
-        )  # fmt: skip
-    if path is not None:
-        return fetch(
-            "folder" if path.is_dir() else "archive", data_dir, path,
+            chosen, data_dir, path,
             force=force, accept_different=accept_different, note=say, advance=advance,
         )  # fmt: skip
     digits, failures = first_available(
@@ -232,16 +232,15 @@ def _moments(images: Any) -> tuple[float, float]:
 
 
 def _draw_contact_sheet(digits: Digits, per_class: int, file: Path) -> None:
-    from matplotlib.figure import Figure
-
     from hindi_bn.figures.digits import contact_sheet
-    from hindi_bn.figures.style import save
+    from hindi_bn.figures.style import data_note, new_figure, save, theme
 
-    figure = Figure(figsize=(0.45 * per_class + 1.5, 5.6), layout="constrained")
     images, labels = digits.train_images.numpy(), digits.train_labels.numpy()
-    axes = contact_sheet(images, labels, per_class, figure.subplots())
-    axes.set_title(f"{digits.title}\nfirst {per_class} training images of each class", fontsize=9)
-    save(figure, file.with_suffix(""), formats=(file.suffix.removeprefix(".") or "png",))
+    with theme():
+        figure = new_figure(max(6.0, 0.4 * per_class + 1.0), 5.0)
+        contact_sheet(images, labels, per_class, figure.subplots())
+        data_note(figure, digits.title, f"first {per_class} training images of each class")
+        save(figure, file.with_suffix(""), formats=(file.suffix.removeprefix(".") or "png",))
 
 
 def _print_table(document: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from hindi_bn.digits.staging import install, locked, staged
 from hindi_bn.errors import DataError, SourceError
 
 Note = Callable[[str], None]
-SOURCES = ("kaggle", "uci", "archive", "folder", "drawn")
+ALREADY_THERE = "Verified digits are in {} already; `hindi-bn download --force` fetches them again."
 
 
 def no_note(text: str) -> None:
@@ -112,7 +112,7 @@ def _already_there(data_dir: Path, note: Note) -> Digits | None:
     except DataError as error:
         note(f"The digits in {data_dir} cannot be used and are fetched again: {error.what}")
         return None
-    note(f"The digits are in {data_dir} already, verified; --force fetches them again.")
+    note(ALREADY_THERE.format(data_dir))
     return digits
 
 
@@ -181,15 +181,18 @@ def first_available(
     failures: dict[str, str] = {}
     if not force:
         try:
-            return load(data_dir, advance=advance), failures
+            digits = load(data_dir, advance=advance)
         except DataError as error:
             failures[f"what is in {data_dir}"] = told(error)
+        else:
+            note(ALREADY_THERE.format(data_dir))
+            return digits, failures
     for source, path in candidates(archive):
         label = source if path is None else f"{source} {path}"
         try:
             digits = fetch(
                 source, data_dir, path,
-                force=True, accept_different=accept_different, note=note, advance=advance,
+                force=force, accept_different=accept_different, note=note, advance=advance,
             )  # fmt: skip
         except DataError as error:
             failures[label] = told(error)
