@@ -198,7 +198,7 @@ def _fetch(
     say: Callable[[str], None],
     advance: Advance,
 ) -> Digits:
-    from hindi_bn.digits.sources import fetch, first_available
+    from hindi_bn.digits.sources import fetch, first_available, listed
 
     chosen = source.value
     if path is not None and source is SourceName.auto:
@@ -214,7 +214,7 @@ def _fetch(
     if digits is None:
         raise SourceError(
             "No source had the digits.",
-            " ".join(f"[{source}] {why}" for source, why in failures.items()),
+            "\n" + listed(failures),
             "hindi-bn download PATH with an archive or folder of them, or the drawn stand-in: "
             "hindi-bn download --source drawn",
         )

@@ -7,10 +7,12 @@ devices, bounded in number and size. Only the digits' images are written, under 
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import io
 import lzma
 import os
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -21,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
 from hindi_bn.digits.images import Advance, silent
-from hindi_bn.digits.layout import Place, choose
+from hindi_bn.digits.layout import Place, choose, place
 from hindi_bn.errors import DataError
 
 MAX_MEMBERS = 250_000  # the full data set has 92,000 images
@@ -29,9 +31,10 @@ MAX_BYTES = 2**30  # all members together, unpacked; the full data set has about
 MAX_IMAGE_BYTES = 2**16  # a 32 x 32 RGB image needs at most 4 kB
 MAX_NESTING = 2  # archives inside archives
 NESTED = (".zip", ".tar.gz", ".tgz", ".tar")
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 ANOTHER_SOURCE = "take another copy or another source: hindi-bn download --help"
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, gzip.BadGzipFile,
-          EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError)  # fmt: skip
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError,
+          EOFError, OSError, NotImplementedError, RuntimeError, UnicodeDecodeError)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -147,8 +150,10 @@ def naming_damage(source: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
+            raise
         raise DataError(
-            f"{source.name} is damaged or cannot be unpacked.",
+            f"{source.name} is damaged or cannot be read.",
             str(error) or type(error).__name__,
             ANOTHER_SOURCE,
         ) from error
@@ -219,11 +224,15 @@ class Folder:
         self.path = path
 
     def members(self) -> Iterator[Member]:
-        """Yield the files beneath."""
-        for folder, _, names in os.walk(self.path):
+        """Yield the files beneath; a link in an image's place is refused."""
+        for folder, _, names in os.walk(self.path, onerror=_raise):
             for name in names:
                 file = Path(folder, name)
-                yield Member(file.relative_to(self.path).as_posix(), file.lstat().st_size)
+                path, facts = file.relative_to(self.path).as_posix(), file.lstat()
+                if stat.S_ISREG(facts.st_mode):
+                    yield Member(path, facts.st_size)
+                elif place(path) is not None:
+                    raise _unsafe(self.path.name, f"{path} is a link or a device")
 
     def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
         """Yield path and open file for each wanted path."""
@@ -280,13 +289,15 @@ def _unpack_nested(
     if isinstance(container, Folder) or nesting >= MAX_NESTING or len(inner) != 1:
         raise _no_digits(source, members)
     copy = destination / f".nested-{nesting}"
-    with naming_damage(source):
+    with naming_damage(source), copy.open("wb") as target:
         for _, file in container.contents(set(inner)):
-            with copy.open("wb") as target:
-                while block := file.read(2**20):
-                    target.write(block)
+            shutil.copyfileobj(file, target)
     unpack(copy, destination, advance, nesting=nesting + 1)
     copy.unlink()
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _no_digits(source: Path, members: list[Member]) -> DataError:

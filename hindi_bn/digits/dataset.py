@@ -24,6 +24,7 @@ from hindi_bn.errors import DataError
 from hindi_bn.files import replacing
 
 CACHE = "digits.safetensors"
+DRAWN_CACHE = "drawn.safetensors"
 DRAWN_TITLE = "drawn stand-in, not the article's data"
 
 
@@ -234,15 +235,17 @@ def write_pixels(path: Path, pixels: Mapping[str, Pixels], facts: Mapping[str, s
 
 
 def _load_drawn(data_dir: Path) -> Digits:
-    cache = data_dir / "drawn.safetensors"
+    cache = data_dir / DRAWN_CACHE
     facts = {"drawing": _drawing_code()}
     pixels = read_pixels(cache, facts)
     if pixels is None:
         from hindi_bn.digits.drawn import draw
 
         with locked(data_dir):
-            pixels = dict(zip(SPLITS, draw(), strict=True))
-            write_pixels(cache, pixels, facts)
+            pixels = read_pixels(cache, facts)  # another process may have drawn it by now
+            if pixels is None:
+                pixels = dict(zip(SPLITS, draw(), strict=True))
+                write_pixels(cache, pixels, facts)
     return from_pixels("drawn", "drawn", pixels)
 
 

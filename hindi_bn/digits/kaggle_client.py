@@ -1,11 +1,13 @@
 """Run Kaggle's client in a process of its own: `python -m hindi_bn.digits.kaggle_client …`.
 
-Its last line of output tells why it failed; exit code 0 means that the zip is in the folder.
+The last line of its output tells why it failed; exit code 0 means that the zip is in the folder.
 """
 
 from __future__ import annotations
 
 import sys
+
+from hindi_bn.digits.network import reason
 
 
 def main(dataset: str, folder: str, connect_timeout: float) -> None:
@@ -18,30 +20,32 @@ def main(dataset: str, folder: str, connect_timeout: float) -> None:
     folder
         A fresh folder.
     connect_timeout
-        Seconds to reach the server; the client has no limit of its own.
+        Seconds for the server to answer; the client has no limit of its own.
     """
-    import kaggle
-    import requests
+    _reach(connect_timeout)
+    try:
+        import kaggle
 
-    api = kaggle.api
-    api._load_config()
-    endpoint = api.build_kaggle_client().http_client()._endpoint
-    try:
-        requests.head(endpoint, timeout=connect_timeout)
-    except requests.Timeout:
-        sys.exit(f"{endpoint} did not answer within {connect_timeout:g} seconds")
-    except requests.RequestException as error:
-        sys.exit(f"{endpoint} cannot be reached: {error}")
-    try:
-        api.authenticate()
+        kaggle.api.authenticate()
+        kaggle.api.dataset_download_files(dataset, path=folder, quiet=True)
     except SystemExit:
-        sys.exit("the credentials are not accepted (401)")
+        sys.exit("the credentials are not accepted, or have expired (401)")
     except Exception as error:
-        sys.exit(f"the credentials were not accepted: {error}")
+        sys.exit(f"{type(error).__name__}: {reason(error)}")
+
+
+def _reach(timeout: float) -> None:
+    """Check that the server answers, whatever it says; the client may log in while imported."""
+    import requests
+    from kagglesdk.kaggle_env import get_endpoint, get_env
+
+    endpoint = get_endpoint(get_env())
     try:
-        api.dataset_download_files(dataset, path=folder, quiet=True)
-    except Exception as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+        requests.head(endpoint, timeout=timeout)
+    except requests.Timeout:
+        sys.exit(f"{endpoint} did not answer within {timeout:g} seconds")
+    except requests.RequestException as error:
+        sys.exit(f"{endpoint} cannot be reached ({reason(error)})")
 
 
 if __name__ == "__main__":

@@ -16,16 +16,13 @@ from pathlib import Path
 
 from hindi_bn.digits.archive import MAX_BYTES
 from hindi_bn.digits.images import Advance, silent
+from hindi_bn.digits.network import CONNECT_TIMEOUT, OTHERS
 from hindi_bn.errors import SourceError
 
 DATASET = "suvooo/hindi-character-recognition"
-CONNECT_TIMEOUT = 10.0  # seconds
 STALL_TIMEOUT = 60.0  # seconds without a byte; the client itself waits up to 33 between attempts
 POLL = 0.1  # seconds
-OTHERS = (
-    "Sources that need no account: hindi-bn download --source uci; an archive you have: "
-    "hindi-bn download PATH; the drawn stand-in: hindi-bn download --source drawn"
-)
+NO_ACCOUNT = f"Sources that need no account: UCI: hindi-bn download --source uci; {OTHERS}"
 
 
 def credentials() -> str | None:
@@ -117,7 +114,7 @@ def no_credentials() -> SourceError:
         "Looked for: KAGGLE_API_TOKEN, KAGGLE_USERNAME with KAGGLE_KEY, ~/.kaggle/access_token, "
         f"{config_dir() / 'kaggle.json'}, and a login by `kaggle auth login`.",
         "make a token at https://www.kaggle.com/settings (API, Generate New Token) and set "
-        f"KAGGLE_API_TOKEN to it, or log in with `kaggle auth login`. {OTHERS}",
+        f"KAGGLE_API_TOKEN to it, or log in with `kaggle auth login`. {NO_ACCOUNT}",
     )
 
 
@@ -146,9 +143,9 @@ def _watch(
 
 def _failed(why: str) -> SourceError:
     if "401" in why or "403" in why or "Unauthenticated" in why:
-        next_step = f"check the credentials ({credentials()}) or make a new token. {OTHERS}"
+        next_step = f"check the credentials ({credentials()}) or make a new token. {NO_ACCOUNT}"
     else:
-        next_step = f"try again later. {OTHERS}"
+        next_step = f"try again later. {NO_ACCOUNT}"
     return SourceError("Kaggle did not deliver the digits.", f"{why.rstrip('.')}.", next_step)
 
 

@@ -36,9 +36,9 @@ def place(path: str) -> Place | None:
     Parameters
     ----------
     path
-        Relative, with forward slashes, as `x/Train/digit_3/17.png` or `test/3/17.PNG`.
+        Relative, as `x/Train/digit_3/17.png` or `test/3/17.PNG`.
     """
-    *folders, name = PurePosixPath(path).parts
+    *folders, name = PurePosixPath(path.replace("\\", "/")).parts or ("",)
     if not name.lower().endswith(".png") or name.startswith(".") or "__MACOSX" in folders:
         return None
     digit = CLASS_FOLDER.fullmatch(folders[-1]) if folders else None

@@ -12,6 +12,7 @@ from hindi_bn.digits import kaggle_source, uci_source
 from hindi_bn.digits.archive import unpack
 from hindi_bn.digits.dataset import (
     CACHE,
+    DRAWN_CACHE,
     DRAWN_TITLE,
     Digits,
     from_pixels,
@@ -71,7 +72,7 @@ def fetch(
         When `data_dir` cannot be written.
     """
     if source == "drawn":
-        return load(data_dir, "drawn")
+        return _drawn(data_dir, note)
     with locked(data_dir, note):
         there = None if force else _already_there(data_dir, note)
         if there is not None:
@@ -160,7 +161,7 @@ def resolve(
     if digits is not None:
         return digits
     note(banner(failures))
-    return load(data_dir, "drawn")
+    return _drawn(data_dir, note)
 
 
 def first_available(
@@ -183,7 +184,8 @@ def first_available(
         try:
             digits = load(data_dir, advance=advance)
         except DataError as error:
-            failures[f"what is in {data_dir}"] = told(error)
+            if (data_dir / "digits").is_dir():
+                failures[f"what is in {data_dir}"] = told(error)
         else:
             note(ALREADY_THERE.format(data_dir))
             return digits, failures
@@ -196,8 +198,9 @@ def first_available(
             )  # fmt: skip
         except DataError as error:
             failures[label] = told(error)
-            note(f"{label}: {failures[label]}")
         else:
+            for failed, why in failures.items():
+                note(f"Not used: {failed}. {why}")
             return digits, failures
     return None, failures
 
@@ -212,18 +215,28 @@ def candidates(archive: Path | None = None) -> list[tuple[str, Path | None]]:
     return [*local, ("kaggle", None), ("uci", None)]
 
 
+def _drawn(data_dir: Path, note: Note) -> Digits:
+    if not (data_dir / DRAWN_CACHE).exists():
+        note("Drawing the stand-in, once; this may take half a minute.")
+    return load(data_dir, "drawn")
+
+
 def told(error: DataError) -> str:
     """Return an error's first two parts in one line."""
     return f"{error.what} {error.why}".strip()
 
 
+def listed(failures: dict[str, str]) -> str:
+    """Return the sources that failed and why, a line each."""
+    return "\n".join(f"  - {source}: {why}" for source, why in failures.items())
+
+
 def banner(failures: dict[str, str]) -> str:
     """Return the words that go before the use of the stand-in."""
     line = "=" * 78
-    reasons = "\n".join(f"  - {source}: {why}" for source, why in failures.items())
     return (
         f"{line}\nNo source had the real digits, so the DRAWN STAND-IN is used: "
-        f"{DRAWN_TITLE}.\n{reasons}\n"
+        f"{DRAWN_TITLE}.\n{listed(failures)}\n"
         "For the real ones: hindi-bn download PATH, with an archive or folder of them.\n"
         f"{line}"
     )

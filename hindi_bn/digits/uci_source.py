@@ -9,11 +9,11 @@ from typing import Any
 
 from hindi_bn.digits.archive import MAX_BYTES
 from hindi_bn.digits.images import Advance, silent
+from hindi_bn.digits.network import CONNECT_TIMEOUT, OTHERS, reason
 from hindi_bn.errors import SourceError
 
 SITE = "https://archive.ics.uci.edu"
 ARCHIVE = "/static/public/389/devanagari+handwritten+character+dataset.zip"
-CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 3  # after a connection that broke off
 BLOCK = 2**16  # bytes
@@ -71,21 +71,11 @@ def download(
     raise AssertionError  # pragma: no cover (the last attempt returns or raises)
 
 
-def reason(error: Exception) -> str:
-    """Return the innermost cause of a network error, without the addresses around it."""
-    text = str(error)
-    for mark in ("Caused by ", "[Errno"):
-        if mark in text:
-            text = text[text.rindex(mark) :].removeprefix("Caused by ")
-    return text.rstrip(")'\" ") if text else type(error).__name__
-
-
 def _failed(url: str, why: str) -> SourceError:
     return SourceError(
         "The UCI repository did not deliver the digits.",
         f"{url}: {why}.",
-        "try again later, use an archive you have (hindi-bn download PATH), or use the drawn "
-        "stand-in (hindi-bn download --source drawn)",
+        f"try again later, or use another source: {OTHERS}",
     )
 
 

@@ -1,0 +1,27 @@
+"""What the sources on the network share: time limits, and errors told in few words."""
+
+from __future__ import annotations
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds to connect before giving up."""
+
+OTHERS = (
+    "an archive or folder you have: hindi-bn download PATH; "
+    "the drawn stand-in: hindi-bn download --source drawn"
+)
+"""Sources that need no network."""
+
+
+def reason(error: Exception) -> str:
+    """Return the innermost cause of a network error, without the addresses around it.
+
+    Parameters
+    ----------
+    error
+        As `requests` raises it, with causes named one inside another.
+    """
+    text = str(error) or type(error).__name__
+    for mark in ("Caused by ", "[Errno"):
+        if mark in text:
+            text = text[text.rindex(mark) :].removeprefix("Caused by ")
+    return text.rstrip(")'\" ")
