@@ -64,7 +64,7 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
     -------
     A look for each name. `bn` or `batch` and `no-bn` or `none` always have the same; the others
     take the next one of a fixed order that is free. Colours come again after the seventh arm, then
-    with another marker, so that no two of the first 47 arms look alike; after that all comes
+    with another marker, so that no two of the first 49 arms look alike; after that all comes
     again.
     """
     names = list(dict.fromkeys(names))
