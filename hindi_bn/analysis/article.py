@@ -121,4 +121,6 @@ def published_head() -> pd.DataFrame:
     import pandas as pd
 
     with resources.files(__package__).joinpath("published_head.csv").open("rb") as file:
-        return pd.read_csv(file)
+        text = pd.read_csv(file, dtype=str)  # read_csv's own floats can be off by the last bit
+    numbers = {column: "float64" for column in text.columns if column != "run"}
+    return text.astype(numbers | {"epoch": "int64"})

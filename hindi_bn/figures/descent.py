@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from hindi_bn.figures.style import NOTE_INCHES, data_note, looks, new_figure, theme
+from hindi_bn.figures.style import data_note, looks, new_figure, theme
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,8 @@ def descent_3d(
     _mark_ends(history, lambda row, **how: ax.scatter(*points[row], zorder=4, **how))
     ax.set_xlabel(x.label("wx", names, "\n"), labelpad=18)
     ax.set_ylabel(y.label("wy", names, "\n"), labelpad=22)
-    ax.set_zlabel("Training loss (nats)", labelpad=10)
+    ax.set_zlabel("Training loss (nats)", labelpad=17)
+    ax.tick_params(axis="z", pad=8)
     ax.view_init(elev=24, azim=-58)
     ax.set_box_aspect((1.0, 1.0, 0.92), zoom=0.93)  # keeps the labels inside the panel
     for letter, values in zip("xyz", points.T, strict=True):
@@ -141,8 +142,10 @@ def descent_figure(
     columns = min(len(histories), _COLUMNS)
     rows = math.ceil(len(histories) / columns)
     with theme():
-        # mplot3d's labels hang out of their panel below and leave room above
-        figure = new_figure(6.6 * columns, 5.6 * rows + 0.6, NOTE_INCHES if projected else 0.75)
+        if projected:
+            figure = new_figure(6.6 * columns, 5.6 * rows + 0.6)
+        else:  # mplot3d's labels hang out of their panel below
+            figure = new_figure(6.6 * columns, 5.8 * rows + 0.4, bottom=0.75, row_gap=0.14)
         figure.suptitle(_title(projected), fontweight="bold")
         for place, (run, history) in enumerate(histories.items(), start=1):
             names = captures.get(run, {})

@@ -102,13 +102,20 @@ def theme() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float, bottom: float = NOTE_INCHES) -> Figure:
-    """Make an empty figure, sizes in inches, that leaves `bottom` free for the data note."""
+def new_figure(
+    width: float, height: float, bottom: float = NOTE_INCHES, row_gap: float = 0.02
+) -> Figure:
+    """Make an empty figure, sizes in inches, that leaves `bottom` free for the data note.
+
+    `row_gap` is the space between rows of panels, a share of a panel's height.
+    """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     share = bottom / height
-    layout = ConstrainedLayoutEngine(rect=(0.0, share, 1.0, 1.0 - share), w_pad=0.08, h_pad=0.08)
+    layout = ConstrainedLayoutEngine(
+        rect=(0.0, share, 1.0, 1.0 - share), w_pad=0.08, h_pad=0.08, hspace=row_gap
+    )
     return Figure(figsize=(width, height), layout=layout)
 
 
