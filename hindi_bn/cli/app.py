@@ -14,9 +14,20 @@ from hindi_bn.errors import HindiBnError
 
 INTERRUPTED = 130
 
+ORDER = (
+    "reproduce", "download", "data", "train", "compare", "plot-descent", "predict", "explain",
+    "networks", "plot", "bench", "sweep", "claims", "doctor",
+)  # fmt: skip
+"""Commands in the order of `hindi-bn --help`: the way of a study first."""
+
 
 class Group(TyperGroup):
     """Turns an expected error into one message and exit code 1, and Ctrl-C into exit code 130."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the commands' names in the order of a study's way."""
+        names = super().list_commands(ctx)
+        return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command; `--debug` lets the traceback through."""

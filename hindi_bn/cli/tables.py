@@ -8,20 +8,25 @@ from rich import box
 from rich.table import Table
 
 
-def table_of(rows: list[dict[str, Any]], title: str, headings: dict[str, str]) -> Table:
+def table_of(rows: list[dict[str, Any]], title: str, columns: dict[str, tuple[str, str]]) -> Table:
     """Return a table of the given keys of each row.
 
     Parameters
     ----------
-    headings
-        Key of a row -> heading of its column, in order.
+    columns
+        Key of a row -> heading and format of its column, in order.
     """
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    for key, heading in headings.items():
+    for key, (heading, _) in columns.items():
         numeric = any(isinstance(row.get(key), int | float) for row in rows)
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric)
     for row in rows:
-        table.add_row(*(_text(row.get(key)) for key in headings))
+        table.add_row(
+            *(
+                "" if row[key] is None else format(row[key], spec)
+                for key, (_, spec) in columns.items()
+            )
+        )
     return table
 
 
@@ -38,13 +43,17 @@ def comparison_tables(document: dict[str, Any]) -> list[Table | str]:
             document["summary"],
             f"Test accuracy and training loss on: {document['data']}",
             {
-                "run": "run", "epochs": "epochs", "final_test_accuracy": "final",
-                "best_test_accuracy": "best", "best_epoch": "at epoch",
-                "last_five_mean_test_accuracy": "mean of last five",
-                "final_train_loss": "final train loss", "seconds": "seconds",
+                "run": ("run", ""),
+                "epochs": ("epochs", "d"),
+                "final_test_accuracy": ("final", ".4f"),
+                "best_test_accuracy": ("best", ".4f"),
+                "best_epoch": ("epoch", "d"),
+                "last_five_mean_test_accuracy": ("last 5", ".4f"),
+                "final_train_loss": ("loss", ".4f"),
+                "seconds": ("seconds", ".0f"),
             },
         )
-    ]  # fmt: skip
+    ]
     if document["published_compared"]:
         parts.append(_published_table(document["published"]))
         differing = [row for row in document["published"] if row["verdict"] != "agrees"]
@@ -66,11 +75,16 @@ def _published_table(rows: list[dict[str, Any]]) -> Table:
         rows,
         "Ours against the article's published numbers",
         {
-            "run": "run", "epoch": "epoch", "quantity": "quantity", "published": "published",
-            "ours": "ours", "difference": "difference", "tolerance": "tolerance",
-            "verdict": "verdict",
+            "run": ("run", ""),
+            "epoch": ("epoch", "d"),
+            "quantity": ("quantity", ""),
+            "published": ("published", ".6f"),
+            "ours": ("ours", ".6f"),
+            "difference": ("difference", "+.1e"),
+            "tolerance": ("tolerance", ".1e"),
+            "verdict": ("verdict", ""),
         },
-    )  # fmt: skip
+    )
 
 
 def prediction_table(answers: list[dict[str, Any]]) -> Table:
@@ -82,8 +96,8 @@ def prediction_table(answers: list[dict[str, Any]]) -> Table:
         rows.append(
             {
                 "image": answer["image"],
-                "digit": f"{answer['digit']}",
-                "probability": f"{answer['probability']:.1%}",
+                "digit": answer["digit"],
+                "probability": answer["probability"],
                 "others": others,
             }
         )
@@ -91,11 +105,10 @@ def prediction_table(answers: list[dict[str, Any]]) -> Table:
     return table_of(
         rows,
         f"Run {first['run']}, trained on: {first['trained_on']}",
-        {"image": "image", "digit": "digit", "probability": "probability", "others": "then"},
+        {
+            "image": ("image", ""),
+            "digit": ("digit", "d"),
+            "probability": ("probability", ".1%"),
+            "others": ("then", ""),
+        },
     )
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return "" if value is None else str(value)

@@ -50,14 +50,11 @@ def train(
     the study's numbers without training the runs before it; --epochs, --lr and --batch-size then
     hold for that run alone.
     """
-    from hindi_bn.study_files import load_study
-
     changes = options.overrides(
         set_, epochs=epochs, seed=seed, batch_size=batch_size, lr=lr, data=data, device=device,
         threads=threads,
     )  # fmt: skip
-    names = choose_runs(load_study(config), bn)
-    study = load_study(config, changes, only=names)
+    study, names = chosen_study(config, changes, bn)
     records = train_runs(
         study, names, out, data_dir, resume=resume, overwrite=overwrite, quiet=quiet
     )
@@ -71,6 +68,16 @@ def train(
             f"{len(record.history)} epochs, {last['seconds']:.0f} s of training "
             f"({record.environment['data']['title']}) -> {record.folder}"
         )
+
+
+def chosen_study(config: str, changes: dict[str, Any], bn: bool | None) -> tuple[Study, list[str]]:
+    """Return the study with the changes, which hold for the chosen runs, and those runs' names."""
+    from hindi_bn.study_files import load_study
+
+    plain = load_study(config)
+    chosen = choose_runs(plain, bn)
+    study = load_study(config, changes, only=chosen)
+    return study, [study.runs[plain.position(name)].name for name in chosen]
 
 
 def choose_runs(study: Study, bn: bool | None) -> list[str]:
