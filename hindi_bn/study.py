@@ -22,21 +22,159 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Norm(Settings):
-    """A normalisation layer by name, with its parameters."""
+class NoNorm(Settings):
+    """No normalisation."""
 
-    name: Literal["none", "batch"] = Field(
-        "none", description="Normalisation layer after each convolution, before its activation."
+    name: Literal["none"] = "none"
+
+
+class _Affine(Settings):
+    """Normalisation with a learned scale (gamma) and shift (beta) per channel."""
+
+    eps: float = Field(1e-5, gt=0, description="Added to what is divided by, so that it is not 0.")
+    affine: bool = Field(True, description="Learn a scale (gamma) and a shift (beta) per channel.")
+    gamma_beta: Literal["ones-zeros", "normal"] = Field(
+        "ones-zeros",
+        description="Initial gamma and beta: ones and zeros, or both from a standard normal.",
     )
-    eps: float = Field(1e-5, gt=0, description="Added to the variance before the root.")
+
+    @model_validator(mode="after")
+    def _something_to_draw(self) -> Self:
+        if self.gamma_beta == "normal" and not self.affine:
+            raise ValueError("gamma_beta: normal needs affine: true; there is no gamma to draw")
+        return self
+
+
+class _Running(_Affine):
+    """Normalisation over the batch, with running averages for evaluation."""
+
     momentum: float = Field(
         0.1, ge=0, le=1, description="Weight of the new batch in the running averages."
     )
-    affine: bool = Field(True, description="Learn a scale (gamma) and a shift (beta) per channel.")
 
 
-def _norm_by_name(value: Any) -> Any:
+class BatchNorm(_Running):
+    """torch's batch normalisation."""
+
+    name: Literal["batch"] = "batch"
+
+
+class BatchNormByHand(_Running):
+    """Batch normalisation written out, with both conventions of the running averages."""
+
+    name: Literal["batch-by-hand"] = "batch-by-hand"
+    momentum: float = Field(
+        0.1, ge=0, le=1, description="Weight in the running averages of what momentum_of names."
+    )
+    momentum_of: Literal["new-batch", "old-average"] = Field(
+        "new-batch", description="What momentum weighs: the new batch (torch) or the old average."
+    )
+    running_variance: Literal["unbiased", "biased"] = Field(
+        "unbiased", description="Variance that enters the running average; torch's is unbiased."
+    )
+
+
+class BatchRenorm(_Running):
+    """Batch renormalisation; the schedule is the paper's at a tenth of its steps."""
+
+    name: Literal["batch-renorm"] = "batch-renorm"
+    momentum: float = Field(
+        0.01, ge=0, le=1, description="Weight of the new batch in the running averages."
+    )
+    r_max: float = Field(3.0, ge=1, description="Largest correction of the scale.")
+    d_max: float = Field(5.0, ge=0, description="Largest correction of the mean.")
+    warm_up: int = Field(500, ge=0, description="First steps, trained as plain batch norm.")
+    r_ramp: int = Field(3500, ge=0, description="Steps after warm_up until r_max is reached.")
+    d_ramp: int = Field(2000, ge=0, description="Steps after warm_up until d_max is reached.")
+
+
+class BatchLpNorm(_Running):
+    """Batch normalisation with the l1, l2 or l-infinity norm as its scale."""
+
+    name: Literal["batch-l1", "batch-l2", "batch-linf"]
+
+
+class LayerNorm(_Affine):
+    """Layer normalisation: over all channels and pixels of an image."""
+
+    name: Literal["layer"] = "layer"
+
+
+class InstanceNorm(_Affine):
+    """Instance normalisation: over the pixels of each channel of an image."""
+
+    name: Literal["instance"] = "instance"
+
+
+class GroupNorm(_Affine):
+    """Group normalisation: over groups of channels of an image."""
+
+    name: Literal["group"] = "group"
+    groups: int = Field(2, ge=1, description="Groups that the channels are divided into.")
+
+
+class WeightNorm(Settings):
+    """Weight normalisation of the layer itself: length and direction of a filter are learned."""
+
+    name: Literal["weight"] = "weight"
+
+
+class SpectralNorm(Settings):
+    """Spectral normalisation of the layer itself: weights over their largest singular value."""
+
+    name: Literal["spectral"] = "spectral"
+    iterations: int = Field(1, ge=1, description="Power iterations a training step.")
+
+
+Norm = Annotated[
+    NoNorm
+    | BatchNorm
+    | BatchNormByHand
+    | BatchRenorm
+    | BatchLpNorm
+    | LayerNorm
+    | InstanceNorm
+    | GroupNorm
+    | WeightNorm
+    | SpectralNorm,
+    Field(discriminator="name"),
+]
+"""A normalisation layer by name, with the parameters that it has."""
+
+
+class Init(Settings):
+    """Initial weights of convolutions and linear layers; biases become 0 but for `default`."""
+
+    name: Literal["default", "xavier", "kaiming", "orthogonal"] = "default"
+
+
+class NormalInit(Settings):
+    """Initial weights from a normal distribution around 0; biases 0."""
+
+    name: Literal["normal"] = "normal"
+    std: float = Field(0.01, gt=0, description="Standard deviation of the initial weights.")
+
+
+def _by_name(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
+
+
+class Options(Settings):
+    """What can be varied in a network; unset means the network's own choice."""
+
+    activation: Literal["relu", "sigmoid", "tanh"] | None = Field(
+        None, description="Activation after every hidden layer."
+    )
+    pooling: Literal["max", "avg", "none"] | None = Field(
+        None, description="Halving of the maps; none: by a 2 x 2 convolution of stride 2 instead."
+    )
+    convolutions: int | None = Field(None, ge=1, le=50, description="Number of convolutions.")
+    hidden_layers: int | None = Field(
+        None, ge=1, le=50, description="Number of hidden linear layers."
+    )
+    width: int | None = Field(
+        None, ge=1, le=4096, description="Channels of a convolution, units of a hidden layer."
+    )
 
 
 class Capture(Settings):
@@ -59,11 +197,30 @@ class Run(Settings):
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the run and of its folder."
     )
-    network: Literal["three_convs", "one_conv"] = Field(
-        "three_convs", description="Network to train."
+    network: Literal["three_convs", "one_conv", "lenet", "conv_pair", "mlp", "fully_connected"] = (
+        Field("three_convs", description="Network to train.")
     )
-    norm: Annotated[Norm, BeforeValidator(_norm_by_name)] = Field(
-        default_factory=Norm, description="Normalisation layer: a name, or a name with parameters."
+    norm: Annotated[Norm, BeforeValidator(_by_name)] = Field(
+        default_factory=NoNorm,
+        description="Normalisation layer: a name, or a name with parameters.",
+    )
+    placement: Literal["before", "after"] = Field(
+        "before",
+        description="Normalisation before or after the activation; nothing to place for none, "
+        "weight and spectral.",
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of inputs of the last linear layer dropped in training."
+    )
+    init: Annotated[
+        Annotated[Init | NormalInit, Field(discriminator="name")], BeforeValidator(_by_name)
+    ] = Field(
+        default_factory=Init,
+        description="Initial weights: default (torch's), xavier, kaiming, orthogonal, or normal "
+        "(with std).",
+    )
+    options: Options = Field(
+        default_factory=Options, description="Variations of the network, such as its pooling."
     )
     epochs: int = Field(30, ge=1, le=100_000, description="Passes over the training images.")
     batch_size: int = Field(32, ge=1, description="Training images a step.")
@@ -121,6 +278,11 @@ class Study(Settings):
     def folder_name(self) -> str:
         """Folder of the study: its name, with the data's name when that is not the real digits."""
         return self.name if self.data == "digits" else f"{self.name}-{self.data}"
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the data's images in pixels."""
+        return 32
 
     def run(self, name: str) -> Run:
         """Return the run called `name`; KeyError if there is none."""

@@ -6,10 +6,12 @@ import copy
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from hindi_bn.errors import StudyError
 from hindi_bn.study import Run, Study
@@ -209,45 +211,79 @@ def _set(mapping: dict[str, Any], key: list[str], value: Any) -> None:
 
 def _explain(error: ValidationError, origin: str) -> StudyError:
     first = error.errors()[0]
-    location = [part for part in first["loc"] if part != "function-before"]
+    location, _ = _place(first["loc"])
     key = ".".join(str(part) for part in location) or "the study"
-    reason = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        valid = _valid_keys(location[:-1])
-        reason = f"Unknown key.{_nearest(str(location[-1]), valid)} Valid here: {', '.join(valid)}."
-    elif first["type"] == "missing":
-        reason = "The key is missing."
-    elif first["type"] == "literal_error":
-        valid = [
-            part.strip("'") for part in first["ctx"]["expected"].replace(" or ", ", ").split(", ")
-        ]
-        reason = f"{first['input']!r} is none of {', '.join(valid)}."
-        reason += _nearest(str(first["input"]), valid)
-    else:
-        reason = f"{reason} (got {first['input']!r})."
     return StudyError(
-        f"Key {key!r} in {origin} is wrong.", reason, "mend the file or the --set that gave it"
+        f"Key {key!r} in {origin} is wrong.",
+        _reason(first),
+        "mend the file or the --set that gave it",
     )
 
 
+def _reason(detail: ErrorDetails) -> str:
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        *place, name = detail["loc"]
+        valid = _valid_keys(place)
+        named = f" of {place[-1]!r}" if place and _place(place)[0][-1] != place[-1] else ""
+        return f"Unknown key{named}.{_nearest(str(name), valid)} Valid here: {', '.join(valid)}."
+    if kind == "missing":
+        return "The key is missing."
+    if kind == "literal_error":
+        return _none_of(value, context["expected"].replace(" or ", ", "))
+    if kind == "union_tag_invalid":
+        return _none_of(context["tag"], context["expected_tags"])
+    if kind in {"union_tag_not_found", "model_attributes_type"}:
+        return f"It must be a name, or a mapping with the key 'name' (got {value!r})."
+    return f"{detail['msg'].removeprefix('Value error, ')} (got {value!r})."
+
+
+def _none_of(value: Any, expected: str) -> str:
+    valid = [part.strip("'") for part in expected.split(", ")]
+    return f"{str(value)!r} is none of {', '.join(valid)}.{_nearest(str(value), valid)}"
+
+
 def _valid_keys(location: Sequence[str | int]) -> list[str]:
-    model: type[BaseModel] = Study
-    for part in location:
-        if part == "runs" or isinstance(part, int):
-            model = Run
-        elif part in model.model_fields:
-            model = _model_of(model, str(part))
+    _, model = _place(location)
     keys = list(model.model_fields)
     if model is Study:
         keys += [key for key in Run.model_fields if _is_run_key(key)]
     return keys
 
 
-def _model_of(model: type[BaseModel], field: str) -> type[BaseModel]:
-    annotation = model.model_fields[field].annotation
-    return (
-        annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else model
-    )
+def _place(location: Sequence[str | int]) -> tuple[list[str | int], type[BaseModel]]:
+    """Return where an error is as keys of the file, and the model at that place.
+
+    pydantic puts the name of the union's member (`batch`) between the key of a union (`norm`) and
+    the member's own keys (`eps`); it is no key of the file.
+    """
+    model: type[BaseModel] = Study
+    members: dict[str | int, type[BaseModel]] = {}
+    keys: list[str | int] = []
+    for part in location:
+        if part in members:
+            model, members = members[part], {}
+            continue
+        keys.append(part)
+        if part == "runs" or isinstance(part, int):
+            model = Run
+        elif part in model.model_fields:
+            field = model.model_fields[part]
+            members = _members(field)
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                model = field.annotation
+    return keys, model
+
+
+def _members(field: FieldInfo) -> dict[str | int, type[BaseModel]]:
+    """Return the models of a union by the names that choose them; empty for other fields."""
+    if field.discriminator is None:
+        return {}
+    return {
+        name: member
+        for member in get_args(field.annotation)
+        for name in get_args(member.model_fields["name"].annotation)
+    }
 
 
 def _nearest(word: str, valid: Sequence[str]) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 from hindi_bn.errors import StudyError
-from hindi_bn.networks import last_convolution
+from hindi_bn.networks import last_convolution, weight_of
 from hindi_bn.study import Capture
 
 
@@ -20,34 +19,29 @@ class WeightPair:
     """
 
     def __init__(self, network: nn.Module, capture: Capture) -> None:
-        modules = dict(network.named_modules())
+        modules = {name: module for name, module in network.named_modules() if name}
+        weights = {name: weight_of(module) for name, module in modules.items()}
         name = capture.layer
         if name == "last-conv":
             name = last_convolution(network)
-        if name not in modules or not isinstance(
-            getattr(modules[name], "weight", None), torch.Tensor
-        ):
-            weighted = [n for n, m in modules.items() if hasattr(m, "weight") and n]
+        weight = weights.get(name)
+        if weight is None:
+            having = [name for name, weight in weights.items() if weight is not None]
             raise StudyError(
                 f"Cannot record weights of layer {capture.layer!r}.",
-                f"The network has no such layer with weights; it has {', '.join(weighted)}.",
+                f"The network has no such layer with weights; it has {', '.join(having)}.",
                 "set capture.layer to one of these",
             )
         self.layer = name
         self._module = modules[name]
         self._indices = (capture.wx, capture.wy)
         for key, index in zip(("wx", "wy"), self._indices, strict=True):
-            _check_index(key, index, tuple(self._weight.shape), name)
-
-    @property
-    def _weight(self) -> torch.Tensor:
-        weight = self._module.weight
-        assert isinstance(weight, torch.Tensor)
-        return weight
+            _check_index(key, index, tuple(weight.shape), name)
 
     def read(self) -> tuple[float, float]:
         """Return wx and wy as they are now."""
-        weight = self._weight.detach()
+        weight = weight_of(self._module)
+        assert weight is not None
         wx, wy = (weight[index].item() for index in self._indices)
         return float(wx), float(wy)
 

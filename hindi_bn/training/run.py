@@ -15,7 +15,7 @@ from torch import nn
 from hindi_bn import environment
 from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError
-from hindi_bn.networks import build
+from hindi_bn.networks import build_run, check
 from hindi_bn.records import Checkpoint, Record, RunFolder
 from hindi_bn.study import Run, Study
 from hindi_bn.training.capture import WeightPair
@@ -126,7 +126,7 @@ def run_folder(study: Study, name: str, out: Path) -> RunFolder:
 def load_network(record: Record) -> nn.Module:
     """Build a finished run's network with its trained weights, on the CPU in eval mode."""
     with torch.random.fork_rng(devices=[]):
-        network = build(record.run.network, record.run.norm)
+        network = build_run(record.run, record.study.image_size)
     network.load_state_dict(RunFolder(record.folder).read_weights())
     return network.eval()
 
@@ -144,7 +144,7 @@ def settings_of(study: Study, run: Run, digests: Mapping[str, str]) -> dict[str,
         "run": run.model_dump(mode="json"),
         "seed": study.seed,
         "before": [
-            {"network": r.network, "norm": r.norm.model_dump(mode="json"), "epochs": r.epochs}
+            r.model_dump(mode="json", include={"network", "norm", "init", "options", "epochs"})
             for r in before
         ],
         "data": dict(digests),
@@ -183,8 +183,9 @@ class _Job:
 
 def _train(job: _Job) -> None:
     run, folder, began = job.run, job.folder, time.perf_counter()
+    check(run, len(job.digits.train_labels), job.study.image_size)
     move_to_run(job.study, run.name)
-    network = build(run.network, run.norm).to(job.device)
+    network = build_run(run, job.study.image_size).to(job.device)
     WeightPair(network, run.capture)  # refuses a wrong layer or index before anything is written
     optimizer = make_optimizer(run, network)
     settings = settings_of(job.study, run, job.digits.digests)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from hindi_bn.networks import build
+from hindi_bn.networks import build_run
 from hindi_bn.study import Study
 
 
@@ -48,6 +48,6 @@ def move_to_run(study: Study, name: str) -> None:
     if study.stream == "paired":
         return
     for run in study.runs[: study.position(name)]:
-        build(run.network, run.norm)
+        build_run(run, study.image_size)
         for _ in range(3 * run.epochs):
             draw_int64()

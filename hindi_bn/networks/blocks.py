@@ -1,0 +1,77 @@
+"""The blocks that networks are made of: a layer with its normalisation and its activation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from hindi_bn.networks.dropout import CountedDropout
+from hindi_bn.networks.norms import norm_1d, norm_2d
+from hindi_bn.study import Norm, Run
+
+CLASSES = 10
+
+_ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
+
+
+@dataclass
+class Blocks:
+    """Builds layers as a run's settings say.
+
+    Parameters
+    ----------
+    norm, after
+        The normalisation layer, and whether it stands after the activation.
+    activation, pooling
+        Names, as in `Options`.
+    dropout
+        Share of the classifier's inputs that is dropped in training.
+
+    Attributes
+    ----------
+    normalised
+        The convolutions and linear layers made so far that are normalised: all but the classifier.
+    """
+
+    norm: Norm
+    after: bool
+    activation: str
+    pooling: str
+    dropout: float
+    normalised: list[nn.Conv2d | nn.Linear] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, run: Run, activation: str, pooling: str) -> Blocks:
+        """Take norm, placement and dropout from a run."""
+        return cls(run.norm, run.placement == "after", activation, pooling, run.dropout)
+
+    def convolution(
+        self, inputs: int, outputs: int, kernel: int, *, padding: int = 0, stride: int = 1
+    ) -> list[nn.Module]:
+        """Convolution, norm, activation: (batch, inputs, ...) to (batch, outputs, ...)."""
+        layer = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding)
+        return self._with_norm(layer, norm_2d(self.norm, outputs))
+
+    def pool(self, channels: int) -> list[nn.Module]:
+        """Halve height and width, rounded down: by pooling, or by a convolution of stride 2.
+
+        The convolution sees the same 2 x 2 windows; its norm and activation follow it.
+        """
+        if self.pooling == "none":
+            return self.convolution(channels, channels, 2, stride=2)
+        return [nn.MaxPool2d(2) if self.pooling == "max" else nn.AvgPool2d(2)]
+
+    def linear(self, inputs: int, outputs: int) -> list[nn.Module]:
+        """Linear layer, norm, activation: (batch, inputs) to (batch, outputs)."""
+        return self._with_norm(nn.Linear(inputs, outputs), norm_1d(self.norm, outputs))
+
+    def classifier(self, inputs: int) -> list[nn.Module]:
+        """Dropout, if any, and the last linear layer: (batch, inputs) to (batch, 10)."""
+        dropout = [CountedDropout(self.dropout)] if self.dropout else []
+        return [*dropout, nn.Linear(inputs, CLASSES)]
+
+    def _with_norm(self, layer: nn.Conv2d | nn.Linear, norm: list[nn.Module]) -> list[nn.Module]:
+        self.normalised.append(layer)
+        activation = _ACTIVATIONS[self.activation]()
+        return [layer, activation, *norm] if self.after else [layer, *norm, activation]

@@ -1,0 +1,66 @@
+"""Dropout whose masks do not draw from the random stream that shuffles the images."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+_WORD = 0xFFFFFFFF
+
+
+class CountedDropout(nn.Module):
+    """Dropout whose mask is a function of the seed, the number of training steps and the place.
+
+    torch's own dropout draws its masks from the stream that also shuffles the images, so that runs
+    with and without it would see other batches, and on CUDA from a generator that no checkpoint
+    holds. Here every mask is computed: the same on every device, and the same after a resume.
+
+    Parameters
+    ----------
+    share
+        Share of the values set to 0 in training, 0 <= share < 1; the others are divided by
+        1 - share. In evaluation nothing is changed.
+
+    Attributes
+    ----------
+    seed
+        int64, from torch's default generator as it was last seeded; nothing is drawn from it.
+    steps
+        Training batches seen so far: int64.
+    """
+
+    seed: torch.Tensor
+    steps: torch.Tensor
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.register_buffer("seed", torch.tensor(torch.initial_seed() & _WORD))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Drop values of a batch of any shape."""
+        if not self.training:
+            return x
+        key = _scramble(_scramble(self.seed) ^ self.steps)
+        places = torch.arange(x.numel(), device=x.device)
+        random = _scramble(_scramble(places) ^ key)  # 0 .. 2**32 - 1, a value a place
+        keep = (random >= int(self.share * 2**32)).view(x.shape)
+        self.steps += 1
+        return x * keep / (1 - self.share)
+
+    def extra_repr(self) -> str:
+        """Show the share that is dropped."""
+        return f"share={self.share}"
+
+
+def _scramble(word: torch.Tensor) -> torch.Tensor:
+    """Map 32-bit words (held in int64) one to one to words that look random.
+
+    Constants: Wellons 2018, "Prospecting for hash functions", lowbias32.
+    """
+    word = word ^ (word >> 16)
+    word = (word * 0x7FEB352D) & _WORD
+    word = word ^ (word >> 15)
+    word = (word * 0x846CA68B) & _WORD
+    return word ^ (word >> 16)

@@ -1,0 +1,51 @@
+"""Initial weights by name, and initial gamma and beta."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import nn
+
+from hindi_bn.study import Init, Norm, NormalInit
+
+
+def initialise(network: nn.Module, init: Init | NormalInit) -> None:
+    """Draw the weights of convolutions and linear layers anew, in the network's order.
+
+    `default` leaves torch's own draws alone. Otherwise biases become 0 and weights are drawn from
+    torch's default generator:
+
+    - xavier: uniform, variance 2 / (fan in + fan out) (Glorot and Bengio 2010);
+    - kaiming: normal, variance 2 / fan in (He et al. 2015, for ReLU);
+    - orthogonal: orthogonal rows or columns (Saxe et al. 2014);
+    - normal: normal, deviation `std`.
+    """
+    if init.name == "default":
+        return
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            _draw(layer.weight, init)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def initialise_gamma_beta(network: nn.Module, norm: Norm) -> None:
+    """Draw every gamma and beta from a standard normal, if `norm` says so."""
+    if getattr(norm, "gamma_beta", "ones-zeros") != "normal":
+        return
+    for layer in network.modules():
+        if not isinstance(layer, nn.Conv2d | nn.Linear):
+            for parameter in layer.parameters(recurse=False):
+                nn.init.normal_(parameter)
+
+
+def _draw(weight: torch.Tensor, init: Init | NormalInit) -> None:
+    if init.name == "xavier":
+        nn.init.xavier_uniform_(weight)
+    elif init.name == "kaiming":
+        nn.init.kaiming_normal_(weight, nonlinearity="relu")
+    elif init.name == "orthogonal":
+        nn.init.orthogonal_(weight)
+    else:
+        nn.init.normal_(weight, std=cast(NormalInit, init).std)
