@@ -1,0 +1,117 @@
+"""What a user gets: quick help, completion, and a wheel that works from any folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+from typer.main import get_command
+
+from hindi_bn.cli import app
+
+ROOT = Path(__file__).parent.parent
+HEAVY = {"torch", "torchvision", "pandas", "sklearn", "scipy", "matplotlib", "seaborn", "kaggle"}
+
+
+def python(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    """0.4 s is the bound; what costs the time is importing torch and its like."""
+    program = (
+        "import sys; from hindi_bn.cli import app\n"
+        f"try: app({arguments!r})\n"
+        "except SystemExit as end: assert not end.code\n"
+        f"print('heavy:', sorted({HEAVY!r} & set(sys.modules)))"
+    )
+    result = python("-c", program, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.rstrip().endswith("heavy: []")
+
+
+def commands() -> list[tuple[str, object]]:
+    group = get_command(app)
+    context = typer.Context(group)
+    assert hasattr(group, "list_commands")
+    return [(name, group.get_command(context, name)) for name in group.list_commands(context)]
+
+
+@pytest.mark.parametrize(("name", "command"), commands())
+def test_every_command_option_and_argument_has_help(name: str, command: object) -> None:
+    assert getattr(command, "help", None), name
+    for parameter in command.params:  # type: ignore[attr-defined]
+        assert getattr(parameter, "help", None), (name, parameter.name)
+
+
+def test_completion_is_answered(tmp_path: Path) -> None:
+    result = python(
+        "-c", "from hindi_bn.cli import main; main()", cwd=tmp_path,
+        _HINDI_BN_COMPLETE="complete_bash", COMP_WORDS="hindi-bn pl", COMP_CWORD="1",
+    )  # fmt: skip
+    assert "plot-descent" in result.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    result = python(
+        "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), ".", cwd=ROOT
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_carries_the_studies_and_the_typing_mark(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    for study in (ROOT / "configs").rglob("*.yaml"):
+        assert f"hindi_bn/configs/{study.relative_to(ROOT / 'configs').as_posix()}" in names
+    assert "hindi_bn/py.typed" in names
+    assert "hindi_bn/analysis/published_head.csv" in names
+    assert not [name for name in names if name.endswith((".png", ".safetensors"))]
+
+
+def test_the_wheel_works_from_any_folder(wheel: Path, tmp_path: Path) -> None:
+    """The unpacked wheel, ahead of this checkout, reads its own studies in an empty folder."""
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    program = (
+        "import hindi_bn.study_files as f; print(f.configs_folder());"
+        "print(f.load_study('article').seed)"
+    )
+    result = python("-c", program, cwd=empty, PYTHONPATH=str(tmp_path / "site"))
+    assert result.stdout.split() == [str(tmp_path / "site" / "hindi_bn" / "configs"), "5842"]
+
+
+@pytest.mark.slow
+def test_the_wheel_installs_and_trains_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
+    environment = tmp_path / "venv"
+    venv.create(environment, with_pip=True)
+    scripts = Path(sysconfig.get_path("scripts", "venv", {"base": str(environment)}))
+    subprocess.run(
+        [scripts / "python", "-m", "pip", "install", "-q", "--constraint",
+         ROOT / "constraints.txt", wheel],
+        check=True,
+    )  # fmt: skip
+    done = subprocess.run(
+        [scripts / "hindi-bn", "train", "--bn", "--data", "drawn", "--epochs", "1",
+         "--config", "one_conv"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "drawn stand-in" in done.stdout
+    record = yaml.safe_load((tmp_path / "results/one_conv-drawn/bn/run.yaml").read_text())
+    assert record["run"] == "bn"
