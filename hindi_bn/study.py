@@ -7,19 +7,16 @@ the flags and the saved `run.yaml` all come from them. They are frozen and refus
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from hindi_bn.settings import NAME, Settings
+from hindi_bn.study_captures import AnyCapture
 
 Stream = Literal["continued", "paired"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Scaling = Literal["unit", "half", "standard"]
-
-
-class Settings(BaseModel):
-    """Base of all settings: frozen, no unknown keys, finite numbers only."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class NoNorm(Settings):
@@ -142,6 +139,12 @@ Norm = Annotated[
 """A normalisation layer by name, with the parameters that it has."""
 
 
+def norm_names() -> tuple[str, ...]:
+    """Return the names of all normalisation layers."""
+    members = get_args(get_args(Norm)[0])
+    return tuple(name for m in members for name in get_args(m.model_fields["name"].annotation))
+
+
 class Init(Settings):
     """Initial weights of convolutions and linear layers; biases become 0 but for `default`."""
 
@@ -194,9 +197,7 @@ class Capture(Settings):
 class Run(Settings):
     """One training: network, data preparation, optimiser and what is recorded."""
 
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the run and of its folder."
-    )
+    name: str = Field(pattern=NAME, description="Name of the run and of its folder.")
     network: Literal["three_convs", "one_conv", "lenet", "conv_pair", "mlp", "fully_connected"] = (
         Field("three_convs", description="Network to train.")
     )
@@ -236,6 +237,9 @@ class Run(Settings):
         "training images' mean and deviation).",
     )
     capture: Capture = Field(default_factory=Capture, description="The two recorded weights.")
+    captures: tuple[AnyCapture, ...] = Field(
+        (), description="What is recorded beside these two weights, in captures.csv."
+    )
 
     @field_validator("epochs", "batch_size", "test_batch_size", mode="before")
     @classmethod
@@ -244,13 +248,19 @@ class Run(Settings):
             raise ValueError("must be a whole number, not true or false")  # noqa: TRY004
         return value
 
+    @field_validator("captures")
+    @classmethod
+    def _captures_differ(cls, captures: tuple[AnyCapture, ...]) -> tuple[AnyCapture, ...]:
+        names = [capture.name for capture in captures]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two captures have the same name: {', '.join(names)}")
+        return captures
+
 
 class Study(Settings):
     """Runs that belong together, and what they share."""
 
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the study and of its folder."
-    )
+    name: str = Field(pattern=NAME, description="Name of the study and of its folder.")
     description: str = Field("", description="One sentence on what the study shows.")
     seed: int = Field(5842, ge=0, lt=2**63, description="Seed of the random stream.")
     stream: Stream = Field(
