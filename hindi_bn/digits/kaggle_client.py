@@ -9,6 +9,8 @@ import sys
 
 from hindi_bn.digits.network import reason
 
+REFUSED = "the credentials are not accepted, or have expired"
+
 
 def main(dataset: str, folder: str, connect_timeout: float) -> None:
     """Download a data set's zip into a folder.
@@ -22,6 +24,8 @@ def main(dataset: str, folder: str, connect_timeout: float) -> None:
     connect_timeout
         Seconds for the server to answer; the client has no limit of its own.
     """
+    import requests
+
     _reach(connect_timeout)
     try:
         import kaggle
@@ -29,7 +33,10 @@ def main(dataset: str, folder: str, connect_timeout: float) -> None:
         kaggle.api.authenticate()
         kaggle.api.dataset_download_files(dataset, path=folder, quiet=True)
     except SystemExit:
-        sys.exit("the credentials are not accepted, or have expired (401)")
+        sys.exit(REFUSED)
+    except requests.HTTPError as error:
+        code = 0 if error.response is None else error.response.status_code
+        sys.exit(f"{REFUSED} ({code})" if code in {401, 403} else f"HTTPError: {error}")
     except Exception as error:
         sys.exit(f"{type(error).__name__}: {reason(error)}")
 

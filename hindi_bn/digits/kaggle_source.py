@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hindi_bn.digits.archive import MAX_BYTES
 from hindi_bn.digits.images import Advance, silent
+from hindi_bn.digits.kaggle_client import REFUSED
 from hindi_bn.digits.network import CONNECT_TIMEOUT, OTHERS
 from hindi_bn.errors import SourceError
 
@@ -142,7 +143,7 @@ def _watch(
 
 
 def _failed(why: str) -> SourceError:
-    if "401" in why or "403" in why or "Unauthenticated" in why:
+    if REFUSED in why:
         next_step = f"check the credentials ({credentials()}) or make a new token. {NO_ACCOUNT}"
     else:
         next_step = f"try again later. {NO_ACCOUNT}"

@@ -20,8 +20,8 @@ def reason(error: Exception) -> str:
     error
         As `requests` raises it, with causes named one inside another.
     """
-    text = str(error) or type(error).__name__
-    for mark in ("Caused by ", "[Errno"):
-        if mark in text:
-            text = text[text.rindex(mark) :].removeprefix("Caused by ")
-    return text.rstrip(")'\" ")
+    inner = [getattr(error, "reason", None), *reversed(error.args)]
+    for cause in inner:
+        if isinstance(cause, Exception):
+            return reason(cause)
+    return (str(error) or type(error).__name__).rpartition("): ")[2]

@@ -47,28 +47,41 @@ def download(
     SourceError
         When the server cannot be reached, refuses, breaks off or sends too much.
     """
-    import pooch
-    import requests
+    from requests import exceptions
 
-    pooch.get_logger().setLevel(logging.WARNING)
-    url = address()
-    fetcher = pooch.HTTPDownloader(
-        progressbar=_Bar(advance), chunk_size=BLOCK, timeout=(connect_timeout, read_timeout)
-    )
+    url, timeout = address(), (connect_timeout, read_timeout)
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            # The pixels' own digest is checked after unpacking, so the zip's hash is left open.
-            return Path(pooch.retrieve(url, None, "uci.zip", folder, downloader=fetcher))
-        except requests.exceptions.ChunkedEncodingError as error:
+            return _retrieve(url, folder, advance, timeout)
+        except exceptions.ChunkedEncodingError as error:
             if attempt == ATTEMPTS:
                 raise _failed(url, f"the connection broke off, {ATTEMPTS} times") from error
-        except requests.exceptions.HTTPError as error:
-            raise _failed(url, f"it answered {reason(error)}") from error
-        except requests.exceptions.Timeout as error:
+        except exceptions.HTTPError as error:
+            raise _failed(url, f"it answered {str(error).partition(' for url')[0]}") from error
+        except exceptions.Timeout as error:
             raise _failed(url, "it did not answer in time") from error
-        except requests.exceptions.RequestException as error:
+        except exceptions.RequestException as error:
             raise _failed(url, f"no connection ({reason(error)})") from error
     raise AssertionError  # pragma: no cover (the last attempt returns or raises)
+
+
+def _retrieve(url: str, folder: Path, advance: Advance, timeout: tuple[float, float]) -> Path:
+    """Let pooch download once; the zip's hash is left open, the pixels' is checked afterwards."""
+    import pooch
+
+    pooch.get_logger().setLevel(logging.WARNING)
+    responses: list[Any] = []  # pooch leaves the connection open when it fails
+    fetcher = pooch.HTTPDownloader(
+        progressbar=_Bar(advance),
+        chunk_size=BLOCK,
+        timeout=timeout,
+        hooks={"response": lambda response, **_: responses.append(response)},
+    )
+    try:
+        return Path(pooch.retrieve(url, None, "uci.zip", folder, downloader=fetcher))
+    finally:
+        for response in responses:
+            response.close()
 
 
 def _failed(url: str, why: str) -> SourceError:
