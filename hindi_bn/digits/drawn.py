@@ -157,11 +157,12 @@ def _write(rng: np.random.Generator, digit: int) -> Floats:
 
 
 def _bend(rng: np.random.Generator, paths: Floats) -> Floats:
-    """Distort the plane of each path elastically, by a few waves of random direction."""
-    shape = (_BLOCK, _MODES, 2)
-    wave = rng.normal(0.0, 1.0, shape) * 2 * np.pi / 180.0  # radians a unit
+    """Distort the plane of each path elastically, by a few long waves of random heading."""
+    heading = rng.uniform(0.0, 2 * np.pi, (_BLOCK, _MODES))
+    length = rng.uniform(90.0, 300.0, (_BLOCK, _MODES, 1))
+    wave = 2 * np.pi / length * np.stack([np.cos(heading), np.sin(heading)], axis=2)
     phase = rng.uniform(0.0, 2 * np.pi, (_BLOCK, 1, _MODES))
-    shift = rng.normal(0.0, 1.0, shape) * rng.uniform(1.0, 8.0, (_BLOCK, 1, 1))
+    shift = rng.normal(0.0, 1.0, (_BLOCK, _MODES, 2)) * rng.uniform(1.0, 9.0, (_BLOCK, 1, 1))
     waves = np.sin(np.einsum("bpd,bmd->bpm", paths, wave) + phase)
     bent: Floats = paths + np.einsum("bpm,bmd->bpd", waves, shift)
     return bent
@@ -184,7 +185,7 @@ def _turn(rng: np.random.Generator, paths: Floats) -> Floats:
 
 def _ink(rng: np.random.Generator, paths: Floats) -> Images:
     """Place paths `(100, 160, 2)` in the box and ink them: uint8 images `(100, 28, 28)`."""
-    radius = np.clip(rng.lognormal(np.log(1.55), 0.38, (_BLOCK, 1)), 0.6, 3.4)  # pixels
+    radius = np.clip(rng.lognormal(np.log(1.55), 0.38, (_BLOCK, 1)), 0.6, 3.2)  # pixels
     nib = np.exp(rng.normal(0.0, 0.12, (_BLOCK, 1)))  # width of the pen over its height, root
     placed = _place(rng, paths, np.concatenate([radius * nib, radius / nib], axis=1))
     widths = radius * _profile(rng)
@@ -219,9 +220,9 @@ def _place(rng: np.random.Generator, paths: Floats, reach: Floats) -> Floats:
     the sides and the bottom cut a little into the ink, while the top leaves a little room.
     """
     low, high = paths.min(axis=1), paths.max(axis=1)
-    first = reach - 0.5 + rng.uniform(-0.4, 0.3, (_BLOCK, 2))
+    first = reach - 0.5 + rng.uniform(-0.8, 0.2, (_BLOCK, 2))
     first[:, 1] += rng.uniform(0.0, 1.0, _BLOCK)
-    last = _INNER - 0.5 - reach + rng.uniform(-0.3, 0.4, (_BLOCK, 2))
+    last = _INNER - 0.5 - reach + rng.uniform(-0.2, 0.8, (_BLOCK, 2))
     scale = (last - first) / (high - low)
     placed: Floats = (paths - low[:, None]) * scale[:, None] + first[:, None]
     return placed

@@ -1,8 +1,9 @@
 """The written forms of the ten Devanagari numerals, as pen paths.
 
-`FORMS[digit]` lists ten to sixteen forms of that numeral as people write it in Nepal and India. A
-form is a line of points `x,y` in a box of 100 x 100 (x to the right, y downwards), in the order in
-which the pen passes them; a smooth curve is laid through them. Two marks:
+`FORMS[digit]` lists 14 to 26 forms of that numeral as people write it in Nepal and India, roughly
+from common to rare. A form is a line of points `x,y` in a box of 100 x 100 (x to the right, y
+downwards), in the order in which the pen passes them; a smooth curve is laid through them. Two
+marks:
 
 - `!` after a point: the curve has a sharp corner there;
 - `|` between points: the pen is lifted.

@@ -1,0 +1,57 @@
+"""Contact sheet: what the digits look like, a row a class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+_GAP = 2  # grey pixels between images
+_GREY = 110
+
+
+def contact_sheet(
+    images: NDArray[np.uint8], labels: NDArray[np.integer], per_class: int, ax: Axes
+) -> Axes:
+    """Draw the first images of every class, a row a class, its digit beside it.
+
+    Parameters
+    ----------
+    images
+        uint8 `(N, height, width)`, 0 black to 255 white.
+    labels
+        The classes of the images, `(N,)`.
+    per_class
+        Images a row, 1 or more; a class with fewer leaves the rest of its row empty.
+    ax
+        Where to draw.
+
+    Returns
+    -------
+    `ax`, without ticks in x; the ticks in y are the classes that occur, in ascending order.
+
+    Raises
+    ------
+    ValueError
+        When the lengths differ, there are no images, or `per_class` is less than 1.
+    """
+    if len(images) != len(labels) or len(images) == 0 or per_class < 1:
+        raise ValueError("a contact sheet needs images, as many labels, and per_class from 1 up")
+    classes = np.unique(labels)
+    height, width = images.shape[1:]
+    step, pace = height + _GAP, width + _GAP
+    sheet = np.full((len(classes) * step + _GAP, per_class * pace + _GAP), _GREY, dtype=np.uint8)
+    for row, digit in enumerate(classes):
+        for column, image in enumerate(images[labels == digit][:per_class]):
+            top, left = row * step + _GAP, column * pace + _GAP
+            sheet[top : top + height, left : left + width] = image
+    ax.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    ax.set_xticks([])
+    ax.set_yticks(np.arange(len(classes)) * step + _GAP + (height - 1) / 2, map(str, classes))
+    ax.set_ylabel("Digit")
+    ax.grid(visible=False)
+    return ax
