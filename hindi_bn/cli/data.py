@@ -111,8 +111,8 @@ def data(
     with progress_bar(quiet=quiet) as advance:
         digits = load(data_dir, name.value, advance)
     if contact_sheet is not None:
-        _draw_contact_sheet(digits, per_class, contact_sheet)
-        note(f"Contact sheet: {contact_sheet}", quiet=quiet)
+        drawn = _draw_contact_sheet(digits, per_class, contact_sheet)
+        note(f"Contact sheet: {drawn}", quiet=quiet)
     document = describe(digits, data_dir)
     if json_:
         print_json(document)
@@ -231,7 +231,7 @@ def _moments(images: Any) -> tuple[float, float]:
     return mean, float(np.sqrt(np.average((grey - mean) ** 2, weights=counts)))
 
 
-def _draw_contact_sheet(digits: Digits, per_class: int, file: Path) -> None:
+def _draw_contact_sheet(digits: Digits, per_class: int, file: Path) -> Path:
     from hindi_bn.figures.digits import contact_sheet
     from hindi_bn.figures.style import data_note, new_figure, save, theme
 
@@ -240,7 +240,8 @@ def _draw_contact_sheet(digits: Digits, per_class: int, file: Path) -> None:
         figure = new_figure(max(6.0, 0.4 * per_class + 1.0), 5.0)
         contact_sheet(images, labels, per_class, figure.subplots())
         data_note(figure, digits.title, f"first {per_class} training images of each class")
-        save(figure, file.with_suffix(""), formats=(file.suffix.removeprefix(".") or "png",))
+        suffix = file.suffix.removeprefix(".") or "png"
+        return save(figure, file.with_suffix(""), formats=(suffix,))[0]
 
 
 def _print_table(document: dict[str, Any]) -> None:

@@ -221,6 +221,9 @@ def read_pixels(path: Path, expected: Mapping[str, str]) -> dict[str, Pixels] | 
             pixels = {split: stored.get_tensor(split) for split in SPLITS}
     except SafetensorError:
         return None  # a damaged cache is made again from the images
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise DataError(f"{path} cannot be read.", why, "check its permissions") from error
     intact = all(facts.get(split) == identity.digest(pixels[split]) for split in SPLITS)
     return pixels if intact else None
 

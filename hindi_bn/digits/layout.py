@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from hindi_bn.digits import identity
-from hindi_bn.digits.identity import CLASSES, FOLDERS, SPLITS
+from hindi_bn.digits.identity import FOLDERS, SPLITS
 from hindi_bn.errors import DataError
 
 CLASS_FOLDER = re.compile(r"(?:digit_)?([0-9])", re.IGNORECASE)
@@ -54,34 +54,33 @@ def place(path: str) -> Place | None:
 def choose(paths: Iterable[str]) -> dict[str, Place]:
     """Return the images to take, by path.
 
-    Archives sometimes hold the same tree twice; of several `Train` (or `Test`) folders the one
-    with the right counts is taken, the fullest otherwise, the shallowest among equals.
+    Archives sometimes hold the same tree twice. The tree with the right counts is taken, the
+    fullest otherwise, the shallowest among equals; a split that it lacks comes from the next one.
 
     Raises
     ------
     DataError
         When two paths claim the same place.
     """
-    by_tree: dict[tuple[str, str], dict[str, Place]] = defaultdict(dict)
+    trees: dict[str, dict[str, Place]] = defaultdict(dict)
     for path in paths:
         found = place(path)
         if found is not None:
-            by_tree[found.split, found.root][path] = found
+            trees[found.root][path] = found
     chosen: dict[str, Place] = {}
-    for split in SPLITS:
-        trees = [tree for (kind, _), tree in sorted(by_tree.items()) if kind == split]
-        if trees:
-            chosen |= sorted(trees, key=_rank, reverse=True)[0]
+    for tree in sorted(trees.values(), key=_rank, reverse=True):
+        had = {image.split for image in chosen.values()}
+        chosen |= {path: image for path, image in tree.items() if image.split not in had}
     _refuse_duplicates(chosen)
     return chosen
 
 
-def _rank(tree: dict[str, Place]) -> tuple[bool, int, int]:
-    some = next(iter(tree.values()))
-    counts = Counter(image.digit for image in tree.values())
-    expected = identity.ARTICLE.per_class[some.split]
-    complete = all(counts[digit] == expected for digit in range(CLASSES))
-    return complete, len(tree), -len(some.root)
+def _rank(tree: dict[str, Place]) -> tuple[int, int, int]:
+    """Return the number of complete classes, the number of images, and how shallow they are."""
+    counts = Counter((image.split, image.digit) for image in tree.values())
+    expected = identity.ARTICLE.per_class
+    complete = sum(count == expected[split] for (split, _), count in counts.items())
+    return complete, len(tree), -len(next(iter(tree.values())).root)
 
 
 def _refuse_duplicates(chosen: dict[str, Place]) -> None:

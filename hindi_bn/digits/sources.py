@@ -26,6 +26,7 @@ from hindi_bn.digits.staging import install, locked, staged
 from hindi_bn.errors import DataError, SourceError
 
 Note = Callable[[str], None]
+SOURCES = ("kaggle", "uci", "archive", "folder", "drawn")
 ALREADY_THERE = "Verified digits are in {} already; `hindi-bn download --force` fetches them again."
 
 
@@ -119,6 +120,8 @@ def _already_there(data_dir: Path, note: Note) -> Digits | None:
 
 def _deliver(source: str, path: Path | None, work: Path, advance: Advance) -> tuple[str, Path]:
     """Return the source's label and the archive or folder that it delivered."""
+    if source not in SOURCES:
+        raise SourceError(f"There is no source {source!r}.", "", f"choose {', '.join(SOURCES)}")
     if source in ("kaggle", "uci"):
         downloads = work / "download"
         downloads.mkdir()
