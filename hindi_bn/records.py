@@ -2,7 +2,8 @@
 
 `<out>/<study>/<run>/` holds `run.yaml` (resolved study, command), `history.csv` (a row an epoch),
 `environment.json`, `weights.safetensors` and, while the run is unfinished, `checkpoint/`. Weights
-are safetensors and state is JSON: nothing here loads a pickle.
+are safetensors and state is JSON: nothing here loads a pickle. What else a study records goes into
+`captures.csv` (see `hindi_bn.captures`).
 """
 
 from __future__ import annotations

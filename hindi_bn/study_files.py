@@ -6,7 +6,7 @@ import copy
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -200,13 +200,38 @@ def _override(raw: dict[str, Any], key: list[str], value: Any, only: set[str] | 
 
 
 def _set(mapping: dict[str, Any], key: list[str], value: Any) -> None:
-    for part in key[:-1]:
-        inner = mapping.get(part)
-        if not isinstance(inner, dict):
-            inner = {} if inner is None else {"name": inner}
-            mapping[part] = inner
-        mapping = inner
-    mapping[key[-1]] = value
+    first, *rest = key
+    if not rest:
+        mapping[first] = value
+        return
+    inner = mapping.get(first)
+    if isinstance(inner, list) and len(rest) > 1:
+        inner, rest = _entry(inner, first, rest[0]), rest[1:]
+    elif not isinstance(inner, dict):
+        inner = {} if inner is None else {"name": inner}
+        mapping[first] = inner
+    _set(inner, rest, value)
+
+
+def _entry(entries: list[Any], key: str, wanted: str) -> dict[str, Any]:
+    """Return the entry of a list of captures that has the name or the place `wanted`.
+
+    An entry that is a kind alone becomes the mapping that it stands for.
+    """
+    names = [
+        str(entry.get("name", entry.get("kind")) if isinstance(entry, dict) else entry)
+        for entry in entries
+    ]
+    for place, name in enumerate(names):
+        if wanted in {name, str(place)}:
+            entry = entries[place]
+            entries[place] = entry if isinstance(entry, dict) else {"kind": entry}
+            return cast(dict[str, Any], entries[place])
+    raise StudyError(
+        f"There is no entry {wanted!r} in {key}.",
+        f"Its entries are: {', '.join(names)}." + _nearest(wanted, names),
+        f"give the name of one of them, or set {key} as a whole",
+    )
 
 
 def _explain(error: ValidationError, origin: str) -> StudyError:
@@ -234,7 +259,8 @@ def _reason(detail: ErrorDetails) -> str:
     if kind == "union_tag_invalid":
         return _none_of(context["tag"], context["expected_tags"])
     if kind in {"union_tag_not_found", "model_attributes_type"}:
-        return f"It must be a name, or a mapping with the key 'name' (got {value!r})."
+        key = "kind" if isinstance(detail["loc"][-1], int) else "name"
+        return f"It must be a {key}, or a mapping with the key {key!r} (got {value!r})."
     return f"{detail['msg'].removeprefix('Value error, ')} (got {value!r})."
 
 
@@ -265,7 +291,7 @@ def _place(location: Sequence[str | int]) -> tuple[list[str | int], type[BaseMod
             model, members = members[part], {}
             continue
         keys.append(part)
-        if part == "runs" or isinstance(part, int):
+        if part == "runs":
             model = Run
         elif part in model.model_fields:
             field = model.model_fields[part]
@@ -276,13 +302,21 @@ def _place(location: Sequence[str | int]) -> tuple[list[str | int], type[BaseMod
 
 
 def _members(field: FieldInfo) -> dict[str | int, type[BaseModel]]:
-    """Return the models of a union by the names that choose them; empty for other fields."""
-    if field.discriminator is None:
+    """Return the models of a union, or of a list of unions, by the names that choose them.
+
+    Empty for other fields.
+    """
+    union, key = field.annotation, field.discriminator
+    for entry in get_args(union):
+        for note in get_args(entry)[1:]:
+            if isinstance(note, FieldInfo):
+                union, key = get_args(entry)[0], note.discriminator
+    if not isinstance(key, str):
         return {}
     return {
         name: member
-        for member in get_args(field.annotation)
-        for name in get_args(member.model_fields["name"].annotation)
+        for member in get_args(union)
+        for name in get_args(member.model_fields[key].annotation)
     }
 
 

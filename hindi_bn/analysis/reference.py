@@ -12,7 +12,8 @@ from hindi_bn.training.run import recorded_settings, settings_of
 def is_published(record: Record) -> bool:
     """Tell whether a run repeats a run of the article: same data, stream and settings.
 
-    The number of epochs may differ: a shorter run gives the first of the published epochs.
+    The number of epochs may differ: a shorter run gives the first of the published epochs. So may
+    the captures, which leave no trace in a run.
     """
     article = load_study("article")
     if record.study.stream != article.stream or record.run.name not in {
@@ -21,11 +22,12 @@ def is_published(record: Record) -> bool:
         return False
     data = record.environment["data"]
     reference = settings_of(article, article.run(record.run.name), data["sha256"])
-    return bool(data["identical"]) and _without_epochs(reference) == _without_epochs(
+    return bool(data["identical"]) and _without_own_keys(reference) == _without_own_keys(
         recorded_settings(record)
     )
 
 
-def _without_epochs(settings: dict[str, Any]) -> dict[str, Any]:
-    run = {key: value for key, value in settings["run"].items() if key != "epochs"}
+def _without_own_keys(settings: dict[str, Any]) -> dict[str, Any]:
+    own = {"epochs", "captures"}
+    run = {key: value for key, value in settings["run"].items() if key not in own}
     return settings | {"run": run}

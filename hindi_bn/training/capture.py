@@ -1,12 +1,60 @@
-"""What is recorded of the network while it trains: two sample weights (article, figure 8)."""
+"""Weights read from a network while it trains: wx and wy (article, figure 8), and any other."""
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from hindi_bn.errors import StudyError
 from hindi_bn.networks import last_convolution, weight_of
 from hindi_bn.study import Capture
+
+
+class SingleWeight:
+    """Reads one weight from a network.
+
+    Parameters
+    ----------
+    layer
+        Module by its name in the network, or `last-conv`.
+    index
+        Place in the module's weights, as many numbers as they have dimensions.
+    layer_key, index_key
+        The study's keys that say so, for messages.
+
+    Raises
+    ------
+    StudyError
+        At once, when the layer does not exist, has no weights, or is smaller than the index says.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        layer: str,
+        index: tuple[int, ...],
+        layer_key: str,
+        index_key: str,
+    ) -> None:
+        modules = {name: module for name, module in network.named_modules() if name}
+        weights = {name: weight_of(module) for name, module in modules.items()}
+        self.layer = last_convolution(network) if layer == "last-conv" else layer
+        weight = weights.get(self.layer)
+        if weight is None:
+            having = [name for name, weight in weights.items() if weight is not None]
+            raise StudyError(
+                f"Cannot record weights of layer {layer!r}.",
+                f"The network has no such layer with weights; it has {', '.join(having)}.",
+                f"set {layer_key} to one of these",
+            )
+        _check_index(index_key, index, tuple(weight.shape), self.layer)
+        self._module, self._index = modules[self.layer], index
+
+    def read(self) -> torch.Tensor:
+        """Return the weight as it is now: a tensor () on the network's device."""
+        weight = weight_of(self._module)
+        assert weight is not None
+        return weight[self._index]
 
 
 class WeightPair:
@@ -19,31 +67,16 @@ class WeightPair:
     """
 
     def __init__(self, network: nn.Module, capture: Capture) -> None:
-        modules = {name: module for name, module in network.named_modules() if name}
-        weights = {name: weight_of(module) for name, module in modules.items()}
-        name = capture.layer
-        if name == "last-conv":
-            name = last_convolution(network)
-        weight = weights.get(name)
-        if weight is None:
-            having = [name for name, weight in weights.items() if weight is not None]
-            raise StudyError(
-                f"Cannot record weights of layer {capture.layer!r}.",
-                f"The network has no such layer with weights; it has {', '.join(having)}.",
-                "set capture.layer to one of these",
-            )
-        self.layer = name
-        self._module = modules[name]
-        self._indices = (capture.wx, capture.wy)
-        for key, index in zip(("wx", "wy"), self._indices, strict=True):
-            _check_index(key, index, tuple(weight.shape), name)
+        self._pair = [
+            SingleWeight(network, capture.layer, index, "capture.layer", f"capture.{key}")
+            for key, index in (("wx", capture.wx), ("wy", capture.wy))
+        ]
+        self.layer = self._pair[0].layer
 
     def read(self) -> tuple[float, float]:
         """Return wx and wy as they are now."""
-        weight = weight_of(self._module)
-        assert weight is not None
-        wx, wy = (weight[index].item() for index in self._indices)
-        return float(wx), float(wy)
+        wx, wy = (float(weight.read()) for weight in self._pair)
+        return wx, wy
 
 
 def _check_index(key: str, index: tuple[int, ...], shape: tuple[int, ...], layer: str) -> None:
@@ -52,7 +85,7 @@ def _check_index(key: str, index: tuple[int, ...], shape: tuple[int, ...], layer
     )
     if not fits:
         raise StudyError(
-            f"Cannot record weight {list(index)} as {key}.",
+            f"Cannot record weight {list(index)} as {key.rpartition('.')[2]}.",
             f"The weights of layer {layer!r} have the shape {list(shape)}.",
-            f"set capture.{key} to {len(shape)} indices within it",
+            f"set {key} to {len(shape)} indices within it",
         )

@@ -22,6 +22,7 @@ from hindi_bn.training.capture import WeightPair
 from hindi_bn.training.checkpoint import restore, snapshot
 from hindi_bn.training.device import choose_device, prepare
 from hindi_bn.training.loop import EpochRow, OnStep, epochs, make_optimizer
+from hindi_bn.training.recorder import Recording
 from hindi_bn.training.stream import move_to_run
 from hindi_bn.training.tensors import to_tensors
 
@@ -91,7 +92,7 @@ def train_run(
         When the folder exists without `resume` or `overwrite`, is in use, cannot be written, or
         cannot be resumed.
     StudyError
-        When the device is not there or the captured weights do not exist.
+        When the device is not there or what is to be recorded does not exist.
     DivergedError
         When the loss is no longer finite; the history so far is kept.
     RunInterrupted
@@ -186,7 +187,9 @@ def _train(job: _Job) -> None:
     check(run, len(job.digits.train_labels), job.study.image_size)
     move_to_run(job.study, run.name)
     network = build_run(run, job.study.image_size).to(job.device)
+    data = to_tensors(job.digits, run.scaling, job.device)
     WeightPair(network, run.capture)  # refuses a wrong layer or index before anything is written
+    recording = Recording(folder, run, network, data)
     optimizer = make_optimizer(run, network)
     settings = settings_of(job.study, run, job.digits.digests)
     rows: list[dict[str, float]] = []
@@ -201,15 +204,16 @@ def _train(job: _Job) -> None:
     def save() -> None:
         folder.write_checkpoint(Checkpoint(snapshot(network, optimizer), rows, settings))
 
-    data = to_tensors(job.digits, run.scaling, job.device)
+    on_step = recording.begin(len(rows), job.reporter.step)
     training = epochs(
         run, network, optimizer, data,
-        first=len(rows), seconds=rows[-1]["seconds"] if rows else 0.0, on_step=job.reporter.step,
+        first=len(rows), seconds=rows[-1]["seconds"] if rows else 0.0, on_step=on_step,
     )  # fmt: skip
     try:
         save()
         for row in training:
             rows.append(asdict(row))
+            recording.keep(row.epoch)
             folder.write_history(rows)
             save()
             job.reporter.epoch(row)
@@ -217,6 +221,7 @@ def _train(job: _Job) -> None:
         raise RunInterrupted(folder.path, len(rows), run.epochs) from interrupt
     seconds = {"training": rows[-1]["seconds"], "total": time.perf_counter() - began}
     folder.write_environment({**surroundings, "seconds": seconds})
+    recording.finish()
     folder.finish(network.state_dict())
 
 

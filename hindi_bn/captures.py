@@ -1,0 +1,128 @@
+"""The captures of a run's folder: what was recorded while it trained, as tidy columns.
+
+A finished run has `captures.csv`. While it trains, each finished epoch has a file of its own in
+`checkpoint/`, written before the checkpoint that counts the epoch: after a kill and a resume the
+joined file is the same. Nothing grows in memory, and no file is written more than once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hindi_bn.errors import RunError
+from hindi_bn.files import replacing, write_text
+from hindi_bn.records import RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+Row = tuple[str, str, str, str, int, int, float]
+"""A recorded value, in the order of `COLUMNS`."""
+
+COLUMNS = ("name", "quantity", "layer", "index", "epoch", "step", "value")
+"""Columns of captures.csv.
+
+- name: of the capture
+- quantity: weight; mean or std (activations); a parameter (gradients); gamma, beta, running_mean
+  and the like (statistics)
+- layer: module, by its name in the network
+- index: place of the value, "3 4 1 0" of a weight, "7" of a channel; empty where there is one value
+- epoch: that of the last step before the reading, from 0; -1 before the first step
+- step: steps made before the reading, over all epochs
+- value: at full precision
+"""
+
+_HEAD = ",".join(COLUMNS)
+
+
+def captures_file(folder: RunFolder) -> Path:
+    """Path of a finished run's captures."""
+    return folder.path / "captures.csv"
+
+
+def write_epoch(folder: RunFolder, epoch: int, rows: Iterable[Row]) -> None:
+    """Write what was recorded in an epoch, in one step; HindiBnError when it cannot be written."""
+    lines = [_HEAD, *(",".join([*row[:4], *map(repr, row[4:])]) for row in rows)]
+    write_text(_epoch_file(folder, epoch), "\n".join(lines) + "\n")
+
+
+def check_epochs(folder: RunFolder, epochs: int) -> None:
+    """Refuse to go on with a run whose finished epochs have lost their captures.
+
+    Raises
+    ------
+    RunError
+        When the file of one of the first `epochs` epochs is missing or not one of captures.
+    """
+    for epoch in range(epochs):
+        file = _epoch_file(folder, epoch)
+        try:
+            with file.open(encoding="utf-8") as lines:
+                if next(lines, "").rstrip("\n") != _HEAD:
+                    raise ValueError(f"its first line is not {_HEAD}")  # noqa: TRY301
+        except (OSError, ValueError) as error:
+            raise _damaged(file, error) from error
+
+
+def join_epochs(folder: RunFolder, epochs: int) -> None:
+    """Write `captures.csv` from the files of all `epochs` epochs; RunError when one is missing."""
+    check_epochs(folder, epochs)
+    with replacing(captures_file(folder)) as temporary, temporary.open("w") as joined:
+        joined.write(_HEAD + "\n")
+        for epoch in range(epochs):
+            with _epoch_file(folder, epoch).open(encoding="utf-8") as lines:
+                next(lines)
+                joined.writelines(lines)
+
+
+def read_captures(folder: RunFolder) -> pd.DataFrame:
+    """Read a run's captures, those of its finished epochs if it is unfinished.
+
+    Returns
+    -------
+    A DataFrame with `COLUMNS` and a row a value: `epoch` and `step` int64, `value` float64, the
+    others text. Empty when nothing was recorded.
+
+    Raises
+    ------
+    RunError
+        When a file is damaged; the message names it.
+    """
+    import pandas as pd
+
+    whole = captures_file(folder)
+    files = [whole] if whole.exists() else _epoch_files(folder)
+    frames = [_read(file) for file in files]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
+
+
+def _read(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(file, dtype=str, keep_default_na=False)  # as text: exact floats
+        if tuple(frame.columns) != COLUMNS:
+            raise ValueError(f"its columns are {', '.join(map(str, frame.columns))}")  # noqa: TRY301
+        return frame.astype({"epoch": "int64", "step": "int64", "value": "float64"})
+    except (OSError, ValueError) as error:
+        raise _damaged(file, error) from error
+
+
+def _epoch_files(folder: RunFolder) -> list[Path]:
+    finished = folder.read_checkpoint().rows if folder.checkpoint_folder.is_dir() else []
+    return [_epoch_file(folder, epoch) for epoch in range(len(finished))]
+
+
+def _epoch_file(folder: RunFolder, epoch: int) -> Path:
+    return folder.checkpoint_folder / f"captures-{epoch}.csv"
+
+
+def _damaged(file: Path, error: Exception) -> RunError:
+    return RunError(
+        f"{file} cannot be read.",
+        " ".join(str(error).split()),
+        "mend it, or train this run again with --overwrite",
+    )
