@@ -1,0 +1,148 @@
+"""An explanation as text for the terminal; imported only when one is printed."""
+
+from __future__ import annotations
+
+import sys
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from hindi_bn.explain import Check, Explanation, Step, Values
+from hindi_bn.explain.document import Array
+
+WIDTH_OF_A_FILE = 100  # characters a line where there is no terminal
+ACROSS = 6  # channels up to which each has a column; above, each has a row
+ROWS = 16  # rows of a table at most
+IMAGES = 4  # images that are printed at most
+INDENT = (0, 0, 0, 3)
+
+
+def print_explanation(explanation: Explanation) -> None:
+    """Print on stdout: formatted on a terminal, elsewhere plain text without trailing spaces."""
+    out = Console(highlight=False)
+    if out.is_terminal:
+        _write(explanation, out)
+        return
+    plain = Console(highlight=False, width=WIDTH_OF_A_FILE)
+    with plain.capture() as capture:
+        _write(explanation, plain)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+
+
+def _write(explanation: Explanation, out: Console) -> None:
+    """Write the numbered steps with formulas, shapes, numbers and checks."""
+    out.print(Text(explanation.title, style="bold"))
+    out.print(Text(f"Batch: {explanation.data}"))
+    for number, step in enumerate(explanation.steps, start=1):
+        out.print()
+        out.print(Text(f"{number}. {step.title}", style="bold cyan"))
+        for part in _parts(step):
+            out.print(Padding(part, INDENT))
+    out.print()
+    out.print(_verdict(explanation))
+
+
+def _parts(step: Step) -> list[RenderableType]:
+    parts: list[RenderableType] = [Text(line, style="green") for line in step.formula]
+    if step.text:
+        parts.append(Text(step.text))
+    flat = [values for values in step.values if values.numbers.ndim == 1]
+    parts += [
+        Text(f"{values.name}: {_texts(values.numbers)[0]}")
+        for values in step.values
+        if values.numbers.ndim == 0
+    ]
+    if flat:
+        parts.append(_statistics(flat))
+        left = len(flat[0].numbers) - ROWS
+        parts += [Text(f"and {left} more: see --json")] if left > 0 else []
+    for values in step.values:
+        if values.numbers.ndim > 1:
+            parts += _batch(values)
+    return [*parts, *(_check(check) for check in step.checks)]
+
+
+def _statistics(flat: list[Values]) -> Table:
+    """Show values (channels,): a row each for few channels, a column each for many."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    axis, count = flat[0].axis, len(flat[0].numbers)
+    texts = [_texts(values.numbers) for values in flat]
+    if count <= ACROSS:
+        table.add_column("", no_wrap=True)
+        for place in range(count):
+            table.add_column(f"{axis} {place}", justify="right", no_wrap=True)
+        for values, row in zip(flat, texts, strict=True):
+            table.add_row(Text(values.name), *row)
+        return table
+    table.add_column(axis, justify="right", no_wrap=True)
+    for values in flat:
+        table.add_column(Text(values.name), justify="right")
+    for place in range(min(count, ROWS)):
+        table.add_row(str(place), *(column[place] for column in texts))
+    return table
+
+
+def _batch(values: Values) -> list[RenderableType]:
+    """Show (batch, channels) as a matrix, or maps (batch, channels, height, width) side by side."""
+    numbers = values.numbers
+    title = Text(f"{values.name}, shape {numbers.shape}:")
+    if numbers.ndim == 2:  # noqa: PLR2004
+        shown = numbers[:ROWS]
+        left = len(numbers) - len(shown)
+        parts: list[RenderableType] = [title, Text(_matrix(shown))]
+        unit = "rows"
+    else:
+        shown = numbers[:IMAGES]
+        left = len(numbers) - len(shown)
+        parts = [title, *(Text(_maps(image, place)) for place, image in enumerate(shown))]
+        unit = "images"
+    return [*parts, Text(f"and {left} more {unit}: see --json")] if left else parts
+
+
+def _matrix(rows: Array) -> str:
+    texts = _texts(rows)
+    width = max(map(len, texts))
+    size = rows.shape[1]
+    lines = (texts[start : start + size] for start in range(0, len(texts), size))
+    return "\n".join("  " + "  ".join(text.rjust(width) for text in line) for line in lines)
+
+
+def _maps(image: Array, place: int) -> str:
+    blocks = [_matrix(channel).split("\n") for channel in image]
+    heads = [f"  image {place}, channel {channel}" for channel in range(len(blocks))]
+    widths = [
+        max(len(line) for line in (head, *block)) for head, block in zip(heads, blocks, strict=True)
+    ]
+    lines = [heads, *zip(*blocks, strict=True)]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _check(check: Check) -> Text:
+    word, style = ("agrees", "green") if check.agrees else ("DIFFERS", "bold red")
+    line = Text(f"{'✓' if check.agrees else '✗'} {word}", style=style)
+    return line.append(
+        f" with {check.against}: largest difference {check.difference:.1e}", style="default"
+    )
+
+
+def _verdict(explanation: Explanation) -> Text:
+    checks = [check for step in explanation.steps for check in step.checks]
+    agreeing = sum(check.agrees for check in checks)
+    return Text(
+        f"{agreeing} of {len(checks)} checks agree with torch (by hand in float64, torch in "
+        "float32).",
+        style="bold",
+    )
+
+
+def _texts(numbers: Array) -> list[str]:
+    """Write numbers alike: with four decimals, or as whole numbers if all are; no minus zero."""
+    flat = numbers.ravel()
+    whole = bool((flat == flat.round()).all())
+    return [f"{round(float(value), 4) + 0.0:.{0 if whole else 4}f}" for value in flat]

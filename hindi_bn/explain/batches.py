@@ -1,0 +1,123 @@
+"""Real batches: a digit of the test set, or an image of one's own, among test images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hindi_bn.digits import Digits
+from hindi_bn.digits.own_images import prepare
+from hindi_bn.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class RealBatch:
+    """Images that go through a network together; the first one is asked about.
+
+    Parameters
+    ----------
+    images
+        uint8 (batch, height, width).
+    labels
+        The digit that each shows; None where that is not known.
+    description
+        What the images are, in a few words.
+    prepared
+        What was done to an image of one's own, a sentence a step.
+    """
+
+    images: torch.Tensor
+    labels: tuple[int | None, ...]
+    description: str
+    prepared: tuple[str, ...] = ()
+
+
+def batch_of_digit(digits: Digits, digit: int, index: int, batch_size: int) -> RealBatch:
+    """Return a batch that begins with the test image `index` (from 0) of class `digit`.
+
+    Raises
+    ------
+    DataError
+        When the class has no such image, or the test set has too few images.
+    """
+    of_class = (digits.test_labels == digit).nonzero().flatten()
+    if not 0 <= index < len(of_class):
+        raise DataError(
+            f"There is no test image {index} of digit {digit}.",
+            f"The test set has {len(of_class)} images of it, counted from 0.",
+            "choose another --index",
+        )
+    first = int(of_class[index])
+    places = [first, *spread(len(digits.test_labels), batch_size - 1, first)]
+    return RealBatch(
+        digits.test_images[places],
+        tuple(digits.test_labels[places].tolist()),
+        f"test image {index} of digit {digit}{_company(batch_size - 1)} ({digits.title})",
+    )
+
+
+def batch_of_image(digits: Digits, file: Path, batch_size: int) -> RealBatch:
+    """Return a batch that begins with an image of one's own, prepared like the data set's.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read as an image or shows nothing, when it cannot stand among the
+        data's images, or the test set has too few images.
+    """
+    pixels, steps = prepare(file)
+    if pixels.shape != tuple(digits.test_images.shape[1:]):
+        raise DataError(
+            "An own image cannot stand among the images of this run's data.",
+            f"It is prepared as {pixels.shape}, and theirs are "
+            f"{tuple(digits.test_images.shape[1:])}.",
+            "choose a --run that was trained on the Hindi digits",
+        )
+    others = spread(len(digits.test_labels), batch_size - 1)
+    return RealBatch(
+        torch.cat([torch.from_numpy(pixels).unsqueeze(0), digits.test_images[others]]),
+        (None, *digits.test_labels[others].tolist()),
+        f"{file}{_company(batch_size - 1)} ({digits.title})",
+        tuple(steps),
+    )
+
+
+def spread(images: int, count: int, without: int | None = None) -> list[int]:
+    """Choose places evenly spread over a test set ordered by class, so that classes are mixed.
+
+    Parameters
+    ----------
+    images
+        Size of the test set.
+    count
+        Places to choose.
+    without
+        A place that must not be chosen.
+
+    Returns
+    -------
+    Different places, the same for the same arguments.
+
+    Raises
+    ------
+    DataError
+        When there are not so many.
+    """
+    free = [place for place in range(images) if place != without]
+    if count > len(free):
+        raise DataError(
+            f"A batch of {count + 1} images is too large.",
+            f"The test set has {images} images.",
+            "choose a smaller --batch-size",
+        )
+    steps = ((np.arange(count) + 0.5) * len(free) / max(count, 1)).astype(int)
+    return [free[step] for step in steps]
+
+
+def _company(others: int) -> str:
+    if others == 0:
+        return " alone"
+    return f" and {others} test image{'s' if others > 1 else ''} spread evenly over the classes"

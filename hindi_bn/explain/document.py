@@ -1,0 +1,159 @@
+"""What an explanation is made of: steps with formula, numbers and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+TOLERANCE = 1e-5  # of float32 torch against float64 by hand, times the largest value if above 1
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """Numbers of a step.
+
+    Parameters
+    ----------
+    name
+        What they are, with their symbol: `mean μ`.
+    numbers
+        float64 (channels,), (batch, channels), (batch, channels, height, width), or no axes.
+    axis
+        What is counted along the one axis of (channels,).
+    """
+
+    name: str
+    numbers: Array
+    axis: str = "channel"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A comparison of a step by hand with torch.
+
+    Parameters
+    ----------
+    against
+        What it is compared with.
+    difference
+        Largest absolute difference.
+    tolerance
+        Largest difference that counts as agreement.
+    """
+
+    against: str
+    difference: float
+    tolerance: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the difference is within the tolerance."""
+        return self.difference <= self.tolerance
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of an explanation.
+
+    Parameters
+    ----------
+    title
+        What is done.
+    formula
+        The formula, a line each; empty where there is none.
+    text
+        What to see in the numbers.
+    values, checks
+        The numbers, and the comparisons with torch.
+    """
+
+    title: str
+    formula: tuple[str, ...] = ()
+    text: str = ""
+    values: tuple[Values, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A numbered list of steps.
+
+    Parameters
+    ----------
+    title
+        One line.
+    data
+        What the batch is, for the heading and for figures.
+    layer
+        The layer of torch that is explained: `BatchNorm1d` or `BatchNorm2d`.
+    steps
+        The steps in their order.
+    arrays
+        float64 arrays that figures draw, by name; they are not part of `document`.
+    """
+
+    title: str
+    data: str
+    layer: str
+    steps: tuple[Step, ...]
+    arrays: Mapping[str, Array] = field(default_factory=dict, repr=False)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every check agrees."""
+        return all(check.agrees for step in self.steps for check in step.checks)
+
+    def document(self) -> dict[str, Any]:
+        """Return everything with every number at full precision, as plain types for JSON.
+
+        Numbers that do not exist (0/0) are None.
+        """
+        return {
+            "title": self.title,
+            "data": self.data,
+            "layer": self.layer,
+            "agrees_with_torch": self.agrees,
+            "steps": [_step(number, step) for number, step in enumerate(self.steps, start=1)],
+        }
+
+
+def compare(against: str, ours: Array, theirs: Any) -> Check:
+    """Compare numbers by hand with torch's, a tensor or an array of the same shape."""
+    expected = np.asarray(theirs, dtype=np.float64)
+    if expected.shape != ours.shape:
+        raise ValueError(f"shapes {ours.shape} and {expected.shape} cannot be compared")
+    largest = max(1.0, float(np.abs(expected).max()))
+    return Check(against, float(np.abs(ours - expected).max()), TOLERANCE * largest)
+
+
+def _step(number: int, step: Step) -> dict[str, Any]:
+    return {
+        "number": number,
+        "title": step.title,
+        "formula": list(step.formula),
+        "text": step.text,
+        "values": [
+            {"name": v.name, "shape": list(v.numbers.shape), "numbers": _plain(v.numbers)}
+            for v in step.values
+        ],
+        "checks": [
+            {
+                "against": check.against,
+                "largest_difference": check.difference,
+                "tolerance": check.tolerance,
+                "agrees": check.agrees,
+            }
+            for check in step.checks
+        ],
+    }
+
+
+def _plain(numbers: Array) -> Any:
+    plain = numbers.astype(object)
+    plain[~np.isfinite(numbers)] = None
+    return plain.tolist()

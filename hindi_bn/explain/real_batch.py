@@ -1,0 +1,261 @@
+"""One real batch through a trained network's first batch-norm layer, in train and eval mode."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from hindi_bn.digits import Digits
+from hindi_bn.errors import HindiBnError
+from hindi_bn.explain import arithmetic
+from hindi_bn.explain.batches import RealBatch
+from hindi_bn.explain.document import Array, Explanation, Step, Values, compare
+from hindi_bn.explain.torch_layers import BatchNorm, as_array, forward
+from hindi_bn.records import Record
+from hindi_bn.training.run import load_network
+from hindi_bn.training.tensors import scale, scaling_constants
+
+LABELS = 40  # digits of a batch that are listed
+
+
+def explain_run(record: Record, digits: Digits, batch: RealBatch) -> Explanation:
+    """Follow a batch into the first batch-norm layer of a finished run's network.
+
+    Parameters
+    ----------
+    record
+        The run.
+    digits
+        What it was trained on; its training images give the constants of the input scaling.
+    batch
+        The images.
+
+    Raises
+    ------
+    RunError
+        When the run is unfinished or damaged.
+    HindiBnError
+        See `explain_batch`.
+    """
+    constants = scaling_constants(digits.train_images, record.run.scaling)
+    title = f"Batch norm on a real batch: the first batch-norm layer of {record.folder}"
+    return explain_batch(load_network(record), scale(batch.images, constants), batch, title)
+
+
+def explain_batch(
+    network: nn.Module, scaled: torch.Tensor, batch: RealBatch, title: str
+) -> Explanation:
+    """Follow a batch into a trained network's first batch-norm layer.
+
+    Parameters
+    ----------
+    network
+        Trained; neither its running averages nor its mode are changed.
+    scaled
+        The batch's images as the network takes them: float32 (batch, channels, height, width).
+    batch
+        What they are.
+    title
+        For the heading.
+
+    Returns
+    -------
+    The steps; `arrays` holds `before`, `train` and `eval`, the layer's input and its outputs in
+    both modes, and `batch_mean`, `batch_deviation`, `running_mean`, `running_deviation`, each
+    (channels,).
+
+    Raises
+    ------
+    HindiBnError
+        When the network has no layer of `nn.BatchNorm1d` or `nn.BatchNorm2d`, or when its first
+        one gets a single value a channel.
+    """
+    name, layer = _first_batch_norm(network)
+    before = _input_of(network, name, scaled)
+    if arithmetic.values_per_channel(before) == 1:
+        raise HindiBnError(
+            f"Layer {name} of the network gets one value a channel: {before.shape}.",
+            "A batch of one has no deviation there: see `hindi-bn explain --layer 1d "
+            "--batch-size 1`.",
+            "give --batch-size 2 or more",
+        )
+    found = _Layer(name, layer, before)
+    steps = (
+        _images_step(scaled, batch),
+        found.before_step(),
+        found.train_step(),
+        found.eval_step(),
+        found.distance_step(),
+        _answer_step(network, scaled, batch.labels),
+    )
+    return Explanation(title, batch.description, type(layer).__name__, steps, found.arrays())
+
+
+class _Layer:
+    """The trained layer, the batch that enters it, and both of its outputs by hand."""
+
+    def __init__(self, name: str, layer: BatchNorm, before: Array) -> None:
+        channels = before.shape[1]
+        self.name, self.layer, self.before, self.eps = name, layer, before, layer.eps
+        self.gamma = _numbers(layer.weight, np.ones(channels))
+        self.beta = _numbers(layer.bias, np.zeros(channels))
+        self.mean = arithmetic.mean(before)
+        self.variance = arithmetic.biased_variance(before)
+        self.running_mean = _numbers(layer.running_mean, self.mean)
+        self.running_variance = _numbers(layer.running_var, self.variance)
+        self.in_train = self._output(self.mean, self.variance)
+        self.in_eval = self._output(self.running_mean, self.running_variance)
+
+    def _output(self, centre: Array, variance: Array) -> Array:
+        normalised = arithmetic.normalise(self.before, centre, variance, self.eps)
+        return arithmetic.scale_and_shift(normalised, self.gamma, self.beta)
+
+    def _torch(self, training: bool) -> Array:
+        return forward(copy.deepcopy(self.layer).train(training), self.before)
+
+    def arrays(self) -> dict[str, Array]:
+        return {
+            "before": self.before,
+            "train": self.in_train,
+            "eval": self.in_eval,
+            "batch_mean": self.mean,
+            "batch_deviation": np.sqrt(self.variance),
+            "running_mean": self.running_mean,
+            "running_deviation": np.sqrt(self.running_variance),
+        }
+
+    def before_step(self) -> Step:
+        return Step(
+            f"Before the layer: what enters module {self.name}, {type(self.layer).__name__}",
+            (f"z has shape {self.before.shape}",),
+            f"{arithmetic.values_per_channel(self.before)} values a channel, each channel on its "
+            "own place and scale.",
+            (Values("mean of z", self.mean), Values("deviation of z", np.sqrt(self.variance))),
+        )
+
+    def train_step(self) -> Step:
+        return Step(
+            "After it in train mode: by the batch's own statistics",
+            ("y = γ_c (z - μ_c) / √(σ²_c + ε) + β_c",),
+            "Channel c has mean β_c and deviation |γ_c|, whatever the batch; γ and β are the "
+            "trained ones.",
+            (
+                Values("γ", self.gamma),
+                Values("β", self.beta),
+                Values("mean of y", arithmetic.mean(self.in_train)),
+                Values("deviation of y", arithmetic.deviation(self.in_train)),
+            ),
+            (compare("the layer in train mode", self.in_train, self._torch(True)),),
+        )
+
+    def eval_step(self) -> Step:
+        difference = np.abs(self.in_eval - self.in_train)
+        return Step(
+            "After it in eval mode: by the running averages of the training",
+            ("y = γ_c (z - r_c) / √(v_c + ε) + β_c",),
+            "This is what predicts. The outputs of the two modes differ by "
+            f"{difference.mean():.4f} on average and {difference.max():.4f} at most.",
+            (
+                Values("running mean r", self.running_mean),
+                Values("running deviation √v", np.sqrt(self.running_variance)),
+                Values("mean of y", arithmetic.mean(self.in_eval)),
+                Values("deviation of y", arithmetic.deviation(self.in_eval)),
+            ),
+            (compare("the layer in eval mode", self.in_eval, self._torch(False)),),
+        )
+
+    def distance_step(self) -> Step:
+        offset = (self.running_mean - self.mean) / np.sqrt(self.running_variance + self.eps)
+        ratio = np.sqrt((self.variance + self.eps) / (self.running_variance + self.eps))
+        return Step(
+            "How far the running averages are from this batch",
+            ("offset_c = (r_c - μ_c) / √(v_c + ε)", "ratio_c = √(σ²_c + ε) / √(v_c + ε)"),
+            f"The means differ by {np.abs(offset).mean():.3f} running deviations on average, "
+            f"{np.abs(offset).max():.3f} at most (channel {int(np.abs(offset).argmax())}); the "
+            f"batch's deviation is {ratio.min():.3f} to {ratio.max():.3f} of the running one. A "
+            "batch like the training images gives offsets near 0 and ratios near 1.",
+            (Values("offset", offset), Values("ratio", ratio)),
+        )
+
+
+def _images_step(images: torch.Tensor, batch: RealBatch) -> Step:
+    shown = " ".join("?" if label is None else str(label) for label in batch.labels[:LABELS])
+    more = f" and {len(batch.labels) - LABELS} more" if len(batch.labels) > LABELS else ""
+    prepared = f" It was prepared: {'; '.join(batch.prepared)}." if batch.prepared else ""
+    pixels = images.double()
+    return Step(
+        "The batch",
+        (f"images have shape {tuple(images.shape)}: image, channel, row, column",),
+        f"Digits: {shown}{more}. The first is the image asked about.{prepared}",
+        (
+            Values("mean of the pixels, as scaled", np.array(float(pixels.mean()))),
+            Values("deviation of the pixels", np.array(float(pixels.std(correction=0)))),
+        ),
+    )
+
+
+def _answer_step(network: nn.Module, images: torch.Tensor, labels: Sequence[int | None]) -> Step:
+    in_eval = _probabilities(network, images, training=False)
+    sentence, values = _answer("eval mode", in_eval, labels)
+    try:
+        in_train = _probabilities(network, images, training=True)
+    except ValueError as refusal:
+        text = f"{sentence} In train mode torch refuses this batch: “{refusal}”"
+        return Step("What the network answers", (), text, (values,))
+    other, more = _answer("train mode", in_train, labels)
+    text = f"{sentence} {other} In train mode the answer for an image depends on its batch."
+    return Step("What the network answers", (), text, (values, more))
+
+
+def _answer(mode: str, rows: Array, labels: Sequence[int | None]) -> tuple[str, Values]:
+    known = [
+        (row.argmax(), label) for row, label in zip(rows, labels, strict=True) if label is not None
+    ]
+    right = sum(int(guess) == label for guess, label in known)
+    score = f"; {right} of the {len(known)} images with a known digit are right" if known else ""
+    sentence = (
+        f"With its batch-norm layers in {mode}: the first image is a {rows[0].argmax()} "
+        f"(probability {rows[0].max():.4f}){score}."
+    )
+    return sentence, Values(f"probability, {mode}", rows[0], "digit")
+
+
+def _probabilities(network: nn.Module, images: torch.Tensor, training: bool) -> Array:
+    """Class probabilities float64 (batch, classes); only batch-norm layers change their mode."""
+    twin = copy.deepcopy(network).eval()
+    for module in twin.modules():
+        if isinstance(module, BatchNorm):
+            module.train(training)
+    with torch.no_grad():
+        return as_array(twin(images).double().softmax(1))
+
+
+def _first_batch_norm(network: nn.Module) -> tuple[str, BatchNorm]:
+    for name, module in network.named_modules():
+        if isinstance(module, BatchNorm):
+            return name, module
+    raise HindiBnError(
+        "The run's network has no batch-norm layer of torch's.",
+        "Only nn.BatchNorm1d and nn.BatchNorm2d are explained.",
+        "name a run with batch norm, such as --run results/article/bn",
+    )
+
+
+def _input_of(network: nn.Module, name: str, images: torch.Tensor) -> Array:
+    entered: list[torch.Tensor] = []
+    twin = copy.deepcopy(network).eval()
+    hook = twin.get_submodule(name).register_forward_pre_hook(
+        lambda module, inputs: entered.append(inputs[0].clone())
+    )
+    with torch.no_grad():
+        twin(images)
+    hook.remove()
+    return as_array(entered[0])
+
+
+def _numbers(tensor: torch.Tensor | None, otherwise: Array) -> Array:
+    return otherwise if tensor is None else as_array(tensor)

@@ -1,0 +1,116 @@
+"""Why a channel with a single value cannot be normalised over its batch, and what torch does."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from hindi_bn.explain import arithmetic
+from hindi_bn.explain.document import Array, Step, Values, compare
+from hindi_bn.explain.torch_layers import as_array, forward, layer_for, refusal
+
+OTHER_SCALE, OTHER_SHIFT = 10.0, 7.0  # what turns the batch into another one
+
+
+def steps_of_a_single_value(x: Array, eps: float) -> tuple[Step, ...]:
+    """Return the steps for a batch (1, channels), where every normalised unit is 0.
+
+    Parameters
+    ----------
+    x
+        float64 (1, channels).
+    eps
+        Added to the variance.
+    """
+    return (
+        Step(
+            "The batch",
+            (f"x has shape {x.shape}: row, channel",),
+            "Every channel is normalised over the rows. There is one row: m = 1 value a channel.",
+            (Values("batch x", x),),
+        ),
+        Step(
+            "Mean and biased variance of each channel",
+            ("μ_c = x_c / 1 = x_c", "σ²_c = (x_c - μ_c)² / 1 = 0"),
+            "The mean of one value is the value itself, and it lies at no distance from itself. "
+            "The unbiased variance, divided by m - 1 = 0, does not exist.",
+            (
+                Values("mean μ", arithmetic.mean(x)),
+                Values("variance σ²", arithmetic.biased_variance(x)),
+            ),
+        ),
+        _zero_step(x, eps),
+        _gradient_step(x, eps),
+        _refusal_step(x, eps),
+    )
+
+
+def _zero_step(x: Array, eps: float) -> Step:
+    other = OTHER_SCALE * x + OTHER_SHIFT
+    normalised, again = _by_hand(x, eps), _by_hand(other, eps)
+    return Step(
+        "Normalise (training): every unit becomes 0",
+        (f"x̂ = (x - μ_c) / √(σ²_c + ε) = 0 / √(0 + {eps:.5f}) = 0",),
+        "Whatever the layers before computed, this layer hands on the same: y = γ x̂ + β = β for "
+        "every input.",
+        (
+            Values("normalised x̂", normalised),
+            Values("another batch of one", other),
+            Values("its normalised x̂", again),
+        ),
+    )
+
+
+def _gradient_step(x: Array, eps: float) -> Step:
+    ours = np.zeros(x.shape[1])
+    gradients = _gradients(x, eps)
+    return Step(
+        "What can be learned: β alone",
+        (
+            "∂y/∂x = γ (∂x/∂x - ∂μ/∂x) / √(σ² + ε) = γ (1 - 1) / √ε = 0",
+            "∂y/∂γ = x̂ = 0, ∂y/∂β = 1",
+        ),
+        "Nothing flows back to the weights before this layer, nor to γ. Below, the gradients of "
+        "the sum of y, in which each channel stands for itself.",
+        (
+            Values("gradient of x", ours),
+            Values("gradient of γ", ours),
+            Values("gradient of β", np.ones_like(ours)),
+        ),
+        (
+            compare("torch's autograd through the formula: x", ours, gradients[0]),
+            compare("torch's autograd through the formula: γ", ours, gradients[1]),
+            compare("torch's autograd through the formula: β", np.ones_like(ours), gradients[2]),
+        ),
+    )
+
+
+def _refusal_step(x: Array, eps: float) -> Step:
+    theirs = forward(layer_for(x, eps, momentum=0.1).eval(), x)
+    zeros, ones = np.zeros(x.shape[1]), np.ones(x.shape[1])
+    output = arithmetic.normalise(x, zeros, ones, eps)
+    return Step(
+        "What torch does",
+        ("eval mode: y = γ_c (x - r_c) / √(v_c + ε) + β_c",),
+        f"In train mode nn.BatchNorm1d refuses with a ValueError: “{refusal(x)}” In eval "
+        "mode a batch of one is no trouble, since the running averages need no batch; below as "
+        "initialised, r = 0 and v = 1. Train with two images at least, also in the last batch of "
+        "an epoch; or use layer norm.",
+        (Values("output y in eval mode", output),),
+        (compare("nn.BatchNorm1d in eval mode", output, theirs),),
+    )
+
+
+def _by_hand(x: Array, eps: float) -> Array:
+    return arithmetic.normalise(x, arithmetic.mean(x), arithmetic.biased_variance(x), eps)
+
+
+def _gradients(x: Array, eps: float) -> list[Array]:
+    """Gradients of the sum of y by x, γ and β, each (channels,), by torch in float64."""
+    inputs = torch.from_numpy(x).requires_grad_()
+    gamma = torch.ones(x.shape[1], dtype=torch.float64, requires_grad=True)
+    beta = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
+    mean = inputs.mean(dim=0)
+    variance = ((inputs - mean) ** 2).mean(dim=0)
+    output = gamma * (inputs - mean) / torch.sqrt(variance + eps) + beta
+    return [as_array(g).ravel() for g in torch.autograd.grad(output.sum(), (inputs, gamma, beta))]

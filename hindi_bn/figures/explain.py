@@ -1,0 +1,268 @@
+"""Batch norm made visible: a batch before and after, and how its channels are distributed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hindi_bn.figures.style import data_note, new_figure, theme
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+Array = NDArray[np.float64]
+COLOURS = ("#0072B2", "#D55E00", "#009E73")  # Okabe and Ito's, as everywhere; by channel
+TRAIN, EVAL, BEFORE = "#0072B2", "#D55E00", "0.35"
+IMAGES, ROWS, SHOWN = 2, 12, 32  # at most: maps' images, matrix rows, images of a real batch
+
+
+def worked_figure(arrays: Mapping[str, Array], title: str, data: str) -> Figure:
+    """Draw a small batch and its channels' distributions before and after batch norm.
+
+    Parameters
+    ----------
+    arrays
+        `before` and `after`: (batch, 3, height, width) or (batch, 3).
+    title, data
+        What is explained, and what the batch is, for the note.
+    """
+    before, after = arrays["before"], arrays["after"]
+    maps = before.ndim > 2  # noqa: PLR2004
+    with theme():
+        figure = new_figure(12.5, 6.6 if maps else 5.6)
+        figure.suptitle(title, fontweight="bold")
+        panels: Any = figure.subfigures(1, 3, width_ratios=(1.0, 1.0, 1.15))
+        outcome = "mean 0, deviation 1" if after.any() else "every value 0"
+        _numbers(panels[0], before, "Before", diverging=False)
+        _numbers(panels[1], after, f"After: {outcome}", diverging=True)
+        upper, lower = panels[2].subplots(2, 1)
+        channel_distributions(before, upper).set_title("Channels before")
+        channel_distributions(after, lower).set_title("Channels after")
+        data_note(figure, data, _values(before))
+    return figure
+
+
+def batch_figure(
+    arrays: Mapping[str, Array], images: NDArray[np.uint8], title: str, data: str
+) -> Figure:
+    """Draw a real batch and a trained layer's channels before and after, in both modes.
+
+    Parameters
+    ----------
+    arrays
+        `before`, `train` and `eval` (batch, channels, …); `batch_mean`, `batch_deviation`,
+        `running_mean` and `running_deviation` (channels,).
+    images
+        uint8 (batch, height, width).
+    title, data
+        What is explained, and what the batch is, for the note.
+    """
+    with theme():
+        figure = new_figure(12.5, 9.6)
+        figure.suptitle(title, fontweight="bold")
+        grid = figure.add_gridspec(3, 2, height_ratios=(0.75, 1.0, 1.0))
+        image_strip(images, figure.add_subplot(grid[0, :]))
+        before = figure.add_subplot(grid[1, 0])
+        channel_bars({"entering": arrays["before"]}, before, (BEFORE,))
+        before.set_title("Before the layer")
+        after = figure.add_subplot(grid[1, 1])
+        channel_bars(
+            {"train mode": arrays["train"], "eval mode": arrays["eval"]}, after, (TRAIN, EVAL)
+        )
+        after.set_title("After it")
+        for place, what in enumerate(("mean", "deviation")):
+            ax = figure.add_subplot(grid[2, place])
+            against_running(arrays[f"batch_{what}"], arrays[f"running_{what}"], ax, what)
+        data_note(figure, data, _values(arrays["before"]))
+    return figure
+
+
+def channel_distributions(batch: Array, ax: Axes) -> Axes:
+    """Draw every value of each channel as a dot, with the channel's mean and deviation beneath.
+
+    Parameters
+    ----------
+    batch
+        (batch, channels) or (batch, channels, height, width).
+    ax
+        Where to draw.
+
+    Returns
+    -------
+    `ax`.
+    """
+    channels = batch.shape[1]
+    for channel in range(channels):
+        values = np.sort(batch[:, channel].ravel())
+        colour = COLOURS[channel % len(COLOURS)]
+        ax.plot(
+            values, channel - 0.08 - 0.11 * _stacked(values), linestyle="none", marker="o",
+            markersize=5, color=colour, alpha=0.75, markeredgewidth=0,
+        )  # fmt: skip
+        ax.errorbar(
+            values.mean(), channel + 0.2, xerr=values.std(), fmt="|", color=colour, capsize=4,
+            markersize=12,
+        )  # fmt: skip
+    ax.set_yticks(range(channels), [f"channel {channel}" for channel in range(channels)])
+    ax.set_ylim(channels - 0.5, -0.85)
+    ax.set_xlabel("Value (line: mean ± deviation)")
+    ax.grid(axis="y", visible=False)
+    return ax
+
+
+def value_map(
+    values: Array, ax: Axes, limits: tuple[float, float], whole: bool, diverging: bool
+) -> Axes:
+    """Draw a matrix of numbers as shaded squares with the numbers in them.
+
+    Parameters
+    ----------
+    values
+        (rows, columns).
+    ax
+        Where to draw.
+    limits
+        Values of the scale's ends.
+    whole
+        Whether the numbers are written without decimals.
+    diverging
+        Whether the scale has two colours that meet in the middle.
+
+    Returns
+    -------
+    `ax`.
+    """
+    import seaborn as sns
+
+    sns.heatmap(
+        values, ax=ax, vmin=limits[0], vmax=limits[1], annot=True, fmt=".0f" if whole else ".2f",
+        cmap="vlag" if diverging else "Greys_r", cbar=False, square=True,
+        annot_kws={"fontsize": 9}, linewidths=0.5, linecolor="0.8", xticklabels=False,
+        yticklabels=False,
+    )  # fmt: skip
+    return ax
+
+
+def image_strip(images: NDArray[np.uint8], ax: Axes) -> Axes:
+    """Show a batch's images (batch, height, width) in rows of sixteen; the first one is framed.
+
+    Returns
+    -------
+    `ax`.
+    """
+    from matplotlib.patches import Rectangle
+
+    shown = images[:SHOWN]
+    columns = min(len(shown), SHOWN // 2)
+    rows = math.ceil(len(shown) / columns)
+    height, width = shown.shape[1:]
+    sheet = np.zeros((rows * height, columns * width), dtype=np.uint8)
+    for place, image in enumerate(shown):
+        top, left = height * (place // columns), width * (place % columns)
+        sheet[top : top + height, left : left + width] = image
+    ax.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    frame = (0.0, 0.0), width - 1, height - 1
+    ax.add_patch(Rectangle(*frame, fill=False, edgecolor=EVAL, linewidth=2.5))
+    more = f", the first {len(shown)} of {len(images)}" if len(images) > len(shown) else ""
+    ax.set_title(f"The batch{more}; framed: the image asked about")
+    ax.set_axis_off()
+    return ax
+
+
+def channel_bars(batches: Mapping[str, Array], ax: Axes, colours: tuple[str, ...]) -> Axes:
+    """Draw each channel's mean and, as a bar to both sides, its deviation, side by side a batch.
+
+    Parameters
+    ----------
+    batches
+        (batch, channels, …) by name.
+    ax
+        Where to draw.
+    colours
+        A colour for each of the batches.
+
+    Returns
+    -------
+    `ax`.
+    """
+    markers = ("o", "s")
+    for place, (name, batch) in enumerate(batches.items()):
+        over = (0, *range(2, batch.ndim))
+        at = np.arange(batch.shape[1]) + 0.32 * (place - (len(batches) - 1) / 2)
+        ax.errorbar(
+            at, batch.mean(axis=over), yerr=batch.std(axis=over), fmt=markers[place], capsize=2,
+            color=colours[place], label=f"{name}: mean ± deviation", markersize=5,
+        )  # fmt: skip
+    ax.set_xlabel("Channel")
+    ax.set_ylabel("Value over the batch and its pixels")
+    ax.margins(y=0.3)
+    ax.legend(loc="upper right", ncols=2, frameon=False, fontsize=9)
+    return ax
+
+
+def against_running(batch: Array, running: Array, ax: Axes, what: str) -> Axes:
+    """Draw the batch's statistic of each channel against the running one, with the line of equals.
+
+    Parameters
+    ----------
+    batch, running
+        (channels,).
+    ax
+        Where to draw.
+    what
+        Name of the statistic.
+
+    Returns
+    -------
+    `ax`.
+    """
+    ax.axline((float(running.mean()),) * 2, slope=1, color="0.6", linewidth=1, label="equal")
+    ax.plot(running, batch, "o", color=TRAIN, markersize=6, alpha=0.8, label="a channel")
+    ax.set_xlabel(f"Running {what} of the training")
+    ax.set_ylabel(f"This batch's {what}")
+    ax.set_title(f"{what.capitalize()}: this batch against the running average")
+    ax.legend(loc="upper left", frameon=False)
+    return ax
+
+
+def _numbers(panel: SubFigure, batch: Array, title: str, *, diverging: bool) -> None:
+    """Show the numbers of a batch on one scale: a map an image and channel, or one matrix."""
+    panel.suptitle(title, fontsize=11)
+    whole = bool((batch == batch.round()).all())
+    extent = float(np.abs(batch).max()) or 1.0
+    limits = (-extent, extent) if diverging else (float(batch.min()), float(batch.max()) or 1.0)
+    if batch.ndim == 2:  # noqa: PLR2004
+        ax = value_map(batch[:ROWS], panel.subplots(), limits, whole, diverging)
+        ax.set_aspect("auto")
+        channels = range(batch.shape[1])
+        ax.set_xticks([c + 0.5 for c in channels], [f"channel {c}" for c in channels], rotation=0)
+        ax.set_ylabel("row" if len(batch) <= ROWS else f"first {ROWS} of {len(batch)} rows")
+        return
+    shown = batch[:IMAGES]
+    axes = panel.subplots(shown.shape[1], len(shown), squeeze=False)
+    for (channel, image), ax in np.ndenumerate(axes):
+        value_map(shown[image, channel], ax, limits, whole, diverging)
+        if channel == 0:
+            ax.set_title(f"image {image}", fontsize=10)
+        if image == 0:
+            ax.set_ylabel(f"channel {channel}")
+
+
+def _stacked(values: Array) -> Array:
+    """Height of each of the sorted values in a pile, so that near values do not cover another."""
+    near = (values[-1] - values[0]) / 60 if len(values) else 0.0
+    heights = np.zeros(len(values))
+    for place in range(1, len(values)):
+        if values[place] - values[place - 1] <= near:
+            heights[place] = heights[place - 1] + 1
+    return heights
+
+
+def _values(batch: Array) -> str:
+    count = int(batch.size) // int(batch.shape[1])
+    return f"{count:,} value{'' if count == 1 else 's'} a channel"
