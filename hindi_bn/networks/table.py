@@ -58,6 +58,8 @@ class Layer:
 def layer_table(network: nn.Sequential, image_size: int = 32) -> list[Layer]:
     """Send a black image through the network and describe it layer by layer.
 
+    Normalisation layers, which keep the shape, are passed over: some refuse to run on one value.
+
     Returns
     -------
     The input and every layer, in order. The network, its mode included, stays as it was.
@@ -68,14 +70,13 @@ def layer_table(network: nn.Sequential, image_size: int = 32) -> list[Layer]:
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     for name, layer in network.named_children():
-        x = layer(x)
+        kind = kind_of(layer)
+        x = x if kind == "normalisation" else layer(x)
         window, stride = _window(layer)
         field, jump = field + (window - 1) * jump, jump * stride
         seen = None if seen is None or isinstance(layer, nn.Linear) else field
         shape = tuple(x.shape[1:])
-        rows.append(
-            Layer(name, kind_of(layer), describe(layer), shape, parameter_count(layer), seen)
-        )
+        rows.append(Layer(name, kind, describe(layer), shape, parameter_count(layer), seen))
     for module, training in modes:
         module.training = training
     return rows
