@@ -186,3 +186,13 @@ def test_the_real_archive(
     assert told["std"]["train"] == pytest.approx(0.388673, abs=5e-7)
     names = {path.name for path in (tmp_path / "data/digits/Train").iterdir()}
     assert names == {f"digit_{digit}" for digit in range(10)}
+
+
+def test_an_archive_that_lies_in_the_data_folder_is_found(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a-broken.zip").write_bytes(b"no archive")
+    write_zip(tmp_path / "data" / "b-good.zip", small_files())
+    result = run("download")
+    assert result.exit_code == 0, result.stderr
+    assert "(from archive b-good.zip) -> data" in result.stdout
+    assert "Not used: archive data/a-broken.zip" in result.stderr

@@ -48,8 +48,8 @@ def download(
         SourceName,
         typer.Option(
             "--source",
-            help="Where to get the digits: auto tries PATH, Kaggle if there are credentials, and "
-            "UCI, in this order; drawn is the stand-in, made here.",
+            help="Where to get the digits: auto tries PATH, archives in DIR, Kaggle if there are "
+            "credentials, and UCI, in this order; drawn is the stand-in, made here.",
         ),
     ] = SourceName.auto,
     force: Annotated[

@@ -10,6 +10,7 @@ import typer
 
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
+from hindi_bn.cli.data import progress_bar
 from hindi_bn.cli.train import train_runs
 from hindi_bn.errors import RunError, StudyError
 from hindi_bn.study import Study
@@ -150,7 +151,8 @@ def reproduce(
     changes = options.overrides(set_, device=device, threads=threads)
     study = load_study(config, changes)
     if study.data == "digits":
-        digits = resolve(data_dir, archive, lambda text: note(text, quiet=quiet))
+        with progress_bar(quiet=quiet) as advance:
+            digits = resolve(data_dir, archive, lambda text: note(text, quiet=quiet), advance)
         study = load_study(config, changes | {"data": digits.name})
     records = study_runs(study, out, data_dir, overwrite=overwrite, quiet=quiet)
     target = out / study.folder_name / "comparison"

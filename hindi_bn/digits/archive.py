@@ -30,7 +30,7 @@ MAX_MEMBERS = 250_000  # the full data set has 92,000 images
 MAX_BYTES = 2**30  # all members together, unpacked; the full data set has about 0.1 GB
 MAX_IMAGE_BYTES = 2**16  # a 32 x 32 RGB image needs at most 4 kB
 MAX_NESTING = 2  # archives inside archives
-NESTED = (".zip", ".tar.gz", ".tgz", ".tar")
+ENDINGS = (".zip", ".tar.gz", ".tgz", ".tar")
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 ANOTHER_SOURCE = "take another copy or another source: hindi-bn download --help"
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError,
@@ -285,7 +285,7 @@ def _unpack_nested(
     advance: Advance,
     nesting: int,
 ) -> None:
-    inner = sorted(member.path for member in members if member.path.lower().endswith(NESTED))
+    inner = sorted(member.path for member in members if member.path.lower().endswith(ENDINGS))
     if isinstance(container, Folder) or nesting >= MAX_NESTING or len(inner) != 1:
         raise _no_digits(source, members)
     copy = destination / f".nested-{nesting}"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hindi_bn.digits import kaggle_source, uci_source
-from hindi_bn.digits.archive import unpack
+from hindi_bn.digits.archive import ENDINGS, unpack
 from hindi_bn.digits.dataset import (
     CACHE,
     DRAWN_CACHE,
@@ -142,7 +142,8 @@ def resolve(
     """Get digits from the first of all sources that has them, ending with the drawn stand-in.
 
     The order: verified digits already in `data_dir`; the archive or folder given, or named by
-    HINDI_BN_ARCHIVE; Kaggle, if there are credentials; UCI; the stand-in.
+    HINDI_BN_ARCHIVE; archives that lie in `data_dir`; Kaggle, if there are credentials; UCI; the
+    stand-in.
 
     Parameters
     ----------
@@ -192,7 +193,7 @@ def first_available(
         else:
             note(ALREADY_THERE.format(data_dir))
             return digits, failures
-    for source, path in candidates(archive):
+    for source, path in candidates(data_dir, archive):
         label = source if path is None else f"{source} {path}"
         try:
             digits = fetch(
@@ -208,13 +209,18 @@ def first_available(
     return None, failures
 
 
-def candidates(archive: Path | None = None) -> list[tuple[str, Path | None]]:
-    """Return the sources to try in order, with the path of an archive or folder."""
+def candidates(data_dir: Path, archive: Path | None = None) -> list[tuple[str, Path | None]]:
+    """Return the sources to try in order, with the path of an archive or folder.
+
+    First what is given or named by HINDI_BN_ARCHIVE, then archives that lie in `data_dir`.
+    """
     named = archive or os.environ.get("HINDI_BN_ARCHIVE")
     local: list[tuple[str, Path | None]] = []
     if named:
         path = Path(named)
         local.append(("folder" if path.is_dir() else "archive", path))
+    found = [path for ending in ENDINGS for path in sorted(data_dir.glob(f"*{ending}"))]
+    local += [("archive", path) for path in found]
     return [*local, ("kaggle", None), ("uci", None)]
 
 
