@@ -85,8 +85,20 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the run ended and its weights are here."""
-        return self.weights_file.exists() and not self.checkpoint_folder.exists()
+        """Whether the run ended: its weights are written last."""
+        return self.weights_file.exists()
+
+    @property
+    def resumable(self) -> bool:
+        """Whether there is a checkpoint to go on from, be it a damaged one.
+
+        A run that was killed while it wrote its very first checkpoint has none, and no rows.
+        """
+        state = self.checkpoint_folder / "state.json"
+        return state.exists() or (self.checkpoint_folder.is_dir() and self._has_rows())
+
+    def _has_rows(self) -> bool:
+        return self.history_file.exists() and self.history_file.read_bytes().count(b"\n") > 1
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -120,10 +132,15 @@ class RunFolder:
             holder.release()
 
     def clear(self) -> None:
-        """Delete what an earlier run recorded here."""
-        if self.path.exists():
+        """Delete what an earlier run recorded here; a kill leaves all of it or nothing."""
+        aside = self.path.parent / f".{self.path.name}.removed"
+        for folder in (aside, self.path):
+            if not folder.exists():
+                continue
             try:
-                shutil.rmtree(self.path)
+                if folder == self.path:
+                    folder.replace(aside)
+                shutil.rmtree(aside)
             except OSError as error:
                 raise RunError(
                     f"Cannot clear {self.path}.",
@@ -200,6 +217,10 @@ class RunFolder:
     def finish(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Write the trained weights, then drop the checkpoint: the run is finished."""
         _write_tensors(self.weights_file, dict(weights))
+        self.drop_checkpoint()
+
+    def drop_checkpoint(self) -> None:
+        """Delete the checkpoint of a finished run, or what a kill left of it."""
         shutil.rmtree(self.checkpoint_folder, ignore_errors=True)
 
     def read_weights(self) -> dict[str, torch.Tensor]:

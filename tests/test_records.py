@@ -222,6 +222,40 @@ def test_damaged_and_missing_weights_are_named(tmp_path: Path) -> None:
         RunFolder(tmp_path).read()
 
 
+def test_a_kill_during_the_very_first_checkpoint_starts_over(tmp_path: Path) -> None:
+    whole = trained(tmp_path / "whole", epochs=1)
+
+    def die(row: EpochRow) -> None:
+        raise KeyboardInterrupt
+
+    study = tiny_study(epochs=1)
+    with pytest.raises(RunInterrupted):
+        train_run(study, "bn", tiny_digits(), tmp_path / "parts", reporter=Reporter(epoch=die))
+    folder = tmp_path / "parts" / "article" / "bn"
+    (folder / "checkpoint" / "state.json").unlink()
+    (folder / "history.csv").write_text(f"{HEAD}\n")
+    assert_same(whole.folder, trained(tmp_path / "parts", resume=True, epochs=1).folder)
+
+
+def test_a_kill_while_a_finished_run_drops_its_checkpoint_leaves_it_finished(
+    tmp_path: Path,
+) -> None:
+    folder = trained(tmp_path, epochs=1).folder
+    (folder / "checkpoint").mkdir()
+    (folder / "checkpoint" / "epoch-1.safetensors").write_bytes(b"half")
+    assert len(trained(tmp_path, resume=True, epochs=1).history) == 1
+    assert not (folder / "checkpoint").exists()
+
+
+def test_a_kill_while_an_older_run_is_cleared_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+    folder = trained(tmp_path, epochs=1).folder
+    aside = folder.parent / ".bn.removed"
+    aside.mkdir()
+    (aside / "history.csv").write_text("what a kill left")
+    trained(tmp_path, epochs=1, overwrite=True)
+    assert not aside.exists()
+
+
 RUNNER = """
 import sys, pathlib, torch
 sys.path.insert(0, sys.argv[1])

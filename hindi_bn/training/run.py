@@ -111,6 +111,7 @@ def train_run(
                 recorded_settings(folder.read()),
                 settings_of(study, run, digits.digests),
             )
+            folder.drop_checkpoint()
             reporter.note(f"{folder.path} is finished; nothing to resume.")
             return folder.read()
         prepare(study.threads, device)
@@ -193,7 +194,7 @@ def _train(job: _Job) -> None:
     optimizer = make_optimizer(run, network)
     settings = settings_of(job.study, run, job.digits.digests)
     rows: list[dict[str, float]] = []
-    if folder.checkpoint_folder.is_dir():
+    if folder.resumable:
         rows = _resume(folder, settings, network, optimizer, job.reporter)
     else:
         folder.write_settings(job.study, run, job.command)
