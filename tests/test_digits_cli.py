@@ -174,17 +174,15 @@ def test_the_exit_code_of_the_program(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_the_real_archive(
-    real_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_real_digits(real_data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    result = run("download", str(real_archive), "--data-dir", str(tmp_path / "data"), "--json")
+    result = run("data", "--data-dir", str(real_data_dir), "--json")
     assert result.exit_code == 0, result.stderr
     told = json.loads(result.stdout)
     assert told["title"] == "Hindi digits, identical to the article's 20,000 images"
     assert told["mean"]["train"] == pytest.approx(0.242318, abs=5e-7)
     assert told["std"]["train"] == pytest.approx(0.388673, abs=5e-7)
-    names = {path.name for path in (tmp_path / "data/digits/Train").iterdir()}
+    names = {path.name for path in (real_data_dir / "digits/Train").iterdir()}
     assert names == {f"digit_{digit}" for digit in range(10)}
 
 

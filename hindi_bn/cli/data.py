@@ -100,7 +100,8 @@ def data(
         ),
     ] = None,
     per_class: Annotated[
-        int, typer.Option("--per-class", min=1, help="Images a class on the contact sheet.")
+        int,
+        typer.Option("--per-class", min=1, max=100, help="Images a class on the contact sheet."),
     ] = 20,
     json_: options.Json = False,
     quiet: options.Quiet = False,
@@ -237,7 +238,7 @@ def _draw_contact_sheet(digits: Digits, per_class: int, file: Path) -> Path:
 
     images, labels = digits.train_images.numpy(), digits.train_labels.numpy()
     with theme():
-        figure = new_figure(max(6.0, 0.4 * per_class + 1.0), 5.0)
+        figure = new_figure(max(6.0, 0.4 * per_class + 1.0), 4.8)
         contact_sheet(images, labels, per_class, figure.subplots())
         data_note(figure, digits.title, f"first {per_class} training images of each class")
         suffix = file.suffix.removeprefix(".") or "png"
