@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from hindi_bn.figures.style import data_note, new_figure, theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.figure import Figure
+    from matplotlib.gridspec import SubplotSpec
 
 Array = NDArray[np.float64]
 COLOURS = ("#0072B2", "#D55E00", "#009E73")  # Okabe and Ito's, as everywhere; by channel
@@ -36,13 +37,16 @@ def worked_figure(arrays: Mapping[str, Array], title: str, data: str) -> Figure:
     with theme():
         figure = new_figure(12.5, 6.6 if maps else 5.6)
         figure.suptitle(title, fontweight="bold")
-        panels: Any = figure.subfigures(1, 3, width_ratios=(1.0, 1.0, 1.15))
+        panels = figure.add_gridspec(1, 3, width_ratios=(1.0, 1.0, 1.15))
+        _numbers(figure, panels[0], before, "Before", diverging=False)
+        _numbers(figure, panels[1], after, "After", diverging=True)
         outcome = "mean 0, deviation 1" if after.any() else "every value 0"
-        _numbers(panels[0], before, "Before", diverging=False)
-        _numbers(panels[1], after, f"After: {outcome}", diverging=True)
-        upper, lower = panels[2].subplots(2, 1)
-        channel_distributions(before, upper).set_title("Channels before")
-        channel_distributions(after, lower).set_title("Channels after")
+        halves = panels[2].subgridspec(2, 1)
+        for half, batch, name in (
+            (halves[0], before, "Channels before"),
+            (halves[1], after, f"Channels after: {outcome}"),
+        ):
+            channel_distributions(batch, figure.add_subplot(half)).set_title(name)
         data_note(figure, data, _values(before))
     return figure
 
@@ -230,25 +234,28 @@ def against_running(batch: Array, running: Array, ax: Axes, what: str) -> Axes:
     return ax
 
 
-def _numbers(panel: SubFigure, batch: Array, title: str, *, diverging: bool) -> None:
+def _numbers(
+    figure: Figure, panel: SubplotSpec, batch: Array, title: str, *, diverging: bool
+) -> None:
     """Show the numbers of a batch on one scale: a map an image and channel, or one matrix."""
-    panel.suptitle(title, fontsize=11)
     whole = bool((batch == batch.round()).all())
     extent = float(np.abs(batch).max()) or 1.0
     limits = (-extent, extent) if diverging else (float(batch.min()), float(batch.max()) or 1.0)
     if batch.ndim == 2:  # noqa: PLR2004
-        ax = value_map(batch[:ROWS], panel.subplots(), limits, whole, diverging)
+        ax = value_map(batch[:ROWS], figure.add_subplot(panel), limits, whole, diverging)
+        ax.set_title(title)
         ax.set_aspect("auto")
         channels = range(batch.shape[1])
         ax.set_xticks([c + 0.5 for c in channels], [f"channel {c}" for c in channels], rotation=0)
         ax.set_ylabel("row" if len(batch) <= ROWS else f"first {ROWS} of {len(batch)} rows")
         return
     shown = batch[:IMAGES]
-    axes = panel.subplots(shown.shape[1], len(shown), squeeze=False)
-    for (channel, image), ax in np.ndenumerate(axes):
+    grid = panel.subgridspec(shown.shape[1], len(shown))
+    for image, channel in np.ndindex(*shown.shape[:2]):
+        ax = figure.add_subplot(grid[channel, image])
         value_map(shown[image, channel], ax, limits, whole, diverging)
         if channel == 0:
-            ax.set_title(f"image {image}", fontsize=10)
+            ax.set_title(f"{title}, image {image}")
         if image == 0:
             ax.set_ylabel(f"channel {channel}")
 

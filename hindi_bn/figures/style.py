@@ -166,9 +166,23 @@ def save(
     for suffix in formats:
         file = path.with_name(f"{path.name}.{suffix}")
         with theme(), replacing(file) as temporary:
+            _settle(figure)
             figure.savefig(temporary, format=suffix, dpi=dpi, metadata=_ANONYMOUS[suffix])
         written.append(file)
     return written
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the figure out once and round the panels' places.
+
+    The layout's solver walks its variables in the order of their addresses, so that places differ
+    in their last bits from call to call, and with them now and then a digit of an SVG or PDF.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for ax in figure.axes:
+        left, bottom, width, height = ax.get_position(original=True).bounds
+        ax.set_position((round(left, 6), round(bottom, 6), round(width, 6), round(height, 6)))
 
 
 def _check(formats: Sequence[str], dpi: int) -> None:
