@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import tiny_digits
+from tiny import tiny_digits, tiny_study
 from torch import nn
 from torch.nn.utils import parametrize
 
@@ -21,7 +21,8 @@ from hindi_bn.networks.norms import norm_1d, norm_2d
 from hindi_bn.study import BatchLpNorm, BatchRenorm, GroupNorm, LayerNorm, norm_names
 from hindi_bn.study_files import load_study
 from hindi_bn.training.checkpoint import restore, snapshot
-from hindi_bn.training.loop import epochs, make_optimizer
+from hindi_bn.training.loop import epochs, evaluate, make_optimizer
+from hindi_bn.training.run import load_network, train_run
 from hindi_bn.training.tensors import Tensors, to_tensors
 
 NAMES = norm_names()
@@ -309,6 +310,29 @@ def test_a_resumed_run_ends_bit_for_bit_like_an_uninterrupted_one(norm: str) -> 
     assert [row.train_loss for row in rest] == [row.train_loss for row in rows[1:]]
     for name, tensor in network.state_dict().items():
         assert torch.equal(second.state_dict()[name], tensor), name
+
+
+@pytest.mark.parametrize("norm", ["weight", "spectral", "batch-renorm", "batch-linf", "group"])
+def test_a_trained_run_read_back_gives_its_last_test_loss(norm: str, tmp_path: Path) -> None:
+    study = tiny_study(norm=norm, network="conv_pair", dropout=0.2, capture__layer="0",
+                       capture__wx=[3, 0, 1, 0], capture__wy=[4, 0, 1, 0])  # fmt: skip
+    record = train_run(study, "no-bn", tiny_digits(), tmp_path)
+    tensors = data()
+    loss, accuracy = evaluate(
+        load_network(record),
+        tensors.test_images,
+        tensors.test_labels,
+        study.runs[0].test_batch_size,
+    )
+    last = record.history.iloc[-1]
+    assert (loss, accuracy) == (last["test_loss"], last["test_accuracy"])
+
+
+def test_a_layer_that_cannot_work_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    study = tiny_study(network="mlp", norm="batch", batch_size=23)  # 70 = 3 * 23 + 1
+    with pytest.raises(StudyError, match="last batch of one image"):
+        train_run(study, "bn", tiny_digits(), tmp_path)
+    assert not list(tmp_path.rglob("run.yaml"))
 
 
 @pytest.mark.parametrize(
