@@ -23,6 +23,8 @@ from hindi_bn.training.run import train_run
 def _tiny_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     monkeypatch.chdir(tmp_path)
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(hindi_bn.digits, "load", lambda data_dir, name="digits": tiny_digits())
 
 
@@ -57,6 +59,7 @@ def test_the_worked_example_as_text() -> None:
 
 def test_a_terminal_gets_formatting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
     assert "\x1b[1;36m1. The batch" in run().stdout
 
 
