@@ -470,7 +470,7 @@ def test_the_real_archive_is_the_articles_data(
     load(real_data_dir)  # decoded once
     start = time.monotonic()
     digits = load(real_data_dir)
-    assert time.monotonic() - start < 3  # 0.12 s on an idle machine
+    assert time.monotonic() - start < 5  # 0.12 s on an idle machine
     assert digits.title == "Hindi digits, identical to the article's 20,000 images"
     assert digits.identical
     assert digits.counts == {"train": [1700] * 10, "test": [300] * 10}

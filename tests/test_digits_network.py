@@ -156,7 +156,7 @@ def test_uci_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(SourceError, match="did not deliver") as error:
             uci_source.download(tmp_path, connect_timeout=0.3, read_timeout=0.3)
     assert "it did not answer in time" in error.value.why
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20  # the patience asked for is 0.3 s
 
 
 def test_uci_stops_in_the_middle(
@@ -250,6 +250,7 @@ def test_kaggle_is_cut_again_and_again(
         (whole(GARBAGE), "It is neither a zip nor a tar file (860 bytes"),
         (status(404), "404 Client Error"),
         (status(500), "500 Server Error"),
+        (lambda request: None, "Remote end closed connection without response"),
     ],
 )
 def test_kaggle_fails_in_words(
