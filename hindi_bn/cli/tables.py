@@ -16,10 +16,13 @@ def table_of(rows: list[dict[str, Any]], title: str, columns: dict[str, tuple[st
     columns
         Key of a row -> heading and format of its column, in order.
     """
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    table = Table(
+        title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold",
+        padding=(0, 1, 0, 0), pad_edge=False,
+    )  # fmt: skip
     for key, (heading, _) in columns.items():
         numeric = any(isinstance(row.get(key), int | float) for row in rows)
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric)
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(
             *(
@@ -80,8 +83,8 @@ def _published_table(rows: list[dict[str, Any]]) -> Table:
             "quantity": ("quantity", ""),
             "published": ("published", ".6f"),
             "ours": ("ours", ".6f"),
-            "difference": ("difference", "+.1e"),
-            "tolerance": ("tolerance", ".1e"),
+            "difference": ("diff.", "+.1e"),
+            "tolerance": ("within", ".1e"),
             "verdict": ("verdict", ""),
         },
     )
