@@ -1,9 +1,20 @@
 """The command line: parse, call one function, print. Nothing below knows it."""
 
-from hindi_bn.cli import data, doctor, explain, networks, predict, results, train
+from hindi_bn.cli import data, doctor, explain, networks, plot, predict, results, train
 from hindi_bn.cli.app import app
 
-__all__ = ["app", "data", "doctor", "explain", "main", "networks", "predict", "results", "train"]
+__all__ = [
+    "app",
+    "data",
+    "doctor",
+    "explain",
+    "main",
+    "networks",
+    "plot",
+    "predict",
+    "results",
+    "train",
+]
 
 
 def main() -> None:
