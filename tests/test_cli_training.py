@@ -100,17 +100,36 @@ def test_expected_errors_say_what_why_and_next_with_exit_code_1(
     assert result.stdout == ""
 
 
-def test_a_study_without_a_run_of_that_kind_is_named(tmp_path: Path) -> None:
+def test_any_norm_takes_the_place_of_the_run_with_batch_norm() -> None:
+    """The same place in the stream gives the same first weights; groups of 16 are layer norm."""
+    run("train", "--norm", "group", "--set", "norm.groups=1", *TINY)
+    run("train", "--norm", "layer", *TINY)
+    losses = [
+        pd.read_csv(f"results/article/{name}/history.csv")["train_loss"].tolist()
+        for name in ("group", "layer")
+    ]
+    assert losses[0] == losses[1]
+    settings = Path("results/article/group/run.yaml").read_text()
+    assert "run: group" in settings
+    assert settings.count("epochs: 30") == 1
+
+
+def test_a_study_without_such_a_run_lends_its_last_one(tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
     file.write_text("name: own\nruns: [{name: plain, norm: none}]\n")
-    result = run("train", "--bn", "--config", str(file), code=1)
-    assert "has no run with norm 'batch'" in result.stderr
-    assert "plain (none)" in result.stderr
+    run("train", "--bn", "--config", str(file), *TINY)
+    assert Path("results/own/batch/weights.safetensors").exists()
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["train", "--nonsense"], ["train", "--device", "tpu"], ["train", "--epochs", "x"], ["no"]],
+    [
+        ["train", "--nonsense"],
+        ["train", "--bn", "--norm", "layer"],
+        ["train", "--device", "tpu"],
+        ["train", "--epochs", "x"],
+        ["no"],
+    ],
 )
 def test_usage_errors_have_exit_code_2(arguments: list[str]) -> None:
     run(*arguments, code=2)

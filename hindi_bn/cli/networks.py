@@ -12,7 +12,7 @@ import typer
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
 from hindi_bn.errors import HindiBnError
-from hindi_bn.study import Run, norm_names
+from hindi_bn.study import Run
 
 if TYPE_CHECKING:
     from hindi_bn.networks import Layer
@@ -22,7 +22,6 @@ _SHAPING = ("norm", "placement", "dropout", "init", "options")  # keys of a run
 NetworkName = StrEnum(  # type: ignore[misc]
     "NetworkName", {name: name for name in get_args(Run.model_fields["network"].annotation)}
 )
-NormName = StrEnum("NormName", {name: name for name in norm_names()})  # type: ignore[misc]
 
 
 @app.command()
@@ -34,7 +33,7 @@ def networks(
         ),
     ] = None,
     norm: Annotated[
-        NormName | None,
+        options.NormName | None,
         typer.Option("--norm", help="Normalisation layer by name.", show_default="none"),
     ] = None,
     image_size: Annotated[

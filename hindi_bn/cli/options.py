@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hindi_bn.study import Run, Study
+from hindi_bn.study import Run, Study, norm_names
 
 STUDYS = "the study's"
 
@@ -34,6 +34,9 @@ class DataName(StrEnum):
     digits = "digits"
     drawn = "drawn"
 
+
+NormName = StrEnum("NormName", {name: name for name in norm_names()})  # type: ignore[misc]
+"""Normalisation layers that can be asked for."""
 
 Config = Annotated[
     str,

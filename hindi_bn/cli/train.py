@@ -11,11 +11,14 @@ import typer
 
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
-from hindi_bn.errors import StudyError
 from hindi_bn.study import Study
 
 if TYPE_CHECKING:
     from hindi_bn.records import Record
+
+
+BY_FLAG = {True: "batch", False: "none", None: None}
+"""Normalisation layer that --bn, --no-bn or neither asks for."""
 
 
 @app.command()
@@ -25,6 +28,16 @@ def train(
         typer.Option(
             "--bn/--no-bn",
             help="Train only the study's runs with (without) batch norm.",
+            show_default="all runs",
+        ),
+    ] = None,
+    norm: Annotated[
+        options.NormName | None,
+        typer.Option(
+            "--norm",
+            help="Train only the runs with this normalisation layer; if there is none, the run with "
+            "batch norm (or the last one) with this layer instead. --bn is --norm batch, --no-bn "
+            "is --norm none.",
             show_default="all runs",
         ),
     ] = None,
@@ -46,7 +59,7 @@ def train(
 ) -> None:
     """Train a study's runs and record them in DIR/<study>/<run>/.
 
-    With --bn or --no-bn the random stream is first moved to where that run begins, so that it gives
+    With --bn, --no-bn or --norm the random stream is first moved to where that run begins, so that it gives
     the study's numbers without training the runs before it; --epochs, --lr and --batch-size then
     hold for that run alone.
     """
@@ -54,7 +67,10 @@ def train(
         set_, epochs=epochs, seed=seed, batch_size=batch_size, lr=lr, data=data, device=device,
         threads=threads,
     )  # fmt: skip
-    study, names = chosen_study(config, changes, bn)
+    if bn is not None and norm is not None:
+        raise typer.BadParameter("--norm and --bn/--no-bn exclude each other.")
+    wanted = norm.value if norm is not None else BY_FLAG[bn]
+    study, names = chosen_study(config, changes, wanted)
     records = train_runs(
         study, names, out, data_dir, resume=resume, overwrite=overwrite, quiet=quiet
     )
@@ -70,36 +86,38 @@ def train(
         )
 
 
-def chosen_study(config: str, changes: dict[str, Any], bn: bool | None) -> tuple[Study, list[str]]:
-    """Return the study with the changes, which hold for the chosen runs, and those runs' names."""
-    from hindi_bn.study_files import load_study
+def chosen_study(config: str, changes: dict[str, Any], norm: str | None) -> tuple[Study, list[str]]:
+    """Return the study with the changes and the names of its runs to train, in study order.
 
-    plain = load_study(config)
-    chosen = choose_runs(plain, bn)
-    study = load_study(config, changes, only=chosen)
-    return study, [study.runs[plain.position(name)].name for name in chosen]
-
-
-def choose_runs(study: Study, bn: bool | None) -> list[str]:
-    """Return the names of the runs to train, in study order.
+    Parameters
+    ----------
+    changes
+        Overrides, as for `load_study`; with a `norm`, keys of a run hold for the chosen runs alone.
+    norm
+        Train the runs with this normalisation layer, or the run that stands in for one: it keeps
+        its place in the random stream. None for all runs.
 
     Raises
     ------
     StudyError
-        When the study has no run with (without) batch norm.
+        When a key or a value is wrong.
     """
-    if bn is None:
-        return [run.name for run in study.runs]
-    wanted = "batch" if bn else "none"
-    names = [run.name for run in study.with_norm(wanted)]
-    if not names:
-        kinds = ", ".join(f"{run.name} ({run.norm.name})" for run in study.runs)
-        raise StudyError(
-            f"Study {study.name!r} has no run with norm {wanted!r}.",
-            f"Its runs are: {kinds}.",
-            "leave out --bn or --no-bn to train all of them, or choose another --config",
-        )
-    return names
+    from hindi_bn.study_files import load_study
+
+    plain = load_study(config)
+    if norm is None:
+        study = load_study(config, changes)
+        return study, [run.name for run in study.runs]
+    chosen = plain.with_norm(norm)
+    if not chosen:
+        stand_in = (plain.with_norm("batch") or plain.runs)[-1]
+        chosen, place = (stand_in,), plain.position(stand_in.name)
+        replaced = {"norm": norm, "capture.layer": "last-conv", "name": norm}
+        changes = {f"runs.{place}.{key}": value for key, value in replaced.items()} | changes
+    names = [run.name for run in chosen]
+    places = [plain.position(name) for name in names]
+    study = load_study(config, changes, only=[*names, norm])
+    return study, [study.runs[place].name for place in places]
 
 
 def train_runs(
