@@ -42,8 +42,7 @@ def tiles(maps: torch.Tensor, ax: Axes, columns: int) -> Axes:
     grid = make_grid(pixels, nrow=columns, padding=gap, pad_value=math.nan)[0].numpy()
     largest = float(pixels.abs().max()) or 1.0
     signed = bool((pixels < 0).any())
-    colours = mpl.colormaps["RdBu_r" if signed else "gray"].copy()
-    colours.set_bad(_GAP)
+    colours = mpl.colormaps["RdBu_r" if signed else "gray"].with_extremes(bad=_GAP)
     image = ax.imshow(
         grid, cmap=colours, vmin=-largest if signed else 0.0, vmax=largest, interpolation="nearest"
     )
