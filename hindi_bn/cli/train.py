@@ -35,9 +35,9 @@ def train(
         options.NormName | None,
         typer.Option(
             "--norm",
-            help="Train only the runs with this normalisation layer; if there is none, the run with "
-            "batch norm (or the last one) with this layer instead. --bn is --norm batch, --no-bn "
-            "is --norm none.",
+            help="Train only the runs with this normalisation layer; if there is none, the run "
+            "with batch norm (or the last one) with this layer instead. --bn is --norm batch, "
+            "--no-bn is --norm none.",
             show_default="all runs",
         ),
     ] = None,
@@ -59,9 +59,9 @@ def train(
 ) -> None:
     """Train a study's runs and record them in DIR/<study>/<run>/.
 
-    With --bn, --no-bn or --norm the random stream is first moved to where that run begins, so that it gives
-    the study's numbers without training the runs before it; --epochs, --lr and --batch-size then
-    hold for that run alone.
+    With --bn, --no-bn or --norm the random stream is first moved to where that run begins, so that
+    it gives the study's numbers without training the runs before it; --epochs, --lr and
+    --batch-size then hold for that run alone.
     """
     changes = options.overrides(
         set_, epochs=epochs, seed=seed, batch_size=batch_size, lr=lr, data=data, device=device,
