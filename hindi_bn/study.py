@@ -16,6 +16,7 @@ from hindi_bn.study_captures import AnyCapture
 
 Stream = Literal["continued", "paired"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["float32", "tf32", "bf16"]
 Scaling = Literal["unit", "half", "standard"]
 
 
@@ -272,6 +273,11 @@ class Study(Settings):
         "digits", description="Data set: the real digits or the drawn stand-in."
     )
     device: Device = Field("auto", description="Where to train; auto takes CUDA if there, or CPU.")
+    precision: Precision = Field(
+        "float32",
+        description="Arithmetic: float32; tf32 (CUDA only: products rounded to 10 bits); or bf16 "
+        "(mixed: products in bfloat16, weights and statistics in float32).",
+    )
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads; unset leaves the number to torch."
     )

@@ -73,9 +73,13 @@ class WeightPair:
         ]
         self.layer = self._pair[0].layer
 
+    def values(self) -> torch.Tensor:
+        """Return wx and wy as they are now: a new tensor (2,) on the network's device."""
+        return torch.stack([weight.read() for weight in self._pair])
+
     def read(self) -> tuple[float, float]:
         """Return wx and wy as they are now."""
-        wx, wy = (float(weight.read()) for weight in self._pair)
+        wx, wy = self.values().tolist()
         return wx, wy
 
 

@@ -1,12 +1,15 @@
-"""Where a run is trained: device, threads and deterministic algorithms."""
+"""Where and how a run computes: device, threads, precision and deterministic algorithms."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from typing import Any
 
 import torch
 
 from hindi_bn.errors import StudyError
+from hindi_bn.study import Precision
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -33,14 +36,64 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
-def prepare(threads: int | None, device: torch.device) -> None:
-    """Set the number of CPU threads, and deterministic algorithms in full float32 on CUDA."""
+def check_precision(precision: Precision, device: torch.device) -> None:
+    """Refuse a precision that the device does not have.
+
+    Raises
+    ------
+    StudyError
+        For `tf32` on anything but a CUDA device of compute capability 8.0 or later, and for `bf16`
+        on MPS and on CUDA devices without it.
+    """
+    able = precision == "float32"
+    if device.type == "cuda" and not able:
+        able = torch.cuda.get_device_capability(device) >= (8, 0)
+    elif device.type == "cpu":
+        able = precision != "tf32"
+    if not able:
+        raise StudyError(
+            f"Precision {precision!r} cannot be used on {device.type!r}.",
+            "TF32 is a format of NVIDIA GPUs from compute capability 8.0 (Ampere) on; bf16 needs "
+            "one of these, or a CPU.",
+            "set precision: float32, or train on such a device",
+        )
+
+
+def autocast(
+    precision: Precision, device: torch.device
+) -> contextlib.AbstractContextManager[object]:
+    """Return what a forward pass runs in: bfloat16 autocast for `bf16`, otherwise nothing.
+
+    Casts are not cached: each weight is cast once a pass, and a CUDA graph must hold the cast.
+    """
+    if precision != "bf16":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+
+
+def prepare(threads: int | None, device: torch.device, precision: Precision = "float32") -> None:
+    """Set the number of CPU threads, and deterministic algorithms and the precision on CUDA."""
     if threads is not None:
         torch.set_num_threads(threads)
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
+        deterministic: Any = torch.utils.deterministic
+        deterministic.fill_uninitialized_memory = False  # nothing is read before it is written
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cuda.matmul.allow_tf32 = False
+        _allow_tf32(precision == "tf32")
+
+
+def _allow_tf32(allowed: bool) -> None:
+    """Set TF32 for matrix products and convolutions, by the interface that this torch has.
+
+    From torch 2.9 on there is one setting an operation; the older pair must then not be touched.
+    """
+    backends: Any = torch.backends
+    matmul, cudnn = backends.cuda.matmul, backends.cudnn
+    if not hasattr(matmul, "fp32_precision"):
+        matmul.allow_tf32 = cudnn.allow_tf32 = allowed
+        return
+    for operation in (matmul, cudnn.conv, cudnn.rnn):
+        operation.fp32_precision = "tf32" if allowed else "ieee"

@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn import functional
 
 from hindi_bn.errors import DivergedError
-from hindi_bn.study import Run, batches
+from hindi_bn.study import Precision, Run, batches
 from hindi_bn.training.capture import WeightPair
+from hindi_bn.training.device import autocast
 from hindi_bn.training.stream import EpochStream
 from hindi_bn.training.tensors import Tensors
 
@@ -47,6 +48,7 @@ def train_epoch(
     order: torch.Tensor,
     batch_size: int,
     on_step: OnStep,
+    precision: Precision = "float32",
 ) -> tuple[torch.Tensor, float]:
     """Train for one pass over the images in the given order.
 
@@ -69,8 +71,9 @@ def train_epoch(
     for step, batch in enumerate(order.split(batch_size)):
         images, labels = data.train_images[batch], data.train_labels[batch]
         optimizer.zero_grad()
-        logits = network(images)
-        loss = functional.cross_entropy(logits, labels)
+        with autocast(precision, images.device):
+            logits = network(images)
+            loss = functional.cross_entropy(logits, labels)
         loss.backward()
         optimizer.step()
         losses[step] = loss.detach()
@@ -81,7 +84,11 @@ def train_epoch(
 
 @torch.no_grad()
 def evaluate(
-    network: nn.Module, images: torch.Tensor, labels: torch.Tensor, batch_size: int
+    network: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    batch_size: int,
+    precision: Precision = "float32",
 ) -> tuple[float, float]:
     """Evaluate in eval mode.
 
@@ -93,8 +100,9 @@ def evaluate(
     network.eval()
     losses, correct = [], torch.zeros((), dtype=torch.int64, device=labels.device)
     for batch, expected in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-        logits = network(batch)
-        losses.append(functional.cross_entropy(logits, expected))
+        with autocast(precision, batch.device):
+            logits = network(batch)
+            losses.append(functional.cross_entropy(logits, expected))
         correct += (logits.argmax(1) == expected).sum()
     return mean_loss(torch.stack(losses)), int(correct) / len(labels)
 
@@ -121,6 +129,7 @@ def epochs(
     first: int = 0,
     seconds: float = 0.0,
     on_step: OnStep = lambda done, steps: None,
+    precision: Precision = "float32",
 ) -> Iterator[EpochRow]:
     """Train from epoch `first` to the run's last one, giving a row after each epoch.
 
@@ -138,14 +147,16 @@ def epochs(
     for epoch in range(first, run.epochs):
         order = stream.begin(len(data.train_labels)).to(data.train_labels.device)
         start = time.perf_counter()
-        losses, accuracy = train_epoch(network, optimizer, data, order, run.batch_size, on_step)
+        losses, accuracy = train_epoch(
+            network, optimizer, data, order, run.batch_size, on_step, precision
+        )
         seconds += time.perf_counter() - start
         if not torch.isfinite(losses).all():
             raise DivergedError(run.name, epoch, int((~torch.isfinite(losses)).nonzero()[0]))
         wx, wy = pair.read()
         stream.end()
         test_loss, test_accuracy = evaluate(
-            network, data.test_images, data.test_labels, run.test_batch_size
+            network, data.test_images, data.test_labels, run.test_batch_size, precision
         )
         yield EpochRow(
             epoch, seconds, mean_loss(losses), accuracy, test_loss, test_accuracy, wx, wy

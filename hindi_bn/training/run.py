@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from hindi_bn.records import Checkpoint, Record, RunFolder
 from hindi_bn.study import Run, Study
 from hindi_bn.training.capture import WeightPair
 from hindi_bn.training.checkpoint import restore, snapshot
-from hindi_bn.training.device import choose_device, prepare
+from hindi_bn.training.cuda import graphed_epochs
+from hindi_bn.training.device import check_precision, choose_device, prepare
 from hindi_bn.training.loop import EpochRow, OnStep, epochs, make_optimizer
 from hindi_bn.training.recorder import Recording
 from hindi_bn.training.stream import move_to_run
@@ -92,7 +94,8 @@ def train_run(
         When the folder exists without `resume` or `overwrite`, is in use, cannot be written, or
         cannot be resumed.
     StudyError
-        When the device is not there or what is to be recorded does not exist.
+        When the device is not there, has not the precision, or what is to be recorded does not
+        exist.
     DivergedError
         When the loss is no longer finite; the history so far is kept.
     RunInterrupted
@@ -100,6 +103,7 @@ def train_run(
     """
     run, folder = study.run(name), run_folder(study, name, out)
     device = choose_device(study.device)
+    check_precision(study.precision, device)
     with folder.locked():
         if folder.exists and overwrite:
             folder.clear()
@@ -114,7 +118,7 @@ def train_run(
             folder.drop_checkpoint()
             reporter.note(f"{folder.path} is finished; nothing to resume.")
             return folder.read()
-        prepare(study.threads, device)
+        prepare(study.threads, device, study.precision)
         with torch.random.fork_rng(devices=[]):
             _train(_Job(study, run, digits, folder, device, command, reporter))
         return folder.read()
@@ -145,6 +149,7 @@ def settings_of(study: Study, run: Run, digests: Mapping[str, str]) -> dict[str,
     return {
         "run": run.model_dump(mode="json"),
         "seed": study.seed,
+        "precision": study.precision,
         "before": [
             r.model_dump(mode="json", include={"network", "norm", "init", "options", "epochs"})
             for r in before
@@ -168,19 +173,20 @@ class _Job:
     command: str
     reporter: Reporter
 
-    def environment(self) -> dict[str, Any]:
-        digits = self.digits
-        return {
-            **environment.describe(self.device.type),
-            "data": {
-                "title": digits.title,
-                "source": digits.source,
-                "identical": digits.identical,
-                "sha256": dict(digits.digests),
-            },
-            "command": self.command,
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
+
+def surroundings_of(digits: Digits, device: torch.device, command: str) -> dict[str, Any]:
+    """Return what environment.json tells of a run that starts now."""
+    return {
+        **environment.describe(device.type),
+        "data": {
+            "title": digits.title,
+            "source": digits.source,
+            "identical": digits.identical,
+            "sha256": dict(digits.digests),
+        },
+        "command": command,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def _train(job: _Job) -> None:
@@ -198,7 +204,7 @@ def _train(job: _Job) -> None:
         rows = _resume(folder, settings, network, optimizer, job.reporter)
     else:
         folder.write_settings(job.study, run, job.command)
-    surroundings = job.environment()
+    surroundings = surroundings_of(job.digits, job.device, job.command)
     folder.write_environment(surroundings)
     folder.write_history(rows)
 
@@ -206,9 +212,10 @@ def _train(job: _Job) -> None:
         folder.write_checkpoint(Checkpoint(snapshot(network, optimizer), rows, settings))
 
     on_step = recording.begin(len(rows), job.reporter.step)
-    training = epochs(
+    training = _epochs_on(job)(
         run, network, optimizer, data,
         first=len(rows), seconds=rows[-1]["seconds"] if rows else 0.0, on_step=on_step,
+        precision=job.study.precision,
     )  # fmt: skip
     try:
         save()
@@ -224,6 +231,13 @@ def _train(job: _Job) -> None:
     folder.write_environment({**surroundings, "seconds": seconds})
     recording.finish()
     folder.finish(network.state_dict())
+
+
+def _epochs_on(job: _Job) -> Callable[..., Iterator[EpochRow]]:
+    """Return the training loop for the job's device: captured in CUDA graphs, or plain."""
+    if job.device.type == "cuda":
+        return partial(graphed_epochs, note=job.reporter.note)
+    return epochs
 
 
 def _resume(

@@ -33,6 +33,31 @@ class EpochStream:
         draw_int64()
 
 
+def draw_ahead(
+    state: torch.Tensor, images: int, epochs: int
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Draw the orders of several epochs at once; the default generator stays where it is.
+
+    Parameters
+    ----------
+    state
+        State of the default generator from which the first epoch draws.
+
+    Returns
+    -------
+    The orders, int64 (epochs, images) on the CPU, and the generator's state after each epoch.
+    """
+    orders, states = torch.empty(epochs, images, dtype=torch.int64), []
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(state)
+        for order in orders:
+            stream = EpochStream()
+            order.copy_(stream.begin(images))
+            stream.end()
+            states.append(torch.get_rng_state())
+    return orders, states
+
+
 def draw_int64() -> int:
     """Draw one int64 from torch's default CPU generator, as its loaders do."""
     return int(torch.empty((), dtype=torch.int64).random_().item())
