@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,7 +27,7 @@ from hindi_bn.training.stream import draw_ahead
 from hindi_bn.training.tensors import Tensors
 
 ORDERS_AT_ONCE = 2**25
-"""Indices drawn and uploaded together (256 MiB): 1973 epochs of 17,000 images."""
+"""Indices drawn and uploaded together (256 MiB): 1973 epochs of 17,000 images, or 30 of 65."""
 
 WARM_UP = 3
 """Rounds before a capture, as torch's notes on CUDA graphs ask for."""
@@ -237,19 +237,30 @@ class Engine:
 
 
 def orders_of(
-    run: Run, first: int, images: int, device: torch.device
-) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    """Give each epoch's number, its order on the device, and the stream's state after it.
+    states: Sequence[torch.Tensor], epochs: range, images: int, device: torch.device
+) -> Iterator[tuple[int, torch.Tensor, list[torch.Tensor]]]:
+    """Draw the orders of epochs from several random streams, many epochs ahead.
 
-    The default generator must stand where epoch `first` begins; it is not moved.
+    Parameters
+    ----------
+    states
+        State of each stream where the first epoch begins.
+
+    Yields
+    ------
+    The epoch's number, its orders (streams, images) on the device, and each stream's state after
+    the epoch.
     """
-    state = torch.get_rng_state()
-    at_once = max(1, ORDERS_AT_ONCE // images)
-    for start in range(first, run.epochs, at_once):
-        orders, states = draw_ahead(state, images, min(at_once, run.epochs - start))
-        on_device, state = orders.to(device), states[-1]
-        for epoch, (order, after) in enumerate(zip(on_device, states, strict=True), start):
-            yield epoch, order, after
+    at_once = max(1, ORDERS_AT_ONCE // (images * len(states)))
+    for start in range(epochs.start, epochs.stop, at_once):
+        block = range(start, min(start + at_once, epochs.stop))
+        drawn = [draw_ahead(state, images, len(block)) for state in states]
+        orders = torch.stack([orders for orders, _ in drawn], 1).to(device)
+        for epoch, order, after in zip(
+            block, orders, zip(*(later for _, later in drawn), strict=True), strict=True
+        ):
+            yield epoch, order, list(after)
+        states = [later[-1] for _, later in drawn]
 
 
 def graphed_epochs(
@@ -292,8 +303,10 @@ def graphed_epochs(
             first=first, seconds=seconds, on_step=on_step, precision=precision,
         )  # fmt: skip
         return
-    images, device = len(data.train_labels), data.train_labels.device
-    for epoch, order, after in orders_of(run, first, images, device):
+    states, images = [torch.get_rng_state()], len(data.train_labels)
+    for epoch, order, (after,) in orders_of(
+        states, range(first, run.epochs), images, program.device
+    ):
         for done in engine.epoch(order):
             on_step(done, engine.steps)
         (result,), took = engine.results()

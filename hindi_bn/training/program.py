@@ -186,7 +186,7 @@ class Program:
 
     def begin(self, order: torch.Tensor) -> None:
         """Begin an epoch in the given order of the training images: int64 (*lead, images)."""
-        self.order.copy_(order)
+        self.order.copy_(order.view_as(self.order))
         torch.arange(len(self._places), out=self._places)
         self._hits.zero_()
 

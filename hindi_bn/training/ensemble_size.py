@@ -1,0 +1,73 @@
+"""How many networks are trained together: as many as the device's memory holds."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from hindi_bn.errors import StudyError
+from hindi_bn.networks import layer_table
+from hindi_bn.study import Run
+
+FLOAT = 4  # bytes
+ORDER = 8
+SHARE = 0.6
+"""Share of the free memory that is planned for; the rest is for libraries and the evaluation."""
+
+_STATE = {"sgd": 1, "adam": 2}  # optimiser's tensors a parameter (SGD's only with momentum)
+
+
+def bytes_per_member(network: nn.Sequential, run: Run, images: int, image_size: int = 32) -> int:
+    """Estimate the memory that one member of an ensemble takes while it trains.
+
+    Its parameters with gradient, optimiser state and one temporary copy; for each image of a batch
+    the input and every layer's output with its gradient; and the orders of all epochs.
+
+    Parameters
+    ----------
+    network
+        One member, on the CPU.
+    images
+        Number of training images.
+    """
+    parameters = sum(p.numel() for p in network.parameters())
+    state = 0 if run.optimizer == "sgd" and not run.momentum else _STATE[run.optimizer]
+    values = sum(math.prod(row.shape) for row in layer_table(network, image_size))
+    batch = min(run.batch_size, images)
+    return (
+        FLOAT * parameters * (3 + state) + FLOAT * batch * values * 2 + ORDER * images * run.epochs
+    )
+
+
+def members_that_fit(
+    free: int, network: nn.Sequential, run: Run, images: int, image_size: int = 32
+) -> int:
+    """Return how many members fit into `free` bytes, at least 1.
+
+    No more than keep every tensor below 2**31 values, which some CUDA kernels need.
+
+    Raises
+    ------
+    StudyError
+        When not even one fits.
+    """
+    each = bytes_per_member(network, run, images, image_size)
+    fitting = int(free * SHARE) // each
+    if fitting < 1:
+        raise StudyError(
+            f"Run {run.name!r} does not fit into the device's memory.",
+            f"It needs about {each / 1e6:.0f} MB; {free * SHARE / 1e6:.0f} MB are to be had.",
+            "set a smaller batch_size or network, free some memory, or train on the CPU",
+        )
+    largest = max(math.prod(row.shape) for row in layer_table(network, image_size))
+    return min(fitting, (2**31 - 1) // (min(run.batch_size, images) * largest))
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Return the free memory of a CUDA device in bytes; None for other devices."""
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free)
