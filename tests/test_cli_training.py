@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 import hindi_bn.digits
 from hindi_bn.cli import app
+from hindi_bn.digits import identity
 
 TINY = ["--set", "epochs=2", "--threads", "1", "--device", "cpu"]
 
@@ -281,3 +283,32 @@ def test_doctor_without_data_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.undo()
     result = run("doctor", "--data-dir", "nowhere")
     assert "hindi-bn download" in result.stdout
+
+
+def test_published_numbers_stand_beside_runs_of_the_article_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pretend that the tiny data is the article's: then its numbers are compared, and differ."""
+    digests = tiny_digits().digests
+    article = dataclasses.replace(identity.ARTICLE, digests=dict(digests))
+    monkeypatch.setattr(identity, "ARTICLE", article)
+    flags = ["--set", "runs.bn.epochs=2", "--threads", "1"]
+    result = run("compare", *flags)
+    assert "of 43 published numbers agree" in result.stdout  # 5 x 6 and the end; 2 x 6
+    assert "differs" in result.stdout
+    assert Path("results/article/comparison/published.csv").exists()
+    other = run("compare", *flags, "--set", "lr=0.01", "--out", "elsewhere")
+    assert "No published numbers stand beside these" in other.stdout
+    renamed = run("compare", *flags, "--set", "runs.bn.name=bn2", "--out", "renamed")
+    assert "No published numbers stand beside these" in renamed.stdout
+
+
+def test_on_a_terminal_a_bar_and_a_line_an_epoch_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_INTERACTIVE", "1")
+    run("train", "--bn", *TINY)
+    result = run("train", "--bn", *TINY, "--resume")
+    assert "nothing to resume" in result.stderr
+    again = run("train", "--bn", *TINY, "--overwrite")
+    assert "epoch 2/2" in again.stderr
+    assert "step 3/3" in again.stderr

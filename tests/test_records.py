@@ -271,7 +271,11 @@ train_run(study, "bn", tiny_digits(), pathlib.Path(sys.argv[2]), resume=True,
 
 def start(out: Path, epochs: int, **keywords: Any) -> subprocess.Popen[str]:
     arguments = [sys.executable, "-c", RUNNER, str(Path(__file__).parent), str(out), str(epochs)]
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, **keywords)
+    # a killed process would leave half a coverage file
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
+    return subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, text=True, env=environment, **keywords
+    )
 
 
 @pytest.mark.slow
