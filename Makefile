@@ -24,10 +24,10 @@ $(STAMP):
 	touch $@
 
 reproduce: install ## the whole study: data, both runs, tables and figures in results/article
-	$(BIN)/hindi-bn reproduce --data-dir $(DATA) --out $(OUT) --resume
+	$(BIN)/hindi-bn reproduce --data-dir $(DATA) --out $(OUT)
 
 quick: install ## a two-minute taste: both networks for five epochs
-	$(BIN)/hindi-bn reproduce --config quick --data-dir $(DATA) --out $(OUT) --resume
+	$(BIN)/hindi-bn reproduce --config quick --data-dir $(DATA) --out $(OUT)
 
 test: install ## tests with coverage, offline, under three minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
