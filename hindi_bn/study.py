@@ -269,8 +269,10 @@ class Study(Settings):
         description="continued: one random stream runs on through the runs in their order; "
         "paired: every run restarts from the seed.",
     )
-    data: Literal["digits", "drawn"] = Field(
-        "digits", description="Data set: the real digits or the drawn stand-in."
+    data: Literal["digits", "drawn", "mnist", "fashion-mnist"] = Field(
+        "digits",
+        description="Data set: the real digits or the drawn stand-in (32 x 32 pixels); mnist or "
+        "fashion-mnist (28 x 28).",
     )
     device: Device = Field("auto", description="Where to train; auto takes CUDA if there, or CPU.")
     precision: Precision = Field(
@@ -298,7 +300,7 @@ class Study(Settings):
     @property
     def image_size(self) -> int:
         """Height and width of the data's images in pixels."""
-        return 32
+        return 28 if self.data in ("mnist", "fashion-mnist") else 32
 
     def run(self, name: str) -> Run:
         """Return the run called `name`; KeyError if there is none."""

@@ -33,6 +33,8 @@ class DataName(StrEnum):
 
     digits = "digits"
     drawn = "drawn"
+    mnist = "mnist"
+    fashion_mnist = "fashion-mnist"
 
 
 NormName = StrEnum("NormName", {name: name for name in norm_names()})  # type: ignore[misc]

@@ -49,18 +49,26 @@ def predictions(images: list[Path], run: Path, data_dir: Path) -> list[dict[str,
     DataError
         When a file cannot be read as an image or shows nothing.
     RunError
-        When the run is not finished or damaged.
+        When the run is not finished or damaged, or was not trained on Hindi digits.
     """
     import numpy as np
     import torch
 
-    from hindi_bn.digits.own_images import prepare
+    from hindi_bn.digits.own_images import SIDE, prepare
+    from hindi_bn.errors import RunError
     from hindi_bn.records import RunFolder
     from hindi_bn.training.loop import predict as probabilities_of
     from hindi_bn.training.run import load_network
     from hindi_bn.training.tensors import scale
 
     record = RunFolder(run).read()
+    if record.study.image_size != SIDE:
+        raise RunError(
+            f"{run} cannot be asked about own images: it was trained on "
+            f"{record.environment['data']['title']}.",
+            "Own images are prepared as the Hindi digits are, which is not how that data was made.",
+            "choose a --run that was trained on the Hindi digits",
+        )
     network = load_network(record)
     prepared = [prepare(image) for image in images]
     pixels = torch.from_numpy(np.stack([array for array, _ in prepared]))  # (images, 32, 32)

@@ -1,14 +1,15 @@
 """The digits as verified tensors: what is in a data folder, checked before every use.
 
 A data folder holds `digits/{Train,Test}/digit_N/*.png` with `digits/source.json` beside them,
-`digits.safetensors` (their pixels, decoded once) and `drawn.safetensors` (the stand-in).
+`digits.safetensors` (their pixels, decoded once) and `drawn.safetensors` (the stand-in);
+`mnist.safetensors` and `fashion-mnist.safetensors` if these were downloaded.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,8 @@ from hindi_bn.files import replacing
 CACHE = "digits.safetensors"
 DRAWN_CACHE = "drawn.safetensors"
 DRAWN_TITLE = "drawn stand-in, not the article's data"
+TITLES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
+"""Data sets beside the digits: 28 x 28, never compared with the article."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +38,14 @@ class Digits:
     Parameters
     ----------
     name
-        `digits`, or `drawn` for the stand-in.
+        `digits`, `drawn` for the stand-in, `mnist` or `fashion-mnist`.
     source
         Where they came from, as `kaggle` or `archive hindi-character-recognition.zip`.
     train_images, test_images
-        uint8 (17000, 32, 32) and (3000, 32, 32), white strokes on black, ordered by class.
+        uint8 (17000, 32, 32) and (3000, 32, 32), white strokes on black, ordered by class;
+        (60000, 28, 28) and (10000, 28, 28) for MNIST and Fashion-MNIST, in their own order.
     train_labels, test_labels
-        int64 (17000,) and (3000,), 0 to 9.
+        int64 (17000,) and (3000,), or (60000,) and (10000,); 0 to 9.
     digests
         SHA-256 (hex) of the pixels, by split.
     """
@@ -74,6 +78,8 @@ class Digits:
         """The data's name, as every table and figure made from it prints."""
         if self.name == "drawn":
             return DRAWN_TITLE
+        if self.name in TITLES:
+            return TITLES[self.name]
         if self.identical:
             total = len(self.train_labels) + len(self.test_labels)
             return f"Hindi digits, identical to the article's {total:,} images"
@@ -97,7 +103,8 @@ def load(data_dir: Path, name: str = "digits", advance: Advance = silent) -> Dig
     data_dir
         The data folder.
     name
-        `digits` for the real ones; `drawn` for the stand-in, which is drawn when it is missing.
+        `digits` for the real ones; `drawn` for the stand-in, which is drawn when it is missing;
+        `mnist` or `fashion-mnist`.
     advance
         Told the progress when images must be decoded.
 
@@ -108,8 +115,11 @@ def load(data_dir: Path, name: str = "digits", advance: Advance = silent) -> Dig
     """
     if name == "drawn":
         return _load_drawn(data_dir)
+    if name in TITLES:
+        return _load_mnist(data_dir, name)
     if name != "digits":
-        raise DataError(f"There is no data set {name!r}.", "", "choose digits or drawn")
+        choices = ", ".join(("digits", "drawn", *TITLES))
+        raise DataError(f"There is no data set {name!r}.", "", f"choose one of {choices}")
     folder = data_dir / "digits"
     if not folder.is_dir():
         raise DataError(
@@ -202,6 +212,8 @@ def read_source(folder: Path) -> dict[str, Any]:
 def read_pixels(path: Path, expected: Mapping[str, str]) -> dict[str, Pixels] | None:
     """Read cached pixels; None when there are none, or they are stale or damaged.
 
+    See `read_arrays` for the errors.
+
     Parameters
     ----------
     path
@@ -209,23 +221,34 @@ def read_pixels(path: Path, expected: Mapping[str, str]) -> dict[str, Pixels] | 
     expected
         What its metadata must say for it to be fresh.
     """
+    arrays, facts = read_arrays(path, SPLITS)
+    fresh = all(facts.get(key) == value for key, value in expected.items())
+    return arrays if arrays and fresh else None
+
+
+def read_arrays(path: Path, names: Sequence[str]) -> tuple[dict[str, Pixels], dict[str, str]]:
+    """Read cached uint8 arrays and the facts beside them; both empty when missing or damaged.
+
+    Raises
+    ------
+    DataError
+        When the file is there but must not be read.
+    """
     from safetensors import SafetensorError, safe_open
 
     if not path.exists():
-        return None
+        return {}, {}
     try:
         with safe_open(path, framework="numpy") as stored:
             facts = stored.metadata() or {}
-            if any(facts.get(key) != value for key, value in expected.items()):
-                return None
-            pixels = {split: stored.get_tensor(split) for split in SPLITS}
+            arrays = {name: stored.get_tensor(name) for name in names}
     except SafetensorError:
-        return None  # a damaged cache is made again from the images
+        return {}, {}
     except OSError as error:
         why = error.strerror or str(error)
         raise DataError(f"{path} cannot be read.", why, "check its permissions") from error
-    intact = all(facts.get(split) == identity.digest(pixels[split]) for split in SPLITS)
-    return pixels if intact else None
+    intact = all(facts.get(name) == identity.digest(array) for name, array in arrays.items())
+    return (arrays, facts) if intact else ({}, {})
 
 
 def write_pixels(path: Path, pixels: Mapping[str, Pixels], facts: Mapping[str, str]) -> None:
@@ -250,6 +273,27 @@ def _load_drawn(data_dir: Path) -> Digits:
                 pixels = dict(zip(SPLITS, draw(), strict=True))
                 write_pixels(cache, pixels, facts)
     return from_pixels("drawn", "drawn", pixels)
+
+
+def _load_mnist(data_dir: Path, name: str) -> Digits:
+    path = data_dir / f"{name}.safetensors"
+    arrays, facts = read_arrays(path, (*SPLITS, *(f"{split}_labels" for split in SPLITS)))
+    if not arrays:
+        damaged = path.exists()
+        raise DataError(
+            f"{path} is damaged." if damaged else f"{TITLES[name]} is not in {data_dir}.",
+            "Its digests do not fit." if damaged else "It has not been fetched yet.",
+            f"fetch it: hindi-bn download --name {name}",
+        )
+    return Digits(
+        name,
+        facts.get("source", "unknown"),
+        torch.from_numpy(arrays["train"]),
+        torch.from_numpy(arrays["train_labels"]).long(),
+        torch.from_numpy(arrays["test"]),
+        torch.from_numpy(arrays["test_labels"]).long(),
+        {split: facts[split] for split in SPLITS},
+    )
 
 
 def _drawing_code() -> str:

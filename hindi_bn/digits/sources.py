@@ -1,4 +1,4 @@
-"""Sources of the digits: fetch from one, or try them in order."""
+"""Sources of the digits: fetch from one, or try them in order. MNIST and Fashion-MNIST, too."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from hindi_bn.digits import kaggle_source, uci_source
+from hindi_bn.digits import kaggle_source, mnist, uci_source
 from hindi_bn.digits.archive import ENDINGS, unpack
 from hindi_bn.digits.dataset import (
     CACHE,
     DRAWN_CACHE,
     DRAWN_TITLE,
+    TITLES,
     Digits,
     from_pixels,
     load,
@@ -26,7 +27,7 @@ from hindi_bn.digits.staging import install, locked, staged
 from hindi_bn.errors import DataError, SourceError
 
 Note = Callable[[str], None]
-SOURCES = ("kaggle", "uci", "archive", "folder", "drawn")
+SOURCES = ("kaggle", "uci", "archive", "folder", "drawn", *TITLES)
 ALREADY_THERE = "Verified digits are in {} already; `hindi-bn download --force` fetches them again."
 
 
@@ -49,7 +50,8 @@ def fetch(
     Parameters
     ----------
     source
-        `kaggle`, `uci`, `archive` or `folder` (with `path`), or `drawn`.
+        `kaggle`, `uci`, `archive` or `folder` (with `path`), or `drawn`; or another data set:
+        `mnist`, `fashion-mnist`.
     data_dir
         The data folder.
     path
@@ -74,6 +76,8 @@ def fetch(
     """
     if source == "drawn":
         return _drawn(data_dir, note)
+    if source in TITLES:
+        return mnist.fetch(source, data_dir, force=force, note=note, advance=advance)
     with locked(data_dir, note):
         there = None if force else _already_there(data_dir, note)
         if there is not None:
