@@ -59,7 +59,11 @@ def examine(data_dir: Path, out: Path) -> dict[str, dict[str, Any]]:
             "HINDI_BN_ARCHIVE": os.environ.get("HINDI_BN_ARCHIVE", "not set"),
             "studies": ", ".join(study_names()),
         },
-        "data": {name: data_state(data_dir, name) for name in ("digits",)},
+        "data": {
+            name.value: data_state(data_dir, name.value)
+            for name in options.DataName
+            if name is not options.DataName.drawn
+        },
     }
 
 
