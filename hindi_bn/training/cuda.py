@@ -140,7 +140,7 @@ def make_capturable(optimizer: torch.optim.Optimizer) -> None:
     """Let an optimiser keep all its state on the parameters' device, as a graph needs it."""
     for group in optimizer.param_groups:
         if "capturable" in group:
-            group["capturable"] = True
+            group["capturable"] = all(p.is_cuda for p in group["params"])  # torch can there only
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
             if isinstance(value, torch.Tensor):

@@ -197,7 +197,7 @@ class Program:
         loss, logits = self.learner.learn(self._data.train_images[batch], labels)
         here = self._starts == self._places[0]  # (steps,), true at this step
         self._losses.copy_(torch.where(here, loss.unsqueeze(-1), self._losses))
-        self._hits[..., :size] += logits.argmax(-1) == labels
+        self._hits[..., :size].add_(logits.argmax(-1) == labels)
         self._places += len(self._places)
 
     @torch.no_grad()

@@ -189,8 +189,8 @@ class StackLearner:
 
     def pair(self) -> torch.Tensor:
         """Return wx and wy of each member: (members, 2)."""
-        weight = self._weight.detach()
-        return torch.stack([weight[:, *index] for index in self._pair], 1)
+        weight = self._weight.detach().movedim(0, -1)  # (*shape, members)
+        return torch.stack([weight[index] for index in self._pair], 1)
 
     def buffers(self) -> list[torch.Tensor]:
         """Return all stacked buffers."""
