@@ -243,8 +243,8 @@ def _activations(capture: ActivationsCapture, network: nn.Module, images: torch.
             for name, layer in network.named_children():
                 x = layer(x)
                 if name in layers:
-                    std, mean = torch.std_mean(x, correction=0)
-                    values += [mean, std]
+                    mean = x.mean()
+                    values += [mean, (x - mean).square_().mean().sqrt()]
         return torch.stack(values)
 
     return labels, read
