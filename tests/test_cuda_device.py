@@ -104,7 +104,7 @@ def test_captures_are_recorded_between_captured_steps(tmp_path: Path) -> None:
         assert float(cuda.split(",")[6]) == pytest.approx(value, rel=1e-2, abs=1e-3)
 
 
-@pytest.mark.parametrize("method", ["grouped", "vmap", "streams"])
+@pytest.mark.parametrize("method", ["grouped", "unfolded", "vmap", "streams"])
 def test_members_agree_with_their_single_runs(tmp_path: Path, method: Any) -> None:
     notes: list[str] = []
     members = members_of(tiny_study(device="cuda"), ["no-bn", "bn"], range(4))
@@ -157,7 +157,7 @@ def test_the_articles_study_takes_seconds(digits: Digits, tmp_path: Path) -> Non
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("method", ["grouped", "vmap", "streams"])
+@pytest.mark.parametrize("method", ["grouped", "unfolded", "vmap", "streams"])
 def test_the_cost_of_seeds(digits: Digits, method: Any) -> None:
     """Seconds and memory for 1 to 64 seeds of both networks, one epoch; printed."""
     for seeds in (1, 4, 16, 64):

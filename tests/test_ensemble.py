@@ -23,7 +23,8 @@ from hindi_bn.training.ensemble_size import bytes_per_member, free_bytes, member
 from hindi_bn.training.loop import make_optimizer
 from hindi_bn.training.program import Program, SingleLearner
 from hindi_bn.training.run import load_network, train_run
-from hindi_bn.training.stack import GroupedForward, Stack, StackLearner, VmapForward
+from hindi_bn.training.stack import Stack, StackLearner
+from hindi_bn.training.stacked_forward import GroupedForward, UnfoldedForward, VmapForward
 from hindi_bn.training.tensors import Tensors, to_tensors
 
 CPU = torch.device("cpu")
@@ -128,6 +129,21 @@ def test_vmapped_members_agree_with_their_single_runs_to_rounding(
     assert_members_agree(run, VmapForward, torch.float64, 1e-13, 1e-13)
 
 
+@pytest.mark.parametrize(
+    ("network", "settings"),
+    [
+        ("three_convs", {"options": {"width": 4}}),
+        ("conv_pair", {"options": {"pooling": "none"}}),  # a convolution of stride 2
+        ("lenet", {}),
+    ],
+)
+def test_unfolded_convolutions_agree_with_their_single_runs_to_rounding(
+    network: str, settings: dict[str, Any]
+) -> None:
+    run = run_for(network, "batch", **settings)
+    assert_members_agree(run, UnfoldedForward, torch.float64, 1e-13, 1e-13)
+
+
 @pytest.mark.parametrize("norm", ["batch", "instance", "group", "layer"])
 def test_grouped_layers_without_gamma_and_beta_agree(norm: str) -> None:
     run = run_for("conv_pair", {"name": norm, "affine": False})
@@ -181,8 +197,10 @@ def histories_alone(members: list[Member], out: Path) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("method", ["auto", "vmap", "streams"])
-@pytest.mark.parametrize("stream", ["continued", "paired"])
+@pytest.mark.parametrize(
+    ("method", "stream"),
+    [("auto", "continued"), ("unfolded", "paired"), ("vmap", "paired"), ("streams", "continued")],
+)
 def test_an_ensemble_gives_what_its_runs_give_alone(
     tmp_path: Path, method: Any, stream: str
 ) -> None:
@@ -234,8 +252,8 @@ def test_each_run_gets_the_method_that_its_layers_allow() -> None:
     every = train_ensemble(members, tiny_digits(), note=notes.append)
     assert [trained.method for trained in every] == ["grouped", "vmap", "streams"]
     assert notes == [f"Training 1 runs together ({m})." for m in ("grouped", "vmap", "streams")]
-    for method, able in (("grouped", "vmap, streams"), ("vmap", "streams")):
-        member = members[1] if method == "grouped" else members[2]
+    for method, able in (("unfolded", "vmap, streams"), ("vmap", "streams")):
+        member = members[1] if method == "unfolded" else members[2]
         with pytest.raises(StudyError, match=f"method '{method}'") as caught:
             train_ensemble([member], tiny_digits(), method=method)  # type: ignore[arg-type]
         assert caught.value.next_step == f"choose auto or {able}"
@@ -385,6 +403,10 @@ def test_the_memory_of_a_member_by_hand() -> None:
     for changes, tensors in (({"momentum": 0.9}, 1), ({"optimizer": "adam"}, 2)):
         other = run.model_copy(update=changes)
         assert bytes_per_member(network, other, 17000) == plain + 4 * parameters * tensors
+    windows = 9 * 1024 * (1 + 16 + 16)
+    unfolded = bytes_per_member(network, run, 17000, unfolded=True)
+    assert unfolded == plain + 4 * 32 * windows * 2
+    assert members_that_fit(10**16, network, run, 17000, unfolded=True) == 455  # 9 * 16 * 1024
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,15 @@
 
 Every member gets the initial weights and the batch order that it would have by itself, so that its
 numbers agree with those of its own run to rounding. Members whose runs do the same arithmetic are
-stacked and trained as one network (`grouped`, `vmap`; see `hindi_bn.training.stack`); others run
+stacked and trained as one network (`grouped`, `unfolded`, `vmap`; see
+`hindi_bn.training.stacked_forward`); others run
 side by side, each captured by itself, on CUDA streams of their own (`streams`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -26,12 +27,20 @@ from hindi_bn.training.device import check_precision, choose_device, prepare
 from hindi_bn.training.ensemble_size import free_bytes, members_that_fit
 from hindi_bn.training.loop import EpochRow, make_optimizer
 from hindi_bn.training.program import IMAGES_AT_ONCE, Program, Result, SingleLearner
-from hindi_bn.training.stack import GroupedForward, Stack, StackLearner, VmapForward
+from hindi_bn.training.stack import Stack, StackLearner
+from hindi_bn.training.stacked_forward import GroupedForward, UnfoldedForward, VmapForward
 from hindi_bn.training.stream import move_to_run
 from hindi_bn.training.tensors import Tensors, to_tensors
 
-Method = Literal["grouped", "vmap", "streams"]
+Method = Literal["grouped", "unfolded", "vmap", "streams"]
 Asked = Method | Literal["auto"]
+
+FORWARD: Mapping[str, type[GroupedForward] | type[VmapForward]] = {
+    "grouped": GroupedForward,
+    "unfolded": UnfoldedForward,
+    "vmap": VmapForward,
+}
+"""How each method but `streams` runs a stack."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +201,7 @@ def _method_for(member: Member, method: Asked) -> Method:
     if VmapForward.supports(network):
         able.insert(0, "vmap")
     if GroupedForward.supports(network):
-        able.insert(0, "grouped")
+        able[:0] = ["grouped", "unfolded"]
     if method == "auto":
         return able[0]
     if method not in able:
@@ -209,7 +218,14 @@ def _fitting(group: Sequence[Trained], digits: Digits, device: torch.device) -> 
     if free is None:
         return len(group)
     return min(
-        members_that_fit(free, _network(member), member.run, images, member.study.image_size)
+        members_that_fit(
+            free,
+            _network(member),
+            member.run,
+            images,
+            image_size=member.study.image_size,
+            unfolded=group[0].method == "unfolded",
+        )
         for member in {trained.member.run: trained.member for trained in group}.values()
     )
 
@@ -283,8 +299,8 @@ def _stacked_lane(
     run, study = part[0].member.run, part[0].member.study
     starts = [_start(trained.member) for trained in part]
     stack = Stack([network.to(device) for network, _ in starts])
-    forward = GroupedForward if part[0].method == "grouped" else VmapForward
-    program = Program(StackLearner(run, stack, forward, study.precision), data[run.scaling], run)
+    learner = StackLearner(run, stack, FORWARD[part[0].method], study.precision)
+    program = Program(learner, data[run.scaling], run)
     engine = Engine(program, _launches(program, note))
     return [_Lane(engine, part, [state for _, state in starts], stack.member)]
 

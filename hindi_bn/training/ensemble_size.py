@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from hindi_bn.errors import StudyError
-from hindi_bn.networks import layer_table
+from hindi_bn.networks import Layer, layer_table
 from hindi_bn.study import Run
 
 FLOAT = 4  # bytes
@@ -19,7 +19,14 @@ SHARE = 0.6
 _STATE = {"sgd": 1, "adam": 2}  # optimiser's tensors a parameter (SGD's only with momentum)
 
 
-def bytes_per_member(network: nn.Sequential, run: Run, images: int, image_size: int = 32) -> int:
+def bytes_per_member(
+    network: nn.Sequential,
+    run: Run,
+    images: int,
+    *,
+    image_size: int = 32,
+    unfolded: bool = False,
+) -> int:
     """Estimate the memory that one member of an ensemble takes while it trains.
 
     Its parameters with gradient, optimiser state and one temporary copy; for each image of a batch
@@ -31,18 +38,36 @@ def bytes_per_member(network: nn.Sequential, run: Run, images: int, image_size: 
         One member, on the CPU.
     images
         Number of training images.
+    unfolded
+        Whether convolutions are matrix products, whose copies of their inputs count too.
     """
     parameters = sum(p.numel() for p in network.parameters())
     state = 0 if run.optimizer == "sgd" and not run.momentum else _STATE[run.optimizer]
-    values = sum(math.prod(row.shape) for row in layer_table(network, image_size))
+    rows = layer_table(network, image_size)
+    values = sum(math.prod(row.shape) for row in rows)
+    if unfolded:
+        values += sum(_windows(layer, row) for layer, row in zip(network, rows[1:], strict=True))
     batch = min(run.batch_size, images)
     return (
         FLOAT * parameters * (3 + state) + FLOAT * batch * values * 2 + ORDER * images * run.epochs
     )
 
 
+def _windows(layer: nn.Module, row: Layer) -> int:
+    """Count the values of all windows that a convolution sees; 0 for other layers."""
+    if not isinstance(layer, nn.Conv2d):
+        return 0
+    return layer.in_channels * math.prod(layer.kernel_size) * math.prod(row.shape[1:])
+
+
 def members_that_fit(
-    free: int, network: nn.Sequential, run: Run, images: int, image_size: int = 32
+    free: int,
+    network: nn.Sequential,
+    run: Run,
+    images: int,
+    *,
+    image_size: int = 32,
+    unfolded: bool = False,
 ) -> int:
     """Return how many members fit into `free` bytes, at least 1.
 
@@ -53,7 +78,7 @@ def members_that_fit(
     StudyError
         When not even one fits.
     """
-    each = bytes_per_member(network, run, images, image_size)
+    each = bytes_per_member(network, run, images, image_size=image_size, unfolded=unfolded)
     fitting = int(free * SHARE) // each
     if fitting < 1:
         raise StudyError(
@@ -61,7 +86,11 @@ def members_that_fit(
             f"It needs about {each / 1e6:.0f} MB; {free * SHARE / 1e6:.0f} MB are to be had.",
             "set a smaller batch_size or network, free some memory, or train on the CPU",
         )
-    largest = max(math.prod(row.shape) for row in layer_table(network, image_size))
+    rows = layer_table(network, image_size)
+    largest = max(math.prod(row.shape) for row in rows)
+    if unfolded:
+        windows = [_windows(layer, row) for layer, row in zip(network, rows[1:], strict=True)]
+        largest = max(largest, *windows)
     return min(fitting, (2**31 - 1) // (min(run.batch_size, images) * largest))
 
 
