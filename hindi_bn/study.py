@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from hindi_bn.settings import NAME, Settings
 from hindi_bn.study_captures import AnyCapture
 
+Arithmetic = Literal["exact", "fast"]
 Stream = Literal["continued", "paired"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "tf32", "bf16"]
@@ -279,6 +280,11 @@ class Study(Settings):
         "float32",
         description="Arithmetic: float32; tf32 (CUDA only: products rounded to 10 bits); or bf16 "
         "(mixed: products in bfloat16, weights and statistics in float32).",
+    )
+    arithmetic: Arithmetic = Field(
+        "exact",
+        description="On the CPU: exact, the bits of the plain loop; or fast, sums in another order "
+        "that a CPU computes faster.",
     )
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads; unset leaves the number to torch."

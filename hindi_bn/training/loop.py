@@ -11,9 +11,11 @@ from torch import nn
 from torch.nn import functional
 
 from hindi_bn.errors import DivergedError
-from hindi_bn.study import Precision, Run, batches
+from hindi_bn.study import Arithmetic, Precision, Run, batches
+from hindi_bn.training.arithmetic import arrange, on_cpu
 from hindi_bn.training.capture import WeightPair
 from hindi_bn.training.device import autocast
+from hindi_bn.training.sgd import PlainSGD
 from hindi_bn.training.stream import EpochStream
 from hindi_bn.training.tensors import Tensors
 
@@ -38,6 +40,8 @@ def make_optimizer(run: Run, network: nn.Module) -> torch.optim.Optimizer:
     """Return the run's optimiser over all parameters of the network."""
     if run.optimizer == "adam":
         return torch.optim.Adam(network.parameters(), lr=run.lr)
+    if on_cpu(network):
+        return PlainSGD(network.parameters(), lr=run.lr, momentum=run.momentum)
     return torch.optim.SGD(network.parameters(), lr=run.lr, momentum=run.momentum)
 
 
@@ -130,6 +134,7 @@ def epochs(
     seconds: float = 0.0,
     on_step: OnStep = lambda done, steps: None,
     precision: Precision = "float32",
+    arithmetic: Arithmetic = "exact",
 ) -> Iterator[EpochRow]:
     """Train from epoch `first` to the run's last one, giving a row after each epoch.
 
@@ -137,6 +142,8 @@ def epochs(
     ----------
     first, seconds
         Where a resumed run goes on: the number of finished epochs and their training time.
+    arithmetic
+        How the layers are computed on the CPU; see `hindi_bn.training.arithmetic`.
 
     Raises
     ------
@@ -144,11 +151,12 @@ def epochs(
         When a loss is not finite; the rows before that epoch have been given.
     """
     pair, stream = WeightPair(network, run.capture), EpochStream()
+    layers = arrange(network, arithmetic)
     for epoch in range(first, run.epochs):
         order = stream.begin(len(data.train_labels)).to(data.train_labels.device)
         start = time.perf_counter()
         losses, accuracy = train_epoch(
-            network, optimizer, data, order, run.batch_size, on_step, precision
+            layers, optimizer, data, order, run.batch_size, on_step, precision
         )
         seconds += time.perf_counter() - start
         if not torch.isfinite(losses).all():
@@ -156,7 +164,7 @@ def epochs(
         wx, wy = pair.read()
         stream.end()
         test_loss, test_accuracy = evaluate(
-            network, data.test_images, data.test_labels, run.test_batch_size, precision
+            layers, data.test_images, data.test_labels, run.test_batch_size, precision
         )
         yield EpochRow(
             epoch, seconds, mean_loss(losses), accuracy, test_loss, test_accuracy, wx, wy

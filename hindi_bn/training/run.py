@@ -150,6 +150,7 @@ def settings_of(study: Study, run: Run, digests: Mapping[str, str]) -> dict[str,
         "run": run.model_dump(mode="json"),
         "seed": study.seed,
         "precision": study.precision,
+        "arithmetic": study.arithmetic,
         "before": [
             r.model_dump(mode="json", include={"network", "norm", "init", "options", "epochs"})
             for r in before
@@ -237,7 +238,7 @@ def _epochs_on(job: _Job) -> Callable[..., Iterator[EpochRow]]:
     """Return the training loop for the job's device: captured in CUDA graphs, or plain."""
     if job.device.type == "cuda":
         return partial(graphed_epochs, note=job.reporter.note)
-    return epochs
+    return partial(epochs, arithmetic=job.study.arithmetic)
 
 
 def _resume(
