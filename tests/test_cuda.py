@@ -52,8 +52,11 @@ def _one_thread() -> None:
 class PretendedGraph:
     """Stands for a captured graph: nothing runs before the first replay."""
 
-    def __init__(self, work: Callable[[], None], parameters: Any, pool: object) -> None:
+    def __init__(
+        self, work: Callable[[], None], parameters: Any, pool: object, stream: PretendedStream
+    ) -> None:
         assert pool == "pool"
+        assert isinstance(stream, PretendedStream)
         self._work = work
 
     def __call__(self) -> None:
@@ -268,7 +271,7 @@ def test_a_graphs_gradients_come_back_with_its_replay(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=lambda: replayed.append("replay"))
     )
-    monkeypatch.setattr(torch.cuda, "graph", lambda graph, pool: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "graph", lambda graph, pool, stream: contextlib.nullcontext())
     weight = nn.Parameter(torch.zeros(2))
 
     def work(value: float) -> Callable[[], None]:
@@ -277,7 +280,8 @@ def test_a_graphs_gradients_come_back_with_its_replay(monkeypatch: pytest.Monkey
 
         return backward
 
-    first, second = (cuda._Graph(work(value), [weight], "pool") for value in (1.0, 2.0))
+    own: Any = PretendedStream()
+    first, second = (cuda._Graph(work(value), [weight], "pool", own) for value in (1.0, 2.0))
     for graph, value in ((first, 1.0), (second, 2.0), (first, 1.0)):
         graph()
         assert weight.grad is not None
@@ -290,8 +294,8 @@ def test_an_engine_works_on_its_own_stream_and_gives_it_back_between_steps(
 ) -> None:
     training = Training(tiny_study(epochs=1))
     program, own = training.program(), PretendedStream()
-    engine = Engine(program, captured(program), own)  # type: ignore[arg-type]
-    assert len(pretended_cuda) == 1  # the warm-up's
+    engine = Engine(program, captured(program, own), own)  # type: ignore[arg-type]
+    assert pretended_cuda == [own]  # warmed up there
     launched = list(engine.epoch(torch.randperm(70)))
     engine.results()
     assert pretended_cuda[1:] == [own] * (1 + len(launched) + 1 + 1)

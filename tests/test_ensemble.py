@@ -449,11 +449,11 @@ def test_programs_are_captured_on_cuda_or_launched_step_by_step_with_a_note(
     program.device = torch.device("cuda")
     notes: list[str] = []
     graphs = Launches({}, lambda: None)
-    monkeypatch.setattr(ensemble, "captured", lambda program: graphs)
+    monkeypatch.setattr(ensemble, "captured", lambda program, stream: graphs)
     assert ensemble._launches(program, notes.append) is graphs
     assert notes == []
 
-    def refuse(program: Program) -> Launches:
+    def refuse(program: Program, stream: object) -> Launches:
         raise RuntimeError("capture failed\nand more")
 
     monkeypatch.setattr(ensemble, "captured", refuse)

@@ -59,8 +59,14 @@ def eager(program: Program) -> Launches:
     )
 
 
-def captured(program: Program) -> Launches:
+def captured(program: Program, stream: torch.cuda.Stream | None = None) -> Launches:
     """Capture a program in CUDA graphs; the learner stays as it is.
+
+    Parameters
+    ----------
+    stream
+        Where to warm up and to capture. cuBLAS keeps a workspace for each stream, which its graphs
+        hold on to: programs whose graphs are replayed side by side need streams of their own.
 
     Raises
     ------
@@ -69,15 +75,15 @@ def captured(program: Program) -> Launches:
     """
     learner, works = program.learner, eager(program)
     make_capturable(learner.optimizer)
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
+    stream = stream or torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
         warm_up(program)
-    torch.cuda.current_stream().wait_stream(side)
+    torch.cuda.current_stream().wait_stream(stream)
     pool = torch.cuda.graph_pool_handle()  # shared: a program's graphs never run side by side
     parameters = parameters_of(learner.optimizer)
-    steps = {size: _Graph(work, parameters, pool) for size, work in works.step.items()}
-    return Launches(steps, _Graph(works.evaluate, [], pool))
+    steps = {size: _Graph(work, parameters, pool, stream) for size, work in works.step.items()}
+    return Launches(steps, _Graph(works.evaluate, [], pool, stream))
 
 
 class _Graph:
@@ -87,9 +93,11 @@ class _Graph:
     for whoever looks at them between two steps.
     """
 
-    def __init__(self, work: Launch, parameters: list[torch.Tensor], pool: Any) -> None:
+    def __init__(
+        self, work: Launch, parameters: list[torch.Tensor], pool: Any, stream: torch.cuda.Stream
+    ) -> None:
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, pool=pool):
+        with torch.cuda.graph(self._graph, pool=pool, stream=stream):
             work()
         self._gradients = [(parameter, parameter.grad) for parameter in parameters]
 

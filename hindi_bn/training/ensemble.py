@@ -320,7 +320,7 @@ def _single_lane(
     learner = SingleLearner(run, network, make_optimizer(run, network), study.precision)
     program = Program(learner, data[run.scaling], run, IMAGES_AT_ONCE // lanes)
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-    engine = Engine(program, _launches(program, note), stream)
+    engine = Engine(program, _launches(program, note, stream), stream)
 
     def weights(place: int) -> dict[str, torch.Tensor]:
         state = network.state_dict()
@@ -329,12 +329,12 @@ def _single_lane(
     return _Lane(engine, [trained], [state], weights)
 
 
-def _launches(program: Program, note: Note) -> Launches:
+def _launches(program: Program, note: Note, stream: torch.cuda.Stream | None = None) -> Launches:
     """Capture a program on CUDA; elsewhere, and where that fails, launch it step by step."""
     if program.device.type != "cuda":
         return eager(program)
     try:
-        return captured(program)
+        return captured(program, stream)
     except RuntimeError as error:
         reason = str(error).strip().partition("\n")[0]
         note(f"Training step by step: the steps cannot be captured ({reason}).")
