@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from hindi_bn.errors import DivergedError, StudyError
+from hindi_bn.training.device import keep_freed_memory
 from hindi_bn.training.loop import evaluate, predict
 from hindi_bn.training.run import load_network, train_run
 from hindi_bn.training.tensors import scale, scaling_constants
@@ -223,3 +225,7 @@ def test_the_last_convolution_is_found_by_itself(tmp_path: Path) -> None:
 def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="'cuda' cannot be used"):
         train_run(tiny_study(device="cuda"), "bn", tiny_digits(), tmp_path)
+
+
+def test_freed_memory_is_kept_where_the_c_library_can() -> None:
+    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
