@@ -18,6 +18,10 @@ from typer.testing import CliRunner, Result
 import hindi_bn.digits
 from hindi_bn.cli import app
 from hindi_bn.digits import identity
+from hindi_bn.digits.own_images import prepare
+from hindi_bn.records import RunFolder
+from hindi_bn.study import norm_names
+from hindi_bn.training.run import load_network
 
 TINY = ["--set", "epochs=2", "--threads", "1", "--device", "cpu"]
 
@@ -312,3 +316,20 @@ def test_on_a_terminal_a_bar_and_a_line_an_epoch_are_drawn(monkeypatch: pytest.M
     again = run("train", "--bn", *TINY, "--overwrite")
     assert "epoch 2/2" in again.stderr
     assert "step 3/3" in again.stderr
+
+
+@pytest.mark.parametrize("norm", norm_names())
+def test_every_norm_trains_resumes_and_predicts(norm: str) -> None:
+    """The answer is that of the trained network, computed here from the saved weights."""
+    flags = ["--norm", norm, *TINY]
+    run("train", *flags, "--epochs", "1")
+    folder = "bn" if norm == "batch" else "no-bn" if norm == "none" else norm
+    assert "nothing to resume" in run("train", *flags, "--epochs", "1", "--resume").stderr
+    image = tiny_digits().test_images[3]
+    Image.fromarray(image.numpy()).save("digit.png")
+    pixels = torch.from_numpy(prepare(Path("digit.png"))[0])
+    network = load_network(RunFolder(Path("results/article") / folder).read())
+    expected = network(pixels[None, None].float() / 255).softmax(1)[0]
+    result = run("predict", "digit.png", "--run", f"results/article/{folder}", "--json")
+    answer = json.loads(result.stdout)[0]
+    assert answer["probabilities"] == pytest.approx(expected.tolist(), abs=1e-6)

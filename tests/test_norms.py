@@ -289,7 +289,7 @@ def test_every_norm_learns_and_its_state_survives_a_file(
     torch.testing.assert_close(again.eval()(images), network.eval()(images), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("norm", ["batch-renorm", "spectral", "weight", "batch-linf"])
+@pytest.mark.parametrize("norm", NAMES)
 def test_a_resumed_run_ends_bit_for_bit_like_an_uninterrupted_one(norm: str) -> None:
     overrides = {"norm": norm, "epochs": 3, "dropout": 0.3, "capture.layer": "last-conv"}
     run = load_study("article", overrides).runs[0]
@@ -312,7 +312,7 @@ def test_a_resumed_run_ends_bit_for_bit_like_an_uninterrupted_one(norm: str) -> 
         assert torch.equal(second.state_dict()[name], tensor), name
 
 
-@pytest.mark.parametrize("norm", ["weight", "spectral", "batch-renorm", "batch-linf", "group"])
+@pytest.mark.parametrize("norm", NAMES)
 def test_a_trained_run_read_back_gives_its_last_test_loss(norm: str, tmp_path: Path) -> None:
     study = tiny_study(norm=norm, network="conv_pair", dropout=0.2, capture__layer="0",
                        capture__wx=[3, 0, 1, 0], capture__wy=[4, 0, 1, 0])  # fmt: skip
