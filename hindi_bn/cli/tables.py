@@ -66,7 +66,10 @@ def comparison_tables(document: dict[str, Any]) -> list[Table | str]:
             "tolerances."
         )
     else:
-        parts.append("No published numbers stand beside these: other data or other settings.")
+        parts.append(
+            "No published numbers stand beside these runs: their data or settings are not the "
+            "article's, and neither are their numbers."
+        )
     for finding in document["findings"]:
         parts.append(f"\nFinding {finding['number']} of the article: {finding['statement']}")
         parts += [f"  {sentence}" for sentence in finding["sentences"]]
