@@ -293,7 +293,9 @@ def test_ten_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
         process.communicate()
         kills += 1
         assert alive, "the run ended before it could be killed ten times"
-    assert start(tmp_path / "parts", epochs).wait() == 0
+    last = start(tmp_path / "parts", epochs)
+    last.communicate()
+    assert last.returncode == 0
     assert_same(whole.folder, tmp_path / "parts" / "article" / "bn")
 
 
