@@ -286,15 +286,15 @@ def test_nothing_heavy_is_imported_before_the_first_step(tmp_path: Path) -> None
 
 MEMORY = """
 import sys
-from resource import RUSAGE_SELF, getrusage
 import torch
-before = getrusage(RUSAGE_SELF).ru_maxrss
+from hindi_bn.bench.arm import peak_memory
+before = peak_memory()
 from hindi_bn.cli import main
 sys.argv = ["hindi-bn", "train", "--bn", "--epochs", "1", "--threads", "1", "-q", *sys.argv[1:]]
 try:
     main()
 except SystemExit:
-    print((getrusage(RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print(peak_memory() - before)
 """
 
 

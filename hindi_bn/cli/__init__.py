@@ -1,10 +1,11 @@
 """The command line: parse, call one function, print. Nothing below knows it."""
 
-from hindi_bn.cli import data, doctor, explain, networks, plot, predict, results, train
+from hindi_bn.cli import bench, data, doctor, explain, networks, plot, predict, results, train
 from hindi_bn.cli.app import app
 
 __all__ = [
     "app",
+    "bench",
     "data",
     "doctor",
     "explain",

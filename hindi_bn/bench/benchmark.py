@@ -1,0 +1,87 @@
+"""The whole benchmark: every run of a study in every way, many runs, and smaller data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from hindi_bn import environment
+from hindi_bn.bench.document import many_document, network_document, sizes_document
+from hindi_bn.bench.many import measure_many
+from hindi_bn.bench.measure import Bench, NetworkBench, measure
+from hindi_bn.bench.pictures import pictures
+from hindi_bn.bench.start import least_start
+from hindi_bn.digits import load
+from hindi_bn.training.device import choose_device
+
+if TYPE_CHECKING:
+    from hindi_bn.study import Study
+
+Note = Callable[[str], None]
+
+
+def benchmark(
+    study: Study,
+    data_dir: Path,
+    *,
+    epochs: int = 3,
+    every: int = 1,
+    seeds: Sequence[int] = (),
+    fractions: Sequence[int] = (),
+    note: Note = lambda text: None,
+) -> dict[str, Any]:
+    """Measure and describe everything in one document, which JSON can hold.
+
+    Parameters
+    ----------
+    study
+        Its runs are trained, with its device and threads.
+    data_dir
+        Folder that holds its data.
+    epochs
+        Epochs of each way, of which the median is taken.
+    every
+        Use every so-manieth image of both splits.
+    seeds
+        Numbers of runs to train side by side and one after the other: the study's first run.
+    fractions
+        Train the first run on every so-manieth of these images, too, for each of these numbers.
+    note
+        Told what was measured, in a line.
+
+    Raises
+    ------
+    DataError
+        When the data are not there.
+    HindiBnError
+        When one of the processes or runs fails.
+    """
+    device, digits = choose_device(study.device), load(data_dir, study.data)
+    if study.threads is not None:
+        torch.set_num_threads(study.threads)
+    with pictures(data_dir, digits) as folder:
+        setting = Bench(study, data_dir, folder, len(digits.train_labels), epochs, every)
+        networks = [measure(setting, run, note=note) for run in study.runs]
+        sizes = _sizes(setting, fractions, note) + networks[:1] if fractions else []
+    many = []
+    for number in seeds:
+        many.append(measure_many(setting, digits, number, device))
+        note(f"{number} runs: {many[-1].side_by_side:.1f} s side by side ({many[-1].how})")
+    return {
+        "data": digits.title,
+        "environment": environment.describe(device.type),
+        "threads": torch.get_num_threads(),
+        "epochs": epochs,
+        "least_start": least_start(),
+        "networks": [network_document(network) for network in networks],
+        "many": many_document(many),
+        "sizes": sizes_document(sizes),
+    }
+
+
+def _sizes(setting: Bench, fractions: Sequence[int], note: Note) -> list[NetworkBench]:
+    run = setting.study.runs[0]
+    return [measure(setting.part(fraction), run, note=note) for fraction in fractions]

@@ -1,0 +1,120 @@
+"""The notebook's way to train, written from its description, to measure ours against.
+
+Every epoch opens and decodes every image again (`ImageFolder` behind a `DataLoader`), the loss of
+every step and every prediction go to Python lists, and scikit-learn counts the right ones.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from sklearn.metrics import accuracy_score
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, Subset
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from hindi_bn.study import Run
+from hindi_bn.training.loop import OnStep
+
+CLASSES = 10
+
+SCALING = {"half": ((0.5,), (0.5,)), "standard": ((0.242318,), (0.388673,))}
+"""Mean and deviation to scale the images by; for `standard`, those of the article's digits."""
+
+
+class DigitFolder(ImageFolder):  # type: ignore[misc, unused-ignore]
+    """The ten digit classes of a folder of images, whatever stands beside them."""
+
+    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+        """Return the names of the classes, and the label of each."""
+        names = [f"digit_{digit}" for digit in range(CLASSES)]
+        return names, {name: digit for digit, name in enumerate(names)}
+
+
+def _images(folder: Path, transform: Any, every: int) -> Dataset[Any]:
+    images = DigitFolder(str(folder), transform)
+    return images if every == 1 else Subset(images, range(0, len(images), every))
+
+
+class NotebookWay:
+    """A network trained and tested the notebook's way.
+
+    Parameters
+    ----------
+    folder
+        Holds Train/digit_0 … Test/digit_9 with PNG images.
+    run
+        Batch sizes, optimiser and learning rate.
+    network
+        The network, on its device.
+    every
+        Use every so-manieth image of both splits; 1 for all.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        run: Run,
+        network: nn.Module,
+        every: int = 1,
+    ) -> None:
+        steps = [transforms.Grayscale(), transforms.ToTensor()]
+        if run.scaling != "unit":
+            steps.append(transforms.Normalize(*SCALING[run.scaling]))
+        train = _images(folder / "Train", transforms.Compose(steps), every)
+        test = _images(folder / "Test", transforms.Compose(steps), every)
+        self._train = DataLoader(train, batch_size=run.batch_size, shuffle=True)
+        self._test = DataLoader(test, batch_size=run.test_batch_size)
+        self._network = network
+        self._device = next(network.parameters()).device
+        if run.optimizer == "adam":
+            self._optimizer: torch.optim.Optimizer = torch.optim.Adam(network.parameters(), run.lr)
+        else:
+            self._optimizer = torch.optim.SGD(network.parameters(), run.lr, run.momentum)
+
+    def epoch(self, on_step: OnStep) -> dict[str, float]:
+        """Train and test once; losses, accuracies, and the seconds of both passes."""
+        began = time.perf_counter()
+        train_loss, train_accuracy = self._train_pass(on_step)
+        trained = time.perf_counter()
+        test_loss, test_accuracy = self._test_pass()
+        return {
+            "train_loss": train_loss,
+            "train_accuracy": train_accuracy,
+            "test_loss": test_loss,
+            "test_accuracy": test_accuracy,
+            "train_seconds": trained - began,
+            "seconds": time.perf_counter() - began,
+        }
+
+    def _train_pass(self, on_step: OnStep) -> tuple[float, float]:
+        self._network.train()
+        losses, predicted, expected = [], [], []
+        for step, (images, labels) in enumerate(self._train, start=1):
+            images, labels = images.to(self._device), labels.to(self._device)  # noqa: PLW2901
+            self._optimizer.zero_grad()
+            outputs = self._network(images)
+            loss = nn.functional.cross_entropy(outputs, labels)
+            loss.backward()
+            self._optimizer.step()
+            losses.append(loss.item())
+            predicted += outputs.argmax(1).tolist()
+            expected += labels.tolist()
+            on_step(step, len(self._train))
+        return sum(losses) / len(losses), float(accuracy_score(expected, predicted))
+
+    @torch.no_grad()
+    def _test_pass(self) -> tuple[float, float]:
+        self._network.eval()
+        losses, predicted, expected = [], [], []
+        for images, labels in self._test:
+            images, labels = images.to(self._device), labels.to(self._device)  # noqa: PLW2901
+            outputs = self._network(images)
+            losses.append(nn.functional.cross_entropy(outputs, labels).item())
+            predicted += outputs.argmax(1).tolist()
+            expected += labels.tolist()
+        return sum(losses) / len(losses), float(accuracy_score(expected, predicted))

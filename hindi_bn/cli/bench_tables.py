@@ -1,0 +1,114 @@
+"""The tables of `hindi-bn bench`, from the document that --json prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from hindi_bn.cli.tables import table_of
+
+GIGA, MEGA = 1e9, 1e6
+
+
+def bench_tables(document: dict[str, Any]) -> list[Table | str]:
+    """Return what a benchmark prints; see `hindi_bn.cli.bench`."""
+    parts: list[Table | str] = []
+    for network in document["networks"]:
+        parts += _network(network, document)
+    parts += [_start(document)]
+    if document["many"]:
+        parts += _many(document["many"])
+    return parts
+
+
+def _network(network: dict[str, Any], document: dict[str, Any]) -> list[Table | str]:
+    ways, peak = [_way_row(way) for way in network["ways"]], network["peak"]
+    shown = table_of(
+        ways,
+        f"{network['run']}: {network['network']}, norm {network['norm']}, "
+        f"{network['images']:,} images an epoch, threads: {document['threads']}, "
+        f"n = {document['epochs']} epochs, each way in turn",
+        {
+            "way": ("way", ""),
+            "median": ("s/epoch", ".2f"),
+            "min": ("min", ".2f"),
+            "max": ("max", ".2f"),
+            "ratio": ("ratio", ".2f"),
+            "images_per_second": ("images/s", ",.0f"),
+            "product": ("% mm", ".0f"),
+            "convolution": ("% conv", ".0f"),
+            "memory": ("MiB", ".0f"),
+            "memory_above_torch": ("above torch", ".0f"),
+        },
+    )
+    operations = network["operations"]
+    work = ", ".join(
+        f"{layer['kind']} {layer['name']} {layer['training'] / MEGA:.2f}"
+        for layer in operations["layers"]
+    )
+    explained = (
+        f"ratio: the notebook's seconds over the way's, pair by pair. % of the float32 rate in the "
+        f"training pass: mm, of a matrix product ({peak['product'] / GIGA:.0f} Gflop/s); conv, of "
+        f"a large convolution ({peak['convolution'] / GIGA:.0f} Gflop/s). MiB: peak memory of the "
+        "process, and how much of it is above that of importing torch. Work of a training step "
+        f"for an image: {operations['training'] / MEGA:.2f} Mflop ({work})."
+    )
+    return [shown, explained, _agreement(network)]
+
+
+def _way_row(way: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "way": way["way"],
+        **way["seconds"],
+        "ratio": way["ratio"]["median"],
+        "images_per_second": way["images_per_second"],
+        "product": 100 * way["share_of_product"],
+        "convolution": 100 * way["share_of_convolution"],
+        "memory": way["memory"],
+        "memory_above_torch": way["memory_above_torch"],
+    }
+
+
+def _agreement(network: dict[str, Any]) -> Table:
+    rows = [
+        {"pair": pair, "epoch": epoch, **differences}
+        for pair, epochs in network["agreement"].items()
+        for epoch, differences in enumerate(epochs)
+    ]
+    columns = {
+        "pair": ("ways", ""),
+        "epoch": ("epoch", "d"),
+        "train_loss": ("train loss", ".1e"),
+        "test_loss": ("test loss", ".1e"),
+        "train_accuracy": ("accuracy", ".1e"),
+        "test_accuracy": ("test accuracy", ".1e"),
+    }
+    return table_of(rows, f"{network['run']}: how far losses and accuracies are apart", columns)
+
+
+def _start(document: dict[str, Any]) -> Table:
+    rows = [{"what": "torch and a step of SGD", "data": None, **document["least_start"]}]
+    for network in document["networks"]:
+        rows += [
+            {"what": f"{way['way']}, {network['run']}", **way["start"]} for way in network["ways"]
+        ]
+    columns = {
+        "what": ("start", ""),
+        "torch": ("torch imported", ".2f"),
+        "data": ("data ready", ".2f"),
+        "step": ("first step done", ".2f"),
+    }
+    return table_of(rows, "Start, not in the epochs: seconds from the process's start", columns)
+
+
+def _many(many: list[dict[str, Any]]) -> list[Table | str]:
+    columns = {
+        "runs": ("runs", "d"),
+        "epochs": ("epochs", "d"),
+        "arithmetic": ("arithmetic", ""),
+        "one_by_one": ("one by one, s", ".1f"),
+        "side_by_side": ("side by side, s", ".1f"),
+        "ratio": ("ratio", ".2f"),
+    }
+    return [table_of(many, "Many runs, start included", columns), f"Chosen: {many[-1]['how']}."]
