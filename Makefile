@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | tr -d ' ')
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce quick test proofs fidelity gpu check format clean
+.PHONY: help install reproduce quick test proofs fidelity bench gpu check format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ proofs: install ## the longer proofs: kills and resumes, the stand-in against th
 
 fidelity: install ## all 30 epochs of the article's study against its published numbers
 	$(BIN)/python -m pytest -m fidelity -s
+
+bench: install ## time training against the notebook's way on this machine (a quiet one, some minutes)
+	$(BIN)/hindi-bn bench --data-dir $(DATA)
 
 gpu: install ## what only a CUDA device can show: graphs, ensembles, the article's numbers on it
 	$(BIN)/python -m pytest tests/test_cuda_device.py -s
