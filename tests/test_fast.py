@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from hindi_bn.records import RunFolder
 from hindi_bn.study import Run, norm_names
 from hindi_bn.study_files import load_study
 from hindi_bn.training.arithmetic import ContiguousMaxPool2d, arrange, pooled_first
+from hindi_bn.training.batch_norm import RowwiseBatchNorm2d
 from hindi_bn.training.loop import epochs, make_optimizer
 from hindi_bn.training.run import train_run
 from hindi_bn.training.sgd import PlainSGD
@@ -136,6 +138,53 @@ def test_fast_computes_the_same_function(settings: dict[str, Any], data: Tensors
         gradients.append([parameter.grad for parameter in network.parameters()])
     torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+@pytest.mark.parametrize("with_convolution", [True, False])
+def test_the_fast_batch_norm_is_torchs_in_float64(batch: int, with_convolution: bool) -> None:
+    """Output, gradients and running averages over three steps, then in eval mode."""
+    torch.manual_seed(batch)
+    layers = [nn.Conv2d(3, 5, 3, padding=1)] if with_convolution else []
+    layers.append(nn.BatchNorm2d(5, momentum=0.3))  # type: ignore[arg-type]
+    reference = nn.Sequential(*copy.deepcopy(layers)).double()
+    ours = RowwiseBatchNorm2d(*reversed(layers))  # type: ignore[arg-type]
+    channels = 3 if with_convolution else 5
+    for _ in range(3):
+        images = (1 + torch.rand(batch, channels, 8, 6)).contiguous(
+            memory_format=torch.channels_last
+        )
+        mine, theirs = images.clone().requires_grad_(), images.double().requires_grad_()
+        weights = torch.randn(batch, 5, 8, 6)
+        out, expected = ours(mine), reference(theirs)
+        torch.testing.assert_close(out.double(), expected, rtol=1e-4, atol=1e-5)
+        (out * weights).sum().backward()
+        (expected * weights).sum().backward()
+        assert mine.grad is not None
+        torch.testing.assert_close(mine.grad.double(), theirs.grad, rtol=1e-4, atol=1e-5)
+    for layer, double in zip(layers, reference, strict=True):
+        for (name, value), their in zip(layer.named_parameters(), double.parameters(), strict=True):
+            assert value.grad is not None
+            assert their.grad is not None
+            torch.testing.assert_close(value.grad.double(), their.grad, rtol=1e-4, atol=1e-4)
+            if name == "bias" and isinstance(layer, nn.Conv2d):
+                assert (value.grad == 0).all()
+    for key, average in layers[-1].state_dict().items():
+        expected = reference[-1].state_dict()[key]
+        torch.testing.assert_close(average.to(expected), expected, rtol=1e-5, atol=1e-6)
+    images = torch.rand(batch, channels, 8, 6)
+    evaluated = ours.eval()(images).double()
+    torch.testing.assert_close(evaluated, reference.eval()(images.double()), rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norms_without_running_averages_or_gamma_stay_torchs() -> None:
+    for settings in ({"affine": False}, {"track_running_stats": False}, {"momentum": None}):
+        layer = nn.BatchNorm2d(4, **settings)  # type: ignore[arg-type]
+        arranged = arrange(nn.Sequential(nn.Conv2d(1, 4, 3), layer), "fast")
+        assert list(arranged.children())[1] is layer
+    mixed = RowwiseBatchNorm2d(nn.BatchNorm2d(4), nn.Conv2d(1, 4, 3))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert mixed(torch.rand(2, 1, 8, 8)).dtype == torch.bfloat16
 
 
 def test_fast_stores_channels_together_and_exact_does_not() -> None:

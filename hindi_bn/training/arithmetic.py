@@ -38,18 +38,27 @@ def arrange(network: nn.Module, arithmetic: Arithmetic) -> nn.Module:
     if not isinstance(network, nn.Sequential) or not on_cpu(network):
         return network
     layers = pooled_first(list(network))
-    if arithmetic == "fast":
-        network.to(memory_format=CHANNELS_LAST)
-    return nn.Sequential(*(_sped_up(layer, arithmetic) for layer in layers))
+    if arithmetic == "exact":
+        return nn.Sequential(*_contiguous_pools(layers))
+    network.to(memory_format=CHANNELS_LAST)
+    return nn.Sequential(*_rowwise_norms(layers))
 
 
-def _sped_up(layer: nn.Module, arithmetic: Arithmetic) -> nn.Module:
-    """Return what computes a layer's function for maps as `arithmetic` stores them."""
-    if arithmetic == "exact" and isinstance(layer, nn.MaxPool2d):
-        return ContiguousMaxPool2d(layer)
-    if arithmetic == "fast" and isinstance(layer, nn.BatchNorm2d) and fits(layer):
-        return RowwiseBatchNorm2d(layer)
-    return layer
+def _contiguous_pools(layers: list[nn.Module]) -> list[nn.Module]:
+    return [ContiguousMaxPool2d(x) if isinstance(x, nn.MaxPool2d) else x for x in layers]
+
+
+def _rowwise_norms(layers: list[nn.Module]) -> list[nn.Module]:
+    """Let batch norms take their statistics over rows, together with the convolution before."""
+    arranged: list[nn.Module] = []
+    for layer in layers:
+        if not isinstance(layer, nn.BatchNorm2d) or not fits(layer):
+            arranged.append(layer)
+        elif arranged and type(arranged[-1]) is nn.Conv2d and arranged[-1].bias is not None:
+            arranged[-1] = RowwiseBatchNorm2d(layer, arranged[-1])
+        else:
+            arranged.append(RowwiseBatchNorm2d(layer))
+    return arranged
 
 
 def on_cpu(network: nn.Module) -> bool:
