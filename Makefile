@@ -33,7 +33,7 @@ test: install ## tests with coverage, offline, under three minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
 
 proofs: install ## the longer proofs: kills and resumes, the stand-in against the real digits
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m slow
 
 fidelity: install ## all 30 epochs of the article's study against its published numbers
 	$(BIN)/python -m pytest -m fidelity -s
