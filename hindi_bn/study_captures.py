@@ -35,6 +35,26 @@ class WeightCapture(_Captured):
     )
 
 
+class WeightsCapture(_Captured):
+    """Many single weights of one layer, drawn at random: the same places in every run."""
+
+    kind: Literal["weights"]
+    name: str = Field("weights", pattern=NAME, description="Name in captures.csv.")
+    layer: str = Field(
+        "last-conv",
+        description="Module whose weights are recorded, by its name in the network, or last-conv.",
+    )
+    count: int = Field(64, ge=1, description="Number of weights; all if the layer has fewer.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of the draw of their places.")
+
+
+class LossesCapture(Settings):
+    """Training loss of every step."""
+
+    kind: Literal["losses"]
+    name: str = Field("losses", pattern=NAME, description="Name in captures.csv.")
+
+
 class ActivationsCapture(_Captured):
     """Mean and standard deviation of every layer's output on a fixed batch of test images."""
 
@@ -68,7 +88,12 @@ def _by_kind(value: Any) -> Any:
 
 AnyCapture = Annotated[
     Annotated[
-        WeightCapture | ActivationsCapture | GradientsCapture | StatisticsCapture,
+        WeightCapture
+        | WeightsCapture
+        | LossesCapture
+        | ActivationsCapture
+        | GradientsCapture
+        | StatisticsCapture,
         Field(discriminator="kind"),
     ],
     BeforeValidator(_by_kind),

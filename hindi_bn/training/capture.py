@@ -36,25 +36,72 @@ class SingleWeight:
         layer_key: str,
         index_key: str,
     ) -> None:
-        modules = {name: module for name, module in network.named_modules() if name}
-        weights = {name: weight_of(module) for name, module in modules.items()}
-        self.layer = last_convolution(network) if layer == "last-conv" else layer
-        weight = weights.get(self.layer)
-        if weight is None:
-            having = [name for name, weight in weights.items() if weight is not None]
-            raise StudyError(
-                f"Cannot record weights of layer {layer!r}.",
-                f"The network has no such layer with weights; it has {', '.join(having)}.",
-                f"set {layer_key} to one of these",
-            )
-        _check_index(index_key, index, tuple(weight.shape), self.layer)
-        self._module, self._index = modules[self.layer], index
+        self.layer, self._module = layer_with_weights(network, layer, layer_key)
+        _check_index(index_key, index, tuple(_weight(self._module).shape), self.layer)
+        self._index = index
 
     def read(self) -> torch.Tensor:
         """Return the weight as it is now: a tensor () on the network's device."""
-        weight = weight_of(self._module)
-        assert weight is not None
-        return weight[self._index]
+        return _weight(self._module)[self._index]
+
+
+class SampledWeights:
+    """Reads many weights of one layer, at places drawn without repetition.
+
+    Parameters
+    ----------
+    layer, layer_key
+        As in `SingleWeight`.
+    count
+        Number of weights; all of the layer's when it has fewer.
+    seed
+        Seed of the draw, which leaves the default generator where it is.
+
+    Raises
+    ------
+    StudyError
+        At once, when the layer does not exist or has no weights.
+    """
+
+    def __init__(
+        self, network: nn.Module, layer: str, count: int, seed: int, layer_key: str
+    ) -> None:
+        self.layer, self._module = layer_with_weights(network, layer, layer_key)
+        weight = _weight(self._module)
+        drawn = torch.randperm(weight.numel(), generator=torch.Generator().manual_seed(seed))
+        places = drawn[:count].sort().values
+        self.indices = torch.stack(torch.unravel_index(places, weight.shape), 1).tolist()
+        self._places = places.to(weight.device)
+
+    def read(self) -> torch.Tensor:
+        """Return the weights as they are now: a new tensor (count,) on the network's device."""
+        return _weight(self._module).flatten()[self._places]
+
+
+def layer_with_weights(network: nn.Module, layer: str, layer_key: str) -> tuple[str, nn.Module]:
+    """Find a layer by its name in the network, or `last-conv`; its name, and the layer.
+
+    Raises
+    ------
+    StudyError
+        When it does not exist or has no weights; `layer_key` is the study's key that names it.
+    """
+    modules = {name: module for name, module in network.named_modules() if name}
+    having = [name for name, module in modules.items() if weight_of(module) is not None]
+    found = last_convolution(network) if layer == "last-conv" else layer
+    if found not in having:
+        raise StudyError(
+            f"Cannot record weights of layer {layer!r}.",
+            f"The network has no such layer with weights; it has {', '.join(having)}.",
+            f"set {layer_key} to one of these",
+        )
+    return found, modules[found]
+
+
+def _weight(layer: nn.Module) -> torch.Tensor:
+    weight = weight_of(layer)
+    assert weight is not None
+    return weight
 
 
 class WeightPair:

@@ -21,7 +21,7 @@ from torch import nn
 
 from hindi_bn.errors import DivergedError
 from hindi_bn.study import Precision, Run
-from hindi_bn.training.loop import EpochRow, OnStep, epochs
+from hindi_bn.training.loop import EpochRow, OnLosses, OnStep, epochs
 from hindi_bn.training.program import Learner, Program, Result, SingleLearner
 from hindi_bn.training.stream import draw_ahead
 from hindi_bn.training.tensors import Tensors
@@ -280,6 +280,7 @@ def graphed_epochs(
     first: int = 0,
     seconds: float = 0.0,
     on_step: OnStep = lambda done, steps: None,
+    on_losses: OnLosses = lambda epoch, losses: None,
     precision: Precision = "float32",
     note: Callable[[str], None] = lambda text: None,
     launch: Callable[[Program], Launches] = captured,
@@ -290,7 +291,7 @@ def graphed_epochs(
 
     Parameters
     ----------
-    first, seconds, on_step, precision
+    first, seconds, on_step, on_losses, precision
         As in `epochs`; steps are counted when they are launched, ahead of the device.
     launch
         How the work is launched.
@@ -308,7 +309,8 @@ def graphed_epochs(
         note(f"Training step by step: the steps of {run.name!r} cannot be captured ({reason}).")
         yield from epochs(
             run, network, optimizer, data,
-            first=first, seconds=seconds, on_step=on_step, precision=precision,
+            first=first, seconds=seconds, on_step=on_step, on_losses=on_losses,
+            precision=precision,
         )  # fmt: skip
         return
     states, images = [torch.get_rng_state()], len(data.train_labels)
@@ -321,5 +323,6 @@ def graphed_epochs(
         if result.diverged_at is not None:
             raise DivergedError(run.name, epoch, result.diverged_at)
         seconds += took
+        on_losses(epoch, result.losses)
         torch.set_rng_state(after)
         yield result.row(epoch, seconds)

@@ -20,6 +20,7 @@ from hindi_bn.training.stream import EpochStream
 from hindi_bn.training.tensors import Tensors
 
 OnStep = Callable[[int, int], None]
+OnLosses = Callable[[int, torch.Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ def epochs(
     first: int = 0,
     seconds: float = 0.0,
     on_step: OnStep = lambda done, steps: None,
+    on_losses: OnLosses = lambda epoch, losses: None,
     precision: Precision = "float32",
     arithmetic: Arithmetic = "exact",
 ) -> Iterator[EpochRow]:
@@ -142,6 +144,8 @@ def epochs(
     ----------
     first, seconds
         Where a resumed run goes on: the number of finished epochs and their training time.
+    on_losses
+        Called before each row with its epoch and the losses of its steps, float (steps,).
     arithmetic
         How the layers are computed on the CPU; see `hindi_bn.training.arithmetic`.
 
@@ -161,6 +165,7 @@ def epochs(
         seconds += time.perf_counter() - start
         if not torch.isfinite(losses).all():
             raise DivergedError(run.name, epoch, int((~torch.isfinite(losses)).nonzero()[0]))
+        on_losses(epoch, losses)
         wx, wy = pair.read()
         stream.end()
         test_loss, test_accuracy = evaluate(

@@ -22,13 +22,17 @@ from hindi_bn.study_captures import (
     ActivationsCapture,
     AnyCapture,
     GradientsCapture,
+    LossesCapture,
+    StatisticsCapture,
     WeightCapture,
+    WeightsCapture,
 )
-from hindi_bn.training.capture import SingleWeight
+from hindi_bn.training.capture import SampledWeights, SingleWeight
 from hindi_bn.training.loop import OnStep
 from hindi_bn.training.tensors import Tensors
 
 Label = tuple[str, str, str]  # quantity, layer, index
+Watched = WeightCapture | WeightsCapture | ActivationsCapture | GradientsCapture | StatisticsCapture
 
 
 class Recording:
@@ -47,6 +51,8 @@ class Recording:
     def __init__(self, folder: RunFolder, run: Run, network: nn.Module, data: Tensors) -> None:
         self._folder, self._run = folder, run
         self._recorder = Recorder(network, run.captures, data)
+        self._of_losses = [c.name for c in run.captures if isinstance(c, LossesCapture)]
+        self._losses: list[Row] = []
         self._steps = batches(len(data.train_labels), run.batch_size)
 
     def begin(self, epochs_done: int, on_step: OnStep) -> OnStep:
@@ -68,10 +74,19 @@ class Recording:
 
         return after_step
 
+    def losses(self, epoch: int, losses: torch.Tensor) -> None:
+        """Take the losses of an epoch's steps, float (steps,) on the CPU."""
+        first = epoch * self._steps + 1
+        self._losses = [
+            (name, "loss", "", "", epoch, step, loss)
+            for name in self._of_losses
+            for step, loss in enumerate(losses.tolist(), first)
+        ]
+
     def keep(self, epoch: int) -> None:
         """Write what was recorded in a finished epoch; to be called before its checkpoint."""
         if self._run.captures:
-            write_epoch(self._folder, epoch, self._recorder.take())
+            write_epoch(self._folder, epoch, self._recorder.take() + self._losses)
 
     def finish(self) -> None:
         """Write `captures.csv` from all epochs."""
@@ -141,7 +156,8 @@ class Recorder:
         captures: tuple[AnyCapture, ...],
         data: Tensors,
     ) -> None:
-        every = [_series(capture, network, data) for capture in captures]
+        watched = [c for c in captures if not isinstance(c, LossesCapture)]  # see `Recording`
+        every = [_series(capture, network, data) for capture in watched]
         self._series = [series for series in every if series.labels]
         self._later = {c.name for c in captures if isinstance(c, GradientsCapture)}
         self._steps_done = 0
@@ -169,9 +185,11 @@ class Recorder:
         return [row for series in self._series for row in series.take()]
 
 
-def _series(capture: AnyCapture, network: nn.Module, data: Tensors) -> Series:
+def _series(capture: Watched, network: nn.Module, data: Tensors) -> Series:
     if isinstance(capture, WeightCapture):
         labels, read = _weight(capture, network)
+    elif isinstance(capture, WeightsCapture):
+        labels, read = _weights(capture, network)
     elif isinstance(capture, ActivationsCapture):
         labels, read = _activations(capture, network, _first_of_each(data, capture))
     elif isinstance(capture, GradientsCapture):
@@ -189,6 +207,13 @@ def _weight(capture: WeightCapture, network: nn.Module) -> Reading:
     weight = SingleWeight(network, capture.layer, capture.index, f"{key}.layer", f"{key}.index")
     index = " ".join(map(str, capture.index))
     return [("weight", weight.layer, index)], lambda: weight.read().clone().view(1)
+
+
+def _weights(capture: WeightsCapture, network: nn.Module) -> Reading:
+    key = f"captures.{capture.name}.layer"
+    sample = SampledWeights(network, capture.layer, capture.count, capture.seed, key)
+    places = [" ".join(map(str, index)) for index in sample.indices]
+    return [("weight", sample.layer, place) for place in places], sample.read
 
 
 def _gradients(network: nn.Module) -> Reading:

@@ -215,8 +215,8 @@ def _train(job: _Job) -> None:
     on_step = recording.begin(len(rows), job.reporter.step)
     training = _epochs_on(job)(
         run, network, optimizer, data,
-        first=len(rows), seconds=rows[-1]["seconds"] if rows else 0.0, on_step=on_step,
-        precision=job.study.precision,
+        first=len(rows), seconds=rows[-1]["seconds"] if rows else 0.0,
+        on_step=on_step, on_losses=recording.losses, precision=job.study.precision,
     )  # fmt: skip
     try:
         save()
