@@ -47,6 +47,10 @@ class RunError(HindiBnError):
     """A run's folder that cannot be created, locked, read, resumed or written."""
 
 
+class StatisticsError(HindiBnError):
+    """Values that the statistic asked for cannot be taken of."""
+
+
 class DivergedError(HindiBnError):
     """A loss that became infinite or not a number.
 
