@@ -1,0 +1,229 @@
+"""A claim: where it stands, what is trained to test it, and the rule of its verdict.
+
+Each claim is a file under `configs/claims/`. The rule is fixed there before anything is run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from hindi_bn.errors import StudyError
+from hindi_bn.settings import NAME, Settings
+from hindi_bn.study_files import configs_folder, read_yaml
+
+ScaleName = Literal["smoke", "quick", "standard", "full"]
+SCALES: tuple[ScaleName, ...] = ("smoke", "quick", "standard", "full")
+
+
+class Scale(Settings):
+    """How much is trained."""
+
+    seeds: int = Field(ge=1, description="Seeds of every arm.")
+    epochs: int | None = Field(None, ge=1, description="Epochs of a run; unset: the sweep's own.")
+    images: int | None = Field(
+        None, ge=10, description="Training images in place of 17,000; unset: all."
+    )
+
+
+SMOKE = Scale(seeds=2, epochs=1, images=320)
+"""Every claim's smallest scale: it shows that everything works, and nothing else."""
+
+
+class ClaimSweep(Settings):
+    """Runs that a claim is tested with; see `hindi_bn.sweeps.sweep_file.Sweep` for the keys."""
+
+    name: str = Field(pattern=NAME, description="Name of the sweep in the claim's tests.")
+    study: str | dict[str, Any] = Field(description="Study file, or its keys.")
+    set: dict[str, Any] = Field(default_factory=dict, description="Settings of all runs.")
+    grid: dict[str, list[Any]] = Field(default_factory=dict, description="What is varied.")
+    exclude: tuple[dict[str, Any], ...] = Field((), description="Cells that are left out.")
+    scales: dict[ScaleName, Scale] = Field(description="Seeds and epochs by scale.")
+
+    @model_validator(mode="after")
+    def _has_all_scales(self) -> Self:
+        missing = [name for name in SCALES[1:] if name not in self.scales]
+        if missing:
+            raise ValueError(f"scales lacks {', '.join(missing)}")
+        return self
+
+    def scale(self, name: ScaleName) -> Scale:
+        """Return the scale of that name."""
+        return self.scales.get(name, SMOKE) if name == "smoke" else self.scales[name]
+
+
+class Quantity(Settings):
+    """A number a seed: an outcome of one arm, or of several arms brought to one number."""
+
+    sweep: str | None = Field(None, description="Sweep; unset: the claim's first.")
+    where: dict[str, Any] = Field(
+        default_factory=dict, description="Varied key and its value, or a list of values."
+    )
+    outcome: str | None = Field(None, description="Outcome; unset: the test's.")
+    take: Literal["mean", "max", "min", "range", "best", "largest"] = Field(
+        "mean",
+        description="Of several arms: by seed their mean, largest, smallest or range; best: the "
+        "arm with the highest mean over all seeds; largest: the largest value of `key` (as a "
+        "power of ten) whose outcome is at least `at_least`.",
+    )
+    key: str | None = Field(None, description="For largest: a varied key that holds numbers.")
+    at_least: float | None = Field(None, description="For largest: the outcome that is asked for.")
+
+    @model_validator(mode="after")
+    def _largest_is_complete(self) -> Self:
+        if (self.take == "largest") != (self.key is not None and self.at_least is not None):
+            raise ValueError("key and at_least go with take: largest, and with it alone")
+        return self
+
+
+class Test(Settings):
+    """A difference between quantities, and the region in which the claim holds."""
+
+    __test__ = False  # no test of pytest's
+
+    label: str = Field(description="What is compared, in a few words.")
+    outcome: str = Field(
+        description="Column of the runs' table, or MEASURE.QUANTITY of analysis/measures.py."
+    )
+    plus: tuple[Quantity, ...] = Field(min_length=1, description="Added up.")
+    minus: tuple[Quantity, ...] = Field((), description="Taken away.")
+    unit: str = Field(
+        "",
+        description="Unit of the effect: points (100 times a share), doublings (the two sides "
+        "compared as a ratio: 1 is twice as much), epochs, degrees, or nothing.",
+    )
+    above: float | None = Field(None, description="The claim holds where the effect is above it.")
+    below: float | None = Field(None, description="The claim holds where the effect is below it.")
+    missing: float | None = Field(
+        None, description="What a run without this outcome counts as; unset: its seed is left out."
+    )
+
+    @model_validator(mode="after")
+    def _has_a_region(self) -> Self:
+        if self.above is None and self.below is None:
+            raise ValueError("above or below must say where the claim holds")
+        if self.above is not None and self.below is not None and self.above >= self.below:
+            raise ValueError("above must be less than below")
+        return self
+
+    @model_validator(mode="after")
+    def _a_ratio_has_two_sides(self) -> Self:
+        if self.unit == "doublings" and not self.minus:
+            raise ValueError("unit: doublings compares plus with minus; minus is missing")
+        return self
+
+    @property
+    def region(self) -> str:
+        """Say where the claim holds."""
+        unit = f" {self.unit}" if self.unit else ""
+        if self.below is None:
+            return f"above {self.above:g}{unit}"
+        if self.above is None:
+            return f"below {self.below:g}{unit}"
+        return f"between {self.above:g} and {self.below:g}{unit}"
+
+
+class Figure(Settings):
+    """The claim's figure: its kind, and which of the runs and outcomes it shows."""
+
+    kind: Literal["forest", "curves", "strip", "dose", "gap"] = "forest"
+    sweep: str | None = Field(None, description="Sweep; unset: the claim's first.")
+    outcome: str = Field("final_test_accuracy", description="Outcome, or column of the history.")
+    x: str | None = Field(None, description="For dose: the varied key along the axis.")
+    hue: str = Field("norm", description="For dose: the varied key that colours.")
+    where: dict[str, Any] = Field(default_factory=dict, description="Arms that are drawn.")
+
+
+class Claim(Settings):
+    """A claim of the sources about batch norm, as it is tested here."""
+
+    id: int = Field(ge=1, description="Number.")
+    name: str = Field(pattern=NAME, description="Short name, for files.")
+    title: str = Field(description="The claim in a few words.")
+    statement: str = Field(description="The claim as it is tested.")
+    source: str = Field(description="Who says so, and where.")
+    method: str = Field(description="How it is tested, and what the numbers mean.")
+    sweeps: tuple[ClaimSweep, ...] = Field(min_length=1, description="What is trained.")
+    tests: tuple[Test, ...] = Field(min_length=1, description="All must hold.")
+    figure: Annotated[
+        Figure, BeforeValidator(lambda v: {"kind": v} if isinstance(v, str) else v)
+    ] = Field(default_factory=Figure, description="What is drawn.")
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        known = {sweep.name for sweep in self.sweeps}
+        asked = {q.sweep for test in self.tests for q in (*test.plus, *test.minus)}
+        unknown = (asked | {self.figure.sweep}) - known - {None}
+        if unknown:
+            raise ValueError(f"no sweep is called {', '.join(sorted(map(str, unknown)))}")
+        return self
+
+    @property
+    def slug(self) -> str:
+        """Number and name, for files."""
+        return f"{self.id:02d}-{self.name}"
+
+
+def claims_folder() -> Path:
+    """Folder of the claims' files."""
+    return configs_folder() / "claims"
+
+
+def load_claims(folder: Path | None = None) -> list[Claim]:
+    """Read all claims, in the order of their numbers.
+
+    Raises
+    ------
+    StudyError
+        When a file is wrong, or two claims have the same number; the message names file and key.
+    """
+    files = sorted((folder or claims_folder()).glob("*.yaml"))
+    claims = sorted((load_claim(file) for file in files), key=lambda claim: claim.id)
+    for one, other in zip(claims, claims[1:], strict=False):
+        if one.id == other.id:
+            raise StudyError(
+                f"Two claims have the number {one.id}.",
+                f"They are {one.name} and {other.name}.",
+                "give one of them another id",
+            )
+    return claims
+
+
+def load_claim(file: Path) -> Claim:
+    """Read a claim's file; StudyError names what is wrong with it."""
+    try:
+        return Claim.model_validate(read_yaml(file))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise StudyError(
+            f"{file} is not a claim.",
+            f"{key}: {first['msg'].removeprefix('Value error, ')}.",
+            "mend the file; configs/claims/ has examples",
+        ) from error
+
+
+def choose(claims: list[Claim], asked: list[str]) -> list[Claim]:
+    """Return the claims asked for by number or name, all if none is.
+
+    Raises
+    ------
+    StudyError
+        For one that does not exist.
+    """
+    if not asked:
+        return claims
+    by_name = {str(claim.id): claim for claim in claims} | {claim.name: claim for claim in claims}
+    for one in asked:
+        if one not in by_name:
+            raise StudyError(
+                f"There is no claim {one!r}.",
+                f"They are numbered {claims[0].id} to {claims[-1].id}."
+                if claims
+                else "There are none.",
+                "see `hindi-bn claims` for their numbers and names",
+            )
+    chosen = {by_name[one].id for one in asked}
+    return [claim for claim in claims if claim.id in chosen]

@@ -1,0 +1,128 @@
+"""The numbers that a test compares: from a table of runs to one number a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hindi_bn.errors import StudyError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hindi_bn.claims.claim import Quantity, Test
+
+
+@dataclass(frozen=True)
+class Table:
+    """The runs of one of a claim's sweeps.
+
+    Parameters
+    ----------
+    arms
+        Name of each arm, and its value of every varied key as it stands in the claim's file; `run`
+        is the run's name in a study of several.
+    runs
+        A row a run with the columns `arm` and `seed` and a column an outcome.
+    """
+
+    arms: Mapping[str, Mapping[str, Any]]
+    runs: pd.DataFrame
+
+    def select(self, where: Mapping[str, Any]) -> list[str]:
+        """Return the names of the arms that have these values.
+
+        Raises
+        ------
+        StudyError
+            When there is none.
+        """
+        chosen = [name for name, values in self.arms.items() if _fits(values, where)]
+        if not chosen:
+            raise StudyError(
+                f"No arm has {dict(where)}.",
+                f"The arms are {'; '.join(self.arms)}.",
+                "mend `where` in the claim's file",
+            )
+        return chosen
+
+
+def _fits(values: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
+    """Tell whether an arm has the values asked for; a list offers several."""
+    for key, wanted in where.items():
+        offered = wanted if isinstance(wanted, list) else [wanted]
+        if key not in values or values[key] not in offered:
+            return False
+    return True
+
+
+def outcomes_of(test: Test) -> list[tuple[Quantity, str]]:
+    """Return a test's quantities, each with the name of its outcome."""
+    return [(q, q.outcome or test.outcome) for q in (*test.plus, *test.minus)]
+
+
+def effects(test: Test, tables: Mapping[str, Table], first: str) -> NDArray[np.float64]:
+    """Return a test's effect of each seed.
+
+    Parameters
+    ----------
+    tables
+        The claim's sweeps by name.
+    first
+        Name of the sweep that a quantity means that names none.
+
+    Returns
+    -------
+    float64 (seeds,), in the test's unit, seeds in ascending order; not a number where one of the
+    quantities is missing.
+    """
+    sides = []
+    for quantities in (test.plus, test.minus):
+        parts = [
+            quantity_by_seed(q, tables[q.sweep or first], q.outcome or test.outcome, test.missing)
+            for q in quantities
+        ]
+        sides.append(sum(parts) if parts else 0.0)
+    plus, minus = sides
+    if test.unit == "doublings":
+        effect = np.log2(plus / minus)
+    else:
+        effect = (plus - minus) * (100.0 if test.unit == "points" else 1.0)
+    return np.asarray(effect.sort_index(), dtype=np.float64)
+
+
+def quantity_by_seed(
+    quantity: Quantity, table: Table, outcome: str, missing: float | None
+) -> pd.Series[float]:
+    """Return a quantity's number of each seed, a Series by seed.
+
+    Parameters
+    ----------
+    missing
+        What takes the place of an outcome that is not there.
+    """
+    arms = table.select(quantity.where)
+    runs = table.runs[table.runs["arm"].isin(arms)]
+    by_arm = runs.pivot(index="seed", columns="arm", values=outcome)[arms].astype("float64")
+    if missing is not None:
+        by_arm = by_arm.fillna(missing)
+    if quantity.take == "largest":
+        return _largest(by_arm, table, quantity)
+    if quantity.take == "best":
+        return by_arm[by_arm.mean().idxmax()]
+    if quantity.take == "range":
+        return by_arm.max(axis=1, skipna=False) - by_arm.min(axis=1, skipna=False)
+    reduced: pd.Series[float] = by_arm.agg(quantity.take, axis=1, skipna=False)
+    return reduced
+
+
+def _largest(by_arm: pd.DataFrame, table: Table, quantity: Quantity) -> pd.Series[float]:
+    """Return the power of ten of the largest value of the key whose outcome is good enough."""
+    assert quantity.key is not None
+    keys = np.log10([float(table.arms[arm][quantity.key]) for arm in by_arm.columns])
+    good = by_arm >= quantity.at_least
+    return good.mul(keys, axis=1).where(good).max(axis=1)

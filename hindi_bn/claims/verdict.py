@@ -1,0 +1,173 @@
+"""From the numbers of runs to a verdict, by the rule in the claim's file.
+
+A test compares quantities seed by seed and holds where the mean difference lies in its region. A
+claim is *supported* when all of its tests are shown to hold, *contradicted* when one is shown not
+to, and otherwise *undecided* at this number of seeds. What counts as shown: one-sample t-tests
+against the ends of the region, which agree with the 95 % intervals, brought to one p-value a claim
+(all must hold: the largest; one fails: the smallest times the number of tests), and corrected over
+all claims by Holm's method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hindi_bn.analysis.statistics import compare_paired, holm
+
+if TYPE_CHECKING:
+    from hindi_bn.claims.claim import Test
+
+Verdict = Literal["supported", "contradicted", "undecided"]
+LEVEL = 0.05
+FEWEST = 3
+"""Seeds below which nothing is decided."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a test found.
+
+    Parameters
+    ----------
+    label, unit, region
+        As in the claim's file.
+    values
+        The effect of each seed, in the test's unit.
+    left_out
+        Seeds without the outcome.
+    mean, low, high, method
+        Mean and its 95 % interval; not a number where there are too few seeds.
+    p_zero, zero_test, effect_size
+        Two-sided p of an effect of zero, the exact test that gave it, and the mean over the
+        standard deviation.
+    p_holds, p_fails
+        Two-sided p of what would have to be the case if the test did not hold, or did.
+    verdict
+        Of this test alone, uncorrected: whether its interval lies inside the region, outside, or
+        neither.
+    above, below
+        Ends of the region.
+    """
+
+    label: str
+    unit: str
+    region: str
+    values: tuple[float, ...]
+    left_out: int
+    mean: float
+    low: float
+    high: float
+    method: str
+    p_zero: float
+    zero_test: str
+    effect_size: float
+    p_holds: float
+    p_fails: float
+    verdict: Verdict
+    above: float | None
+    below: float | None
+
+    @property
+    def n(self) -> int:
+        """Number of seeds."""
+        return len(self.values)
+
+
+def effect_of(test: Test, values: NDArray[np.float64], rng: np.random.Generator) -> Effect:
+    """Test the effect of each seed against a test's region.
+
+    Parameters
+    ----------
+    values
+        The effect of each seed (seeds,) in the test's unit; not a number where it is missing.
+    rng
+        For intervals and tests that draw.
+    """
+    there = values[np.isfinite(values)]
+    p_holds, p_fails = region_p(there, test.above, test.below)
+    paired = compare_paired(there, np.zeros_like(there), rng=rng)
+    return Effect(
+        label=test.label, unit=test.unit, region=test.region,
+        values=tuple(there.tolist()), left_out=len(values) - len(there),
+        mean=paired.mean_difference, low=paired.low, high=paired.high, method=paired.method,
+        p_zero=paired.p, zero_test=paired.test, effect_size=paired.effect_size,
+        p_holds=p_holds, p_fails=p_fails, verdict=_verdict(p_holds, p_fails),
+        above=test.above, below=test.below,
+    )  # fmt: skip
+
+
+def region_p(
+    values: NDArray[np.float64], above: float | None, below: float | None
+) -> tuple[float, float]:
+    """Test whether a mean lies in a region, and whether it lies outside.
+
+    Parameters
+    ----------
+    values
+        Shape (n,), finite.
+    above, below
+        Ends of the region; None where it has no end.
+
+    Returns
+    -------
+    Two-sided p-values (twice the one-sided ones, 1 at most). The first is small when the mean is
+    shown to lie inside, the second when it is shown to lie outside: 0.05 is where the 95 % interval
+    of Student's t touches an end.
+    """
+    if len(values) < FEWEST:
+        return 1.0, 1.0
+    inside, outside = [], []
+    for end, inward in ((above, 1), (below, -1)):
+        if end is not None:
+            inside.append(_one_sided(inward * (values - end)))
+            outside.append(_one_sided(inward * (end - values)))
+    return min(1.0, 2 * max(inside)), min(1.0, 2 * min(outside))
+
+
+def _one_sided(values: NDArray[np.float64]) -> float:
+    """Return the p-value of a mean of 0 or less against one above 0."""
+    from scipy import stats
+
+    if np.ptp(values) == 0:  # all equal: nothing is left to chance, and t is not defined
+        return 0.0 if values[0] > 0 else 1.0
+    return float(stats.ttest_1samp(values, 0.0, alternative="greater").pvalue)
+
+
+def _verdict(p_holds: float, p_fails: float) -> Verdict:
+    if p_holds <= LEVEL:
+        return "supported"
+    return "contradicted" if p_fails <= LEVEL else "undecided"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A claim's verdict: p-values that it is so, and that it is not, before and after Holm."""
+
+    verdict: Verdict
+    p_holds: float
+    p_fails: float
+    p_corrected: float
+
+
+def decide(claims: Sequence[Sequence[Effect]]) -> list[Decision]:
+    """Decide claims together, each by the effects of its tests, with Holm's correction."""
+    pairs = [
+        (max(e.p_holds for e in effects), min(1.0, len(effects) * min(e.p_fails for e in effects)))
+        for effects in claims
+    ]
+    corrected = holm([min(pair) for pair in pairs]) if pairs else []
+    return [
+        Decision(_decided(holds, fails, float(p)), holds, fails, float(p))
+        for (holds, fails), p in zip(pairs, corrected, strict=True)
+    ]
+
+
+def _decided(holds: float, fails: float, corrected: float) -> Verdict:
+    if corrected > LEVEL:
+        return "undecided"
+    return "supported" if holds <= fails else "contradicted"
