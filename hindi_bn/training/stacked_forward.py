@@ -18,6 +18,7 @@ from torch.func import functional_call, vmap
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
+from hindi_bn.training.arithmetic import pooled_first
 from hindi_bn.training.stack import Stack
 
 
@@ -155,9 +156,10 @@ class GroupedForward:
 
     def __init__(self, stack: Stack) -> None:
         self._members = stack.members
+        names = {layer: name for name, layer in stack.template.named_children()}
         self._layers = [
-            self.known[type(layer)](layer, _Own(stack, name), stack.members)
-            for name, layer in _pooled_first(stack.template)
+            self.known[type(layer)](layer, _Own(stack, names[layer]), stack.members)
+            for layer in pooled_first(list(names))
         ]
 
     @classmethod
@@ -206,17 +208,3 @@ class VmapForward:
 
         logits: torch.Tensor = vmap(one)(stack.parameters, stack.buffers, images)
         return logits
-
-
-def _pooled_first(network: nn.Sequential) -> list[tuple[str, nn.Module]]:
-    """Layers by name, with max-pooling before a ReLU that it follows.
-
-    Values and gradients are the same, and the ReLU has a quarter of the work: where several values
-    of a window are equal after the ReLU they are 0, and no gradient passes.
-    """
-    layers = list(network.named_children())
-    for place in range(1, len(layers)):
-        (_, before), (_, layer) = layers[place - 1 : place + 1]
-        if isinstance(before, nn.ReLU) and isinstance(layer, nn.MaxPool2d):
-            layers[place - 1 : place + 1] = layers[place], layers[place - 1]
-    return layers
