@@ -93,6 +93,21 @@ class BatchLpNorm(_Running):
     name: Literal["batch-l1", "batch-l2", "batch-linf"]
 
 
+class NoisyBatchNorm(_Running):
+    """Batch normalisation followed by noise whose distribution changes at every training step."""
+
+    name: Literal["batch-noisy"] = "batch-noisy"
+    noise_shift: float = Field(
+        0.5, ge=0, description="Largest shift of a unit's output, either way, drawn a step."
+    )
+    noise_scale: float = Field(
+        1.25, ge=1, description="Largest factor of a unit's output, drawn from 1 on a step."
+    )
+    noise_spread: float = Field(
+        0.1, ge=0, description="Spread of the images' own shifts and factors around the unit's."
+    )
+
+
 class LayerNorm(_Affine):
     """Layer normalisation: over all channels and pixels of an image."""
 
@@ -131,6 +146,7 @@ Norm = Annotated[
     | BatchNormByHand
     | BatchRenorm
     | BatchLpNorm
+    | NoisyBatchNorm
     | LayerNorm
     | InstanceNorm
     | GroupNorm

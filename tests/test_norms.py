@@ -41,7 +41,7 @@ def values(shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
 def test_all_names_of_the_laboratory_are_there() -> None:
     assert set(NAMES) == {
         "none", "batch", "batch-by-hand", "batch-renorm", "layer", "instance", "group", "weight",
-        "spectral", "batch-l1", "batch-l2", "batch-linf",
+        "spectral", "batch-l1", "batch-l2", "batch-linf", "batch-noisy",
     }  # fmt: skip
 
 

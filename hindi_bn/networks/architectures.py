@@ -16,6 +16,7 @@ from torch import nn
 from hindi_bn.errors import StudyError
 from hindi_bn.networks.blocks import Blocks
 from hindi_bn.networks.initialisation import initialise, initialise_gamma_beta
+from hindi_bn.networks.noisy_norm import number_noise
 from hindi_bn.networks.norms import parametrise
 from hindi_bn.study import Run
 from hindi_bn.study_files import validate
@@ -180,6 +181,7 @@ def build_run(run: Run, image_size: int = 32) -> nn.Sequential:
     initialise_gamma_beta(network, run.norm)
     for layer in blocks.normalised:
         parametrise(layer, run.norm)
+    number_noise(network)
     return network
 
 

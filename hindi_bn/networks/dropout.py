@@ -42,9 +42,7 @@ class CountedDropout(nn.Module):
         """Drop values of a batch of any shape."""
         if not self.training:
             return x
-        key = _scramble(_scramble(self.seed) ^ self.steps)
-        places = torch.arange(x.numel(), device=x.device)
-        random = _scramble(_scramble(places) ^ key)  # 0 .. 2**32 - 1, a value a place
+        random = counted_words(self.seed, self.steps, x.numel())
         keep = (random >= int(self.share * 2**32)).view(x.shape)
         self.steps += 1
         return x * keep / (1 - self.share)
@@ -52,6 +50,23 @@ class CountedDropout(nn.Module):
     def extra_repr(self) -> str:
         """Show the share that is dropped."""
         return f"share={self.share}"
+
+
+def counted_words(seed: torch.Tensor, step: torch.Tensor, count: int) -> torch.Tensor:
+    """Return words that look random and are a function of the seed, the step and the place.
+
+    Parameters
+    ----------
+    seed, step
+        int64 scalars on one device, 0 <= seed < 2**32.
+
+    Returns
+    -------
+    int64 (count,), 0 to 2**32 - 1, on the seed's device.
+    """
+    key = _scramble(_scramble(seed) ^ step)
+    places = torch.arange(count, device=seed.device)
+    return _scramble(_scramble(places) ^ key)
 
 
 def _scramble(word: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from hindi_bn.errors import StudyError
 from hindi_bn.networks.batch_renorm import BatchRenormalisation
 from hindi_bn.networks.by_hand import HandwrittenBatchNorm
 from hindi_bn.networks.lp_norm import LpBatchNorm
+from hindi_bn.networks.noisy_norm import NoisyBatchNormalisation
 
 OVER_THE_BATCH = (
     nn.BatchNorm1d,
@@ -18,6 +19,7 @@ OVER_THE_BATCH = (
     HandwrittenBatchNorm,
     BatchRenormalisation,
     LpBatchNorm,
+    NoisyBatchNormalisation,
 )
 """Layers whose training output for one image depends on the others of its batch."""
 
@@ -115,6 +117,8 @@ def _either(norm: study.Norm, channels: int) -> list[nn.Module]:
         return [BatchRenormalisation(channels, norm)]
     if isinstance(norm, study.BatchLpNorm):
         return [LpBatchNorm(channels, norm)]
+    if isinstance(norm, study.NoisyBatchNorm):
+        return [NoisyBatchNormalisation(channels, norm)]
     if isinstance(norm, study.GroupNorm):
         if channels % norm.groups:
             raise StudyError(

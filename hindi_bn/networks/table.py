@@ -13,12 +13,14 @@ from hindi_bn.networks.batch_renorm import BatchRenormalisation
 from hindi_bn.networks.by_hand import HandwrittenBatchNorm
 from hindi_bn.networks.dropout import CountedDropout
 from hindi_bn.networks.lp_norm import LpBatchNorm
+from hindi_bn.networks.noisy_norm import NoisyBatchNormalisation
 from hindi_bn.networks.norms import OVER_AN_IMAGE, OVER_THE_BATCH
 
 _NAMES = {
     HandwrittenBatchNorm: "Batch norm by hand",
     BatchRenormalisation: "Batch renormalisation",
     LpBatchNorm: "Batch norm",
+    NoisyBatchNormalisation: "Batch norm with noise",
 }
 _LP = {"batch-l1": "l1", "batch-l2": "l2", "batch-linf": "l-infinity"}
 _PARAMETRISED = {"_WeightNorm": "weight norm", "_SpectralNorm": "spectral norm"}
@@ -113,7 +115,7 @@ def describe(layer: nn.Module) -> str:
         text = f"LayerNorm {layer.normalized_shape[0]}"
     elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.InstanceNorm2d):
         text = f"{text} {layer.num_features}"
-    elif isinstance(layer, HandwrittenBatchNorm | BatchRenormalisation | LpBatchNorm):
+    elif isinstance(layer, tuple(_NAMES)):
         text = f"{_NAMES[type(layer)]} {layer.channels}"
         if isinstance(layer, LpBatchNorm):
             text += f", {_LP[layer.settings.name]} scale"
