@@ -52,7 +52,7 @@ def find_study(config: str) -> Path:
     raise StudyError(
         f"There is no study {config!r}.",
         f"The studies that come along are: {', '.join(study_names())}."
-        + _nearest(config, study_names()),
+        + nearest(config, study_names()),
         "give one of these names, or the path of a .yaml file",
     )
 
@@ -81,10 +81,26 @@ def load_study(
         key, the file and the nearest valid name.
     """
     path = find_study(config)
-    raw = expand(read_yaml(path), str(path))
-    for key, value in (overrides or {}).items():
-        _override(raw, key.split("."), value, None if only is None else set(only))
-    return validate(raw, str(path))
+    return validate(overridden(read_yaml(path), str(path), overrides, only), str(path))
+
+
+def overridden(
+    raw: Mapping[str, Any],
+    origin: str,
+    overrides: Mapping[str, Any] | None = None,
+    only: Iterable[str] | None = None,
+) -> dict[str, Any]:
+    """Return an expanded copy of a study's mapping with `overrides` applied; see `load_study`.
+
+    Raises
+    ------
+    StudyError
+        When `runs` is not a list of mappings, or a key names a run or an entry that is not there.
+    """
+    expanded = expand(raw, origin)
+    for key, value in copy.deepcopy(dict(overrides or {})).items():
+        _override(expanded, key.split("."), value, None if only is None else set(only))
+    return expanded
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
@@ -138,7 +154,7 @@ def expand(raw: Mapping[str, Any], origin: str) -> dict[str, Any]:
         When `runs` is not a list of mappings.
     """
     expanded = copy.deepcopy(dict(raw))
-    defaults = {key: expanded.pop(key) for key in list(expanded) if _is_run_key(key)}
+    defaults = {key: expanded.pop(key) for key in list(expanded) if is_run_key(key)}
     runs = expanded.get("runs", [])
     if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
         raise StudyError(
@@ -171,7 +187,8 @@ def as_yaml(document: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=100)
 
 
-def _is_run_key(key: str) -> bool:
+def is_run_key(key: str) -> bool:
+    """Tell whether a key is one of a run, which may stand at the top of a study's file."""
     return key in Run.model_fields and key not in Study.model_fields
 
 
@@ -187,11 +204,11 @@ def _override(raw: dict[str, Any], key: list[str], value: Any, only: set[str] | 
             names = [str(run.get("name")) for run in runs]
             raise StudyError(
                 f"There is no run {key[1]!r} to set {'.'.join(key)} in.",
-                f"The study's runs are: {', '.join(names)}." + _nearest(key[1], names),
+                f"The study's runs are: {', '.join(names)}." + nearest(key[1], names),
                 "give the name of a run, as in --set runs.bn.lr=0.01",
             )
         _set(named[0], key[2:], value)
-    elif _is_run_key(key[0]):
+    elif is_run_key(key[0]):
         for run in runs:
             if only is None or run.get("name") in only:
                 _set(run, key, value)
@@ -229,7 +246,7 @@ def _entry(entries: list[Any], key: str, wanted: str) -> dict[str, Any]:
             return cast(dict[str, Any], entries[place])
     raise StudyError(
         f"There is no entry {wanted!r} in {key}.",
-        f"Its entries are: {', '.join(names)}." + _nearest(wanted, names),
+        f"Its entries are: {', '.join(names)}." + nearest(wanted, names),
         f"give the name of one of them, or set {key} as a whole",
     )
 
@@ -251,7 +268,7 @@ def _reason(detail: ErrorDetails) -> str:
         *place, name = detail["loc"]
         valid = _valid_keys(place)
         named = f" of {place[-1]!r}" if place and _place(place)[0][-1] != place[-1] else ""
-        return f"Unknown key{named}.{_nearest(str(name), valid)} Valid here: {', '.join(valid)}."
+        return f"Unknown key{named}.{nearest(str(name), valid)} Valid here: {', '.join(valid)}."
     if kind == "missing":
         return "The key is missing."
     if kind == "literal_error":
@@ -266,14 +283,14 @@ def _reason(detail: ErrorDetails) -> str:
 
 def _none_of(value: Any, expected: str) -> str:
     valid = [part.strip("'") for part in expected.split(", ")]
-    return f"{str(value)!r} is none of {', '.join(valid)}.{_nearest(str(value), valid)}"
+    return f"{str(value)!r} is none of {', '.join(valid)}.{nearest(str(value), valid)}"
 
 
 def _valid_keys(location: Sequence[str | int]) -> list[str]:
     _, model = _place(location)
     keys = list(model.model_fields)
     if model is Study:
-        keys += [key for key in Run.model_fields if _is_run_key(key)]
+        keys += [key for key in Run.model_fields if is_run_key(key)]
     return keys
 
 
@@ -320,7 +337,8 @@ def _members(field: FieldInfo) -> dict[str | int, type[BaseModel]]:
     }
 
 
-def _nearest(word: str, valid: Sequence[str]) -> str:
+def nearest(word: str, valid: Sequence[str]) -> str:
+    """Return a sentence that asks whether the nearest valid name was meant; empty if none is."""
     near = difflib.get_close_matches(word, valid, n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""
 

@@ -1,6 +1,17 @@
 """The command line: parse, call one function, print. Nothing below knows it."""
 
-from hindi_bn.cli import bench, data, doctor, explain, networks, plot, predict, results, train
+from hindi_bn.cli import (
+    bench,
+    data,
+    doctor,
+    explain,
+    networks,
+    plot,
+    predict,
+    results,
+    sweep,
+    train,
+)
 from hindi_bn.cli.app import app
 
 __all__ = [
@@ -14,6 +25,7 @@ __all__ = [
     "plot",
     "predict",
     "results",
+    "sweep",
     "train",
 ]
 

@@ -1,0 +1,150 @@
+"""Progress of a sweep: a bar and the arms so far on a terminal, a line a finished run elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from hindi_bn.cli.app import note
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hindi_bn.sweeps.progress import Progress
+    from hindi_bn.sweeps.run import OnEvent
+
+REDRAWN_EVERY = 0.5  # seconds
+MOST_ARMS = 24
+"""Arms that the table on the terminal shows."""
+
+ENDED = ("finished", "diverged")
+
+
+@contextlib.contextmanager
+def sweep_progress(*, quiet: bool) -> Iterator[OnEvent]:
+    """Give what `run_sweep` tells its progress to; it writes on stderr, or nothing if quiet."""
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    if quiet:
+        yield lambda progress, what: None
+    elif not console.is_terminal:
+        yield _tell_line
+    else:
+        yield from _live(console)
+
+
+def _live(console: Console) -> Iterator[OnEvent]:
+    from rich.live import Live
+
+    drawn = 0.0
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+
+        def hear(progress: Progress, what: Any) -> None:
+            nonlocal drawn
+            line = ended_line(progress, what)
+            if line:
+                console.print(line)
+            if line or time.monotonic() - drawn > REDRAWN_EVERY:
+                drawn = time.monotonic()
+                live.update(picture(progress), refresh=True)
+
+        yield hear
+
+
+def _tell_line(progress: Progress, what: Any) -> None:
+    if what is None:
+        note(first_line(progress))
+    elif line := ended_line(progress, what):
+        note(line)
+
+
+def first_line(progress: Progress) -> str:
+    """Say what is there and what will be trained."""
+    counts = progress.counts
+    bad = ", ".join(f"{counts[s]} {s}" for s in ("diverged", "failed") if counts[s])
+    there = f"{counts['finished']} finished" + (f", {bad}" if bad else "")
+    return f"{len(progress.statuses)} runs: {there}; {len(progress.todo)} to train."
+
+
+def ended_line(progress: Progress, what: Any) -> str:
+    """Return a line for a run's outcome, with the time left; empty for anything else."""
+    from hindi_bn.training.jobs import Outcome
+
+    if not isinstance(what, Outcome):
+        return ""
+    key = what.job.run
+    cell = next(run.cell for run in progress.runs if run.key == key)
+    over = sum(
+        progress.statuses[each] in (*ENDED, "failed") or each in progress.died
+        for each in progress.todo
+    )
+    told = progress.statuses[key]
+    if told == "finished":
+        text = f"test accuracy {progress.accuracy[key]:.4f} after {cell.run.epochs} epochs"
+    elif told == "diverged" and what.failure is not None:
+        text = f"diverged at epoch {what.failure.epoch}, step {what.failure.step}"
+    else:
+        reason = what.failure.what if what.failure is not None else ""
+        text = f"{'failed' if told == 'failed' else 'stopped'}: {reason}"
+    left = duration(progress.seconds_left)
+    return f"[{over}/{len(progress.todo)}] {cell.arm}, seed {cell.seed}: {text}" + (
+        f" ({left} left)" if left and over < len(progress.todo) else ""
+    )
+
+
+def picture(progress: Progress) -> Any:
+    """Return what the terminal shows: counts, a bar over epochs, and the arms so far."""
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.text import Text
+
+    counts, wanted = progress.counts, progress.epochs_wanted
+    left = duration(progress.seconds_left) or "…"
+    text = (
+        f"{counts['finished']} of {len(progress.statuses)} runs done · {counts['failed']} failed · "
+        f"{counts['diverged']} diverged · {len(progress.running)} running · {left} left"
+    )
+    bar = ProgressBar(total=max(1, sum(wanted.values())), completed=sum(progress.epochs.values()))
+    return Group(arms_table(progress), Text(text), bar)
+
+
+def arms_table(progress: Progress) -> Any:
+    """Return the arms so far: runs that ended, and their mean final test accuracy."""
+    from hindi_bn.cli.tables import table_of
+
+    rows = arm_rows(progress)
+    title = "" if len(rows) <= MOST_ARMS else f"The first {MOST_ARMS} of {len(rows)} arms"
+    columns = {"arm": ("arm", ""), "n": ("n", ""), "mean": ("mean final test accuracy", ".4f")}
+    return table_of(rows[:MOST_ARMS], title, columns)
+
+
+def arm_rows(progress: Progress) -> list[dict[str, Any]]:
+    """Return a row an arm: `arm`, `n` (runs with a result, of all) and `mean` (share, or None)."""
+    arms: dict[str, list[str]] = {}
+    for run in progress.runs:
+        arms.setdefault(run.cell.arm, []).append(run.key)
+    rows = []
+    for arm, keys in arms.items():
+        values = [progress.accuracy[key] for key in keys if key in progress.accuracy]
+        mean = sum(values) / len(values) if values else None
+        rows.append({"arm": arm, "n": f"{len(values)}/{len(keys)}", "mean": mean})
+    return rows
+
+
+def duration(seconds: float | None) -> str:
+    """Write a duration in its two largest units; empty for None."""
+    if seconds is None:
+        return ""
+    units: list[tuple[int, Callable[[int], str]]] = [
+        (86400, lambda s: f"{s // 86400} d {s % 86400 // 3600} h"),
+        (3600, lambda s: f"{s // 3600} h {s % 3600 // 60} min"),
+        (60, lambda s: f"{s // 60} min {s % 60} s"),
+    ]
+    whole = round(seconds)
+    for size, text in units:
+        if whole >= size:
+            return text(whole)
+    return f"{whole} s"

@@ -1,0 +1,204 @@
+"""From a sweep to its cells: one run each, with the arm's name, the varied values and the seed."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from hindi_bn.errors import StudyError
+from hindi_bn.study import Run, Study
+from hindi_bn.study_files import find_study, is_run_key, overridden, read_yaml, validate
+from hindi_bn.sweeps.keys import significant
+from hindi_bn.sweeps.sweep_file import RUN, Sweep, same
+
+Shown = str | int | float
+
+COLUMNS = {"epochs": "planned_epochs"}
+"""Columns of varied keys whose own name has another meaning in the tables."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep.
+
+    Parameters
+    ----------
+    arm
+        What it shares with the runs that differ in the seed alone, such as `norm=batch, lr=0.1`.
+    values
+        The varied values by column, as text or number.
+    seed
+        Seed of the random stream.
+    study
+        The resolved study with this run alone; `stream: paired`.
+    """
+
+    arm: str
+    values: Mapping[str, Shown]
+    seed: int
+    study: Study
+
+    @property
+    def run(self) -> Run:
+        """The run's settings."""
+        return self.study.runs[0]
+
+
+@dataclass(frozen=True)
+class _Arm:
+    study: Study
+    values: dict[str, Any]  # as validated: models, numbers, texts
+
+
+def cells(sweep: Sweep, origin: str = "") -> tuple[Cell, ...]:
+    """Return a sweep's cells: runs of the study, times the grid, times the seeds, in this order.
+
+    Parameters
+    ----------
+    origin
+        Where the sweep came from, for messages: its file.
+
+    Raises
+    ------
+    StudyError
+        When the study cannot be read, a key or a value is wrong (the message names the cell, the
+        key, the file and the nearest valid name), or nothing is left of the grid.
+    """
+    origin = origin or f"sweep {sweep.name!r}"
+    arms = list(_arms(sweep, origin))
+    if not arms:
+        raise StudyError(
+            f"There is nothing to train in {origin}.", "Every cell of its grid is excluded.",
+            "leave something out of exclude",
+        )  # fmt: skip
+    shown = {key: _shown([arm.values[key] for arm in arms]) for key in arms[0].values}
+    every = []
+    for place, arm in enumerate(arms):
+        values = {COLUMNS.get(key, key): column[place] for key, column in shown.items()}
+        name = _name(arm, {key: column[place] for key, column in shown.items()})
+        for seed in _seeds(sweep, arm.study):
+            every.append(Cell(name, values, seed, arm.study.model_copy(update={"seed": seed})))
+    _refuse_twins(every, origin)
+    return tuple(every)
+
+
+def varied(chosen: Sequence[Cell]) -> list[str]:
+    """Return the columns of the varied keys, in the grid's order; all cells have the same ones."""
+    return list(chosen[0].values)
+
+
+def text_of(value: Shown) -> str:
+    """Write a value as in an arm's name: numbers in their shortest form."""
+    return value if isinstance(value, str) else f"{value:.12g}"
+
+
+def _arms(sweep: Sweep, origin: str) -> Iterator[_Arm]:
+    raw, where = _study(sweep, origin)
+    names = [str(run.get("name")) for run in overridden(raw, where)["runs"]]
+    for name in names:
+        for combination in itertools.product(*sweep.grid.values()):
+            chosen = dict(zip(sweep.grid, combination, strict=True))
+            if not any(_fits(entry, {RUN: name, **chosen}) for entry in sweep.exclude):
+                study = _resolve(sweep, raw, where, name, chosen)
+                first = {RUN: name} if len(names) > 1 else {}
+                yield _Arm(study, first | {key: _value(study, key) for key in chosen})
+
+
+def _study(sweep: Sweep, origin: str) -> tuple[dict[str, Any], str]:
+    """Return the study's mapping and where it came from, for messages."""
+    if isinstance(sweep.study, str):
+        path = find_study(sweep.study)
+        return read_yaml(path), f"{path} with the changes of {origin}"
+    return {"name": sweep.name, "runs": [{"name": "run"}], **sweep.study}, origin
+
+
+def _resolve(
+    sweep: Sweep, raw: dict[str, Any], where: str, name: str, chosen: dict[str, Any]
+) -> Study:
+    try:
+        changed = overridden(raw, where, {**sweep.set, **chosen})
+        changed["runs"] = [run for run in changed["runs"] if str(run.get("name")) == name]
+        return validate(changed | {"stream": "paired"}, where)
+    except StudyError as error:
+        if not chosen:
+            raise
+        cell = ", ".join(f"{key}: {value}" for key, value in chosen.items())
+        raise StudyError(
+            error.what, f"{error.why} The cell is {{{cell}}}.",
+            "mend the sweep, or leave this cell out with exclude",
+        ) from error  # fmt: skip
+
+
+def _fits(entry: Mapping[str, Any], chosen: Mapping[str, Any]) -> bool:
+    return all(same(value, chosen[key]) for key, value in entry.items())
+
+
+def _value(study: Study, key: str) -> Any:
+    """Return the validated value of a dotted key of the study's only run, or of the study."""
+    value: Any = study.runs[0] if is_run_key(key.partition(".")[0]) else study
+    for part in key.split("."):
+        if isinstance(value, tuple):  # an entry of captures, by its name or place
+            named = {str(place): entry for place, entry in enumerate(value)}
+            value = (named | {entry.name: entry for entry in value})[part]
+        else:
+            value = getattr(value, part)
+    return value
+
+
+def _shown(values: Sequence[Any]) -> list[Shown]:
+    """Return a column of values: numbers where all are numbers, else texts."""
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return list(values)
+    kinds = {(value.name, str(value)) for value in values if _has_a_name(value)}
+    often = Counter(name for name, _ in kinds)
+    return [_text(value, often) for value in values]
+
+
+def _has_a_name(value: Any) -> bool:
+    return isinstance(value, BaseModel) and hasattr(value, "name")
+
+
+def _text(value: Any, often: Mapping[str, int]) -> str:
+    """Write a value; a norm or init by its name, with its settings where others share the name."""
+    if value is None:
+        return "unset"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int | float):
+        return text_of(value)
+    if isinstance(value, tuple):
+        return "+".join(_text(each, {}) for each in value) or "none"
+    settings = significant(value)
+    name = settings.pop("name", "")
+    if name and (not settings or often.get(name, 0) <= 1):
+        return str(name)
+    inner = ", ".join(f"{key}={setting}" for key, setting in settings.items())
+    return f"{name}({inner})"
+
+
+def _name(arm: _Arm, shown: Mapping[str, Shown]) -> str:
+    parts = [
+        str(value) if key == RUN else f"{key}={text_of(value)}" for key, value in shown.items()
+    ]
+    return ", ".join(parts) or arm.study.runs[0].name
+
+
+def _seeds(sweep: Sweep, study: Study) -> tuple[int, ...]:
+    if isinstance(sweep.seeds, int):
+        return tuple(study.seed + place for place in range(sweep.seeds))
+    return sweep.seeds
+
+
+def _refuse_twins(every: Sequence[Cell], origin: str) -> None:
+    for (arm, seed), times in Counter((cell.arm, cell.seed) for cell in every).items():
+        if times > 1:
+            raise StudyError(
+                f"Two cells of {origin} are the same: {arm}, seed {seed}.",
+                "Two values of a key of the grid mean the same.",
+                "leave one of them out",
+            )

@@ -1,0 +1,183 @@
+"""What a sweep will cost: steps of each of its networks, measured for a moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hindi_bn.errors import StudyError
+from hindi_bn.study import Study, batches
+from hindi_bn.sweeps.run import Plan
+from hindi_bn.sweeps.store import RunStore, SweepRun
+
+if TYPE_CHECKING:
+    import torch
+
+    from hindi_bn.digits import Digits
+
+WARM_UP = 2
+STEPS = 6
+NOT_COUNTED = {"name", "lr", "epochs", "momentum", "init", "capture", "captures"}
+"""Settings of a run that a step's time does not depend on, or hardly."""
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """What is to be done for an arm.
+
+    Parameters
+    ----------
+    done, runs
+        Runs that have a result, and all of them. A run that another arm shares counts in both.
+    seconds_per_epoch
+        Estimate on one thread (on the device, if it is another than the CPU); None when nothing
+        is left to do, or the settings are refused.
+    refused
+        Why the settings cannot be trained; empty when they can.
+    """
+
+    arm: str
+    seeds: tuple[int, ...]
+    done: int
+    runs: int
+    seconds_per_epoch: float | None
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a sweep will cost.
+
+    Parameters
+    ----------
+    seconds
+        Estimate of the whole, with as many runs side by side as `workers`.
+    """
+
+    arms: tuple[ArmPlan, ...]
+    todo: int
+    epochs_left: int
+    seconds: float
+    workers: int
+
+
+def estimate(plan: Plan, store: RunStore, workers: int, *, retry_failed: bool = False) -> Estimate:
+    """Measure a few steps of every distinct network that is left to train; nothing is written.
+
+    Raises
+    ------
+    StudyError
+        When the device is not there.
+    """
+    todo = plan.todo(store, retry_failed=retry_failed)
+    costs: dict[str, float | StudyError] = {}
+    left, seconds = 0, 0.0
+    for run in todo:
+        epochs = run.cell.run.epochs
+        if store.status(run.job) == "unfinished":
+            epochs -= store.epochs_done(run.job)
+        cost = _cost(run, plan, costs)
+        if not isinstance(cost, StudyError):
+            left += epochs
+            seconds += epochs * cost
+    side_by_side = max(1, min(workers, len(todo)))
+    open_ = {run.key for run in todo}
+    arms = tuple(_arm(arm, plan, open_, costs) for arm in _arms(plan.runs))
+    return Estimate(arms, len(todo), left, seconds / side_by_side, side_by_side)
+
+
+def _arms(runs: Sequence[SweepRun]) -> list[list[SweepRun]]:
+    arms: dict[str, list[SweepRun]] = {}
+    for run in runs:
+        arms.setdefault(run.cell.arm, []).append(run)
+    return list(arms.values())
+
+
+def _arm(
+    runs: list[SweepRun], plan: Plan, todo: set[str], costs: dict[str, float | StudyError]
+) -> ArmPlan:
+    waiting = [run for run in runs if run.key in todo]
+    cost = _cost(waiting[0], plan, costs) if waiting else None
+    refused = cost.what if isinstance(cost, StudyError) else ""
+    return ArmPlan(
+        runs[0].cell.arm,
+        tuple(run.cell.seed for run in runs),
+        len(runs) - len(waiting),
+        len(runs),
+        cost if isinstance(cost, float) else None,
+        refused,
+    )
+
+
+def _cost(run: SweepRun, plan: Plan, costs: dict[str, float | StudyError]) -> float | StudyError:
+    """Return the seconds of an epoch, measured once for all runs whose steps are alike."""
+    study = run.cell.study
+    alike = run.cell.run.model_dump_json(exclude=NOT_COUNTED)
+    alike += f"{study.data} {study.precision} {study.arithmetic} {study.device}"
+    if alike not in costs:
+        try:
+            costs[alike] = seconds_per_epoch(study, plan.digits[study.data])
+        except StudyError as error:
+            costs[alike] = error
+    return costs[alike]
+
+
+def seconds_per_epoch(study: Study, digits: Digits) -> float:
+    """Estimate an epoch of the study's first run from a few steps and test batches.
+
+    Trained as the run would be, on one thread of the CPU or step by step on another device. The
+    caller's random stream and number of threads are left as they were.
+
+    Raises
+    ------
+    StudyError
+        When the run cannot be trained.
+    """
+    import torch
+
+    from hindi_bn.networks import check
+    from hindi_bn.training.device import choose_device, prepare
+
+    run, threads = study.runs[0], torch.get_num_threads()
+    check(run, len(digits.train_labels), study.image_size)
+    device = choose_device(study.device)
+    with torch.random.fork_rng(devices=[]):
+        prepare(1, device, study.precision)
+        try:
+            step, test = _measure(study, digits, device)
+        finally:
+            torch.set_num_threads(threads)
+    steps = batches(len(digits.train_labels), run.batch_size)
+    return steps * step + batches(len(digits.test_labels), run.test_batch_size) * test
+
+
+def _measure(study: Study, digits: Digits, device: torch.device) -> tuple[float, float]:
+    """Return the seconds of a training step and of a test batch."""
+    import torch
+
+    from hindi_bn.networks import build_run
+    from hindi_bn.training.arithmetic import arrange
+    from hindi_bn.training.loop import evaluate, make_optimizer, train_epoch
+    from hindi_bn.training.tensors import to_tensors
+
+    run = study.runs[0]
+    network = build_run(run, study.image_size).to(device)
+    optimizer, layers = make_optimizer(run, network), arrange(network, study.arithmetic)
+    data = to_tensors(digits, run.scaling, device)
+    for steps in (WARM_UP, STEPS):
+        order = torch.arange(steps * run.batch_size, device=device) % len(data.train_labels)
+        began = time.perf_counter()
+        train_epoch(
+            layers, optimizer, data, order, run.batch_size, lambda done, all_: None,
+            study.precision,
+        )  # fmt: skip
+        step = (time.perf_counter() - began) / steps
+    tested = min(STEPS * run.test_batch_size, len(data.test_labels))
+    began = time.perf_counter()
+    evaluate(
+        network, data.test_images[:tested], data.test_labels[:tested], run.test_batch_size,
+        study.precision,
+    )  # fmt: skip
+    return step, (time.perf_counter() - began) / batches(tested, run.test_batch_size)

@@ -1,0 +1,110 @@
+"""What a sweep leaves behind: tables, statistics and figures in `<out>/sweeps/<name>/`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hindi_bn.files import replacing, write_text
+from hindi_bn.sweeps.run import SweepResult
+from hindi_bn.sweeps.sweep_file import Sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLES = ("runs", "epochs")
+
+
+def output_folder(out: Path, sweep: Sweep, data: Sequence[str]) -> Path:
+    """Return the folder of a sweep; data other than the real digits are in its name."""
+    name = sweep.name if len(data) != 1 or data[0] == "digits" else f"{sweep.name}-{data[0]}"
+    return out / "sweeps" / name
+
+
+def write_sweep(
+    result: SweepResult, sweep: Sweep, folder: Path, formats: Sequence[str] = ("png",)
+) -> dict[str, Any]:
+    """Write a sweep's tables, statistics and figures; return the document of summary.json.
+
+    Files: `runs.parquet`, `epochs.parquet`, `summary.csv` (a row an arm and outcome), `paired.csv`
+    (a row an arm and outcome, against the first arm), `summary.json` (the sweep, both tables of
+    statistics and the runs that ended badly) and `figures/`.
+
+    Raises
+    ------
+    HindiBnError
+        When a file cannot be written or a format is unknown.
+    """
+    from hindi_bn.analysis.statistics import paired_table, summary_table
+
+    for name, table in zip(TABLES, (result.runs, result.epochs), strict=True):
+        with replacing(folder / f"{name}.parquet") as temporary:
+            table.to_parquet(temporary, engine="pyarrow", index=False)
+    summary = summary_table(result.runs)
+    paired = paired_table(result.runs, str(result.runs["arm"].iloc[0]))
+    write_text(folder / "summary.csv", summary.to_csv(index=False, lineterminator="\n"))
+    write_text(folder / "paired.csv", paired.to_csv(index=False, lineterminator="\n"))
+    document = _document(result, sweep, summary, paired)
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(folder / "summary.json", text + "\n")
+    _draw(result, sweep, folder / "figures", formats)
+    return document
+
+
+def read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the tables of runs and of epochs that `write_sweep` wrote."""
+    import pandas as pd
+
+    runs, epochs = (pd.read_parquet(folder / f"{name}.parquet") for name in TABLES)
+    return runs, epochs
+
+
+def _document(
+    result: SweepResult, sweep: Sweep, summary: pd.DataFrame, paired: pd.DataFrame
+) -> dict[str, Any]:
+    runs = result.runs
+    return {
+        "sweep": sweep.model_dump(mode="json") | _study_by_name(sweep),
+        "data": list(result.titles),
+        "complete": result.complete,
+        "runs": len(runs),
+        "statuses": {str(k): int(n) for k, n in runs["status"].value_counts(sort=False).items()},
+        "arms": [
+            {"arm": str(arm), **_plain(part[result.varied].iloc[0].to_dict()), "n": len(part)}
+            for arm, part in runs.groupby("arm", sort=False)
+        ],
+        "bad_ends": [
+            {"arm": end.arm, "seed": end.seed, "key": end.key, "status": end.status, "why": end.why}
+            for end in result.bad_ends
+        ],
+        "summary": [_plain(row) for row in summary.to_dict("records")],
+        "paired": [_plain(row) for row in paired.to_dict("records")],
+    }
+
+
+def _study_by_name(sweep: Sweep) -> dict[str, Any]:
+    """Name a study's file without the folder in which it happens to lie."""
+    return {"study": Path(sweep.study).name} if isinstance(sweep.study, str) else {}
+
+
+def _plain(row: dict[Any, Any]) -> dict[str, Any]:
+    """Return a table's row as what JSON can hold: numpy's numbers as Python's, NaN as null."""
+    values = {str(key): getattr(value, "item", lambda v=value: v)() for key, value in row.items()}
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in values.items()
+    }
+
+
+def _draw(result: SweepResult, sweep: Sweep, folder: Path, formats: Sequence[str]) -> None:
+    from hindi_bn.figures.style import save
+    from hindi_bn.figures.sweep import sweep_figures
+
+    open_ = int((~result.runs["status"].isin(["finished", "diverged"])).sum())
+    details = f"sweep {sweep.name}" + (f" · {open_} runs without a result" if open_ else "")
+    drawn = sweep_figures(result.runs, result.epochs, result.varied, result.title, details)
+    for name, figure in drawn.items():
+        save(figure, folder / name, formats)

@@ -1,0 +1,108 @@
+"""How far a sweep has come: what is done, what is running, and how long the rest will take."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hindi_bn.analysis.outcomes import GUESSING
+from hindi_bn.sweeps.store import RunStore, Status, SweepRun
+from hindi_bn.training.jobs import Outcome
+from hindi_bn.training.workers import Event
+
+
+@dataclass
+class Progress:
+    """The state of a sweep that is being trained.
+
+    Parameters
+    ----------
+    runs
+        Every cell's run, in table order; some may share a key.
+    statuses
+        Status by key.
+    todo
+        Keys that are trained now.
+    epochs
+        Finished epochs by key, of `todo`.
+    accuracy
+        Final test accuracy (share) by key, of the runs that ended; guessing where they diverged.
+    died
+        Why runs ended that were not recorded, by key: their process died or they were in use.
+    """
+
+    runs: tuple[SweepRun, ...]
+    statuses: dict[str, Status]
+    todo: tuple[str, ...]
+    epochs: dict[str, int]
+    accuracy: dict[str, float]
+    running: set[str] = field(default_factory=set)
+    died: dict[str, str] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+    trained: int = 0
+
+    @classmethod
+    def begin(cls, runs: Sequence[SweepRun], todo: Sequence[SweepRun], store: RunStore) -> Progress:
+        """Read from the store how far everything is."""
+        statuses = {run.key: store.status(run.job) for run in runs}
+        epochs = {run.key: store.epochs_done(run.job) for run in todo}
+        ended = {run.key: run for run in runs}
+        accuracy = {
+            key: final_accuracy(run, statuses[key], store)
+            for key, run in ended.items()
+            if statuses[key] in ("finished", "diverged")
+        }
+        return cls(tuple(runs), statuses, tuple(run.key for run in todo), epochs, accuracy)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Number of keys by status."""
+        return Counter(self.statuses.values())
+
+    @property
+    def epochs_wanted(self) -> dict[str, int]:
+        """Epochs by key, of `todo`."""
+        wanted = {run.key: run.cell.run.epochs for run in self.runs}
+        return {key: wanted[key] for key in self.todo}
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate from the epochs trained so far, as if all took equally long; None at first."""
+        if not self.trained:
+            return None
+        over = ("finished", "diverged", "failed")
+        left = sum(
+            epochs - self.epochs[key]
+            for key, epochs in self.epochs_wanted.items()
+            if self.statuses[key] not in over and key not in self.died
+        )
+        return (time.monotonic() - self.began) / self.trained * left
+
+    def hear(self, event: Event) -> None:
+        """Take note of what an executor tells."""
+        if event.job is None or event.kind not in ("started", "epoch"):
+            return
+        self.running.add(event.job.run)
+        if event.row is not None:
+            self.epochs[event.job.run] = event.row.epoch + 1
+            self.trained += 1
+
+    def end(self, outcome: Outcome, store: RunStore) -> None:
+        """Take note of a run that ended, as it stands in the store."""
+        key = outcome.job.run
+        self.running.discard(key)
+        self.statuses[key] = store.status(outcome.job)
+        if self.statuses[key] in ("finished", "diverged"):
+            run = next(run for run in self.runs if run.key == key)
+            self.accuracy[key] = final_accuracy(run, self.statuses[key], store)
+        elif outcome.failure is not None and self.statuses[key] != "failed":
+            self.died[key] = str(outcome.failure)
+
+
+def final_accuracy(run: SweepRun, status: Status, store: RunStore) -> float:
+    """Return a run's final test accuracy (share); guessing where it diverged."""
+    if status == "diverged":
+        return GUESSING
+    return float(store.history(run.job)["test_accuracy"].iloc[-1])

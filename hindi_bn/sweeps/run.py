@@ -1,0 +1,228 @@
+"""Training a sweep: what is missing is trained, what is there is used, and all of it tabulated."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hindi_bn.sweeps.cells import Cell, cells, varied
+from hindi_bn.sweeps.executors import Executor
+from hindi_bn.sweeps.progress import Progress
+from hindi_bn.sweeps.store import RunStore, Status, SweepRun
+from hindi_bn.sweeps.sweep_file import Sweep
+from hindi_bn.sweeps.tables import epochs_table, runs_table
+from hindi_bn.training.jobs import Outcome
+from hindi_bn.training.workers import Event
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hindi_bn.digits import Digits
+
+Load = Callable[[str], "Digits"]
+"""Gives the data set of that name; for `digits` it may give the drawn stand-in."""
+
+OnEvent = Callable[[Progress, "Event | Outcome | None"], None]
+"""Told the state and what changed it: an event, a run's outcome, or None when training begins."""
+
+
+@dataclass(frozen=True)
+class BadEnd:
+    """A run that diverged, failed or died: its arm, seed, key and status, and why."""
+
+    arm: str
+    seed: int
+    key: str
+    status: Status
+    why: str
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What a sweep gave.
+
+    Parameters
+    ----------
+    runs, epochs
+        The tables (see `hindi_bn.sweeps.tables`), complete or not.
+    varied
+        Columns of both that hold the varied keys.
+    bad_ends
+        Runs that diverged or failed, in table order.
+    titles
+        Names of the data, as they are to be printed.
+    data
+        Names of the data sets.
+    """
+
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    varied: list[str]
+    bad_ends: tuple[BadEnd, ...]
+    titles: tuple[str, ...]
+    data: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every run has a result: it finished or diverged."""
+        return bool(self.runs["status"].isin(["finished", "diverged"]).all())
+
+    @property
+    def title(self) -> str:
+        """Name of the data, for tables and figures."""
+        return "; ".join(self.titles)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every cell's run in the order of the cells, and the data by name as the cells ask for it."""
+
+    runs: tuple[SweepRun, ...]
+    digits: dict[str, Digits]
+
+    def todo(self, store: RunStore, *, retry_failed: bool = False) -> list[SweepRun]:
+        """Return the runs to train, each key once: all arms of a seed before the next seed."""
+        open_ = ("missing", "unfinished", *(["failed"] if retry_failed else []))
+        first = {run.key: run for run in reversed(self.runs)}
+        waiting = [run for run in self.runs if run is first[run.key]]
+        seeds = list(dict.fromkeys(run.cell.seed for run in self.runs))
+        waiting.sort(key=lambda run: seeds.index(run.cell.seed))
+        return [run for run in waiting if store.status(run.job) in open_]
+
+
+def plan_sweep(what: Sweep | Sequence[Cell], load: Load, store: RunStore, command: str) -> Plan:
+    """Load the data that the cells ask for, and give every cell its key and its job.
+
+    Raises
+    ------
+    HindiBnError
+        When a cell cannot be resolved or its data cannot be loaded.
+    """
+    chosen = cells(what) if isinstance(what, Sweep) else tuple(what)
+    names: list[str] = [cell.study.data for cell in chosen]
+    digits = {name: load(name) for name in dict.fromkeys(names)}
+    runs = []
+    for cell in chosen:
+        data = digits[cell.study.data]
+        runs.append(store.place(cell, data.name, data.digests, command))
+    return Plan(tuple(runs), digits)
+
+
+def run_sweep(
+    what: Sweep | Sequence[Cell],
+    load: Load,
+    store: RunStore,
+    executor: Executor,
+    *,
+    retry_failed: bool = False,
+    fail_fast: bool = False,
+    command: str = "",
+    on_event: OnEvent = lambda progress, what: None,
+) -> SweepResult:
+    """Train the runs of a sweep that are not in the store yet, and tabulate all of them.
+
+    A finished run is never trained again, whichever sweep it was trained for; an unfinished one
+    goes on from its checkpoint. A run that diverges is a result; one that fails is recorded, and
+    the rest goes on. A run whose process was killed, or that another process is training, is not
+    recorded: it is open, and trained by the next call.
+
+    Parameters
+    ----------
+    what
+        The sweep, or its cells.
+    load
+        Gives the data by name; called once a name.
+    store
+        Where the runs are.
+    executor
+        Who trains them.
+    retry_failed
+        Train runs again that failed before, from their beginning; never those that diverged.
+    fail_fast
+        Stop at the first run that fails; the runs in progress are saved.
+    command
+        The command line, for the runs' records.
+    on_event
+        Told what happens.
+
+    Raises
+    ------
+    HindiBnError
+        When a cell cannot be resolved, its data cannot be loaded, or the store cannot be used.
+    KeyboardInterrupt
+        On Ctrl-C, after the runs in progress have been saved.
+    """
+    plan = plan_sweep(what, load, store, command)
+    todo = plan.todo(store, retry_failed=retry_failed)
+    for run in todo:
+        if store.failure(run.job) is not None:
+            store.forget(run.job)
+    progress = Progress.begin(plan.runs, todo, store)
+    on_event(progress, None)
+    training = _trained(plan, todo, executor, progress, on_event)
+    with contextlib.closing(training):
+        for outcome in training:
+            _keep(outcome, store)
+            progress.end(outcome, store)
+            on_event(progress, outcome)
+            key = outcome.job.run
+            if fail_fast and (progress.statuses[key] == "failed" or key in progress.died):
+                break
+    return _result(plan, store, progress)
+
+
+def _trained(
+    plan: Plan, todo: list[SweepRun], executor: Executor, progress: Progress, on_event: OnEvent
+) -> Generator[Outcome, None, None]:
+    """Train the runs, one data set after the other; when this is closed, so is the executor."""
+
+    def hear(event: Event) -> None:
+        progress.hear(event)
+        on_event(progress, event)
+
+    for name, digits in plan.digits.items():
+        jobs = [run.job for run in todo if run.cell.study.data == name]
+        if not jobs:
+            continue
+        outcomes = executor.run(jobs, digits, on_event=hear)
+        with contextlib.ExitStack() as stack:
+            if (close := getattr(outcomes, "close", None)) is not None:
+                stack.callback(close)
+            yield from outcomes
+
+
+def _keep(outcome: Outcome, store: RunStore) -> None:
+    """Record a run that ended badly, unless it may well end otherwise when trained again."""
+    failure = outcome.failure
+    if failure is None or failure.kind == "WorkerDied" or store.status(outcome.job) == "finished":
+        return
+    if failure.kind == "RunError" and store.in_use(outcome.job):
+        return
+    store.keep_failure(outcome)
+
+
+def _result(plan: Plan, store: RunStore, progress: Progress) -> SweepResult:
+    chosen = [run.cell for run in plan.runs]
+    columns = varied(chosen)
+    statuses = {run.key: store.status(run.job) for run in plan.runs}
+    return SweepResult(
+        runs_table(plan.runs, statuses, columns, store),
+        epochs_table(plan.runs, statuses, columns, store),
+        columns,
+        tuple(_bad_ends(plan.runs, statuses, store, progress)),
+        tuple(dict.fromkeys(digits.title for digits in plan.digits.values())),
+        tuple(dict.fromkeys(digits.name for digits in plan.digits.values())),
+    )
+
+
+def _bad_ends(
+    runs: Sequence[SweepRun], statuses: dict[str, Status], store: RunStore, progress: Progress
+) -> Iterator[BadEnd]:
+    for run in runs:
+        cell, why = run.cell, progress.died.get(run.key, "")
+        if statuses[run.key] in ("diverged", "failed"):
+            why = str(store.failure(run.job))
+        if why:
+            yield BadEnd(cell.arm, cell.seed, run.key, statuses[run.key], why)

@@ -1,0 +1,150 @@
+"""The runs of all sweeps in one place: `<out>/runs/<key>/`, each trained once.
+
+Such a folder is a run's folder like any other (see `hindi_bn.records`); a run that ended badly
+has `failure.json` in it. Data other than the real digits are in the folder's name, as `runs-drawn`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from hindi_bn.errors import RunError
+from hindi_bn.files import write_text
+from hindi_bn.records import Record, RunFolder
+from hindi_bn.sweeps.cells import Cell
+from hindi_bn.sweeps.keys import run_key
+from hindi_bn.training.jobs import Failure, Job, Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Status = Literal["finished", "diverged", "failed", "unfinished", "missing"]
+
+STUDY = "runs"
+"""Name of the study that holds every sweep's runs."""
+
+FAILURE = "failure.json"
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """A cell with its place in the store.
+
+    Parameters
+    ----------
+    key
+        What the run is known by (see `hindi_bn.sweeps.keys`).
+    job
+        How it is trained; cells with equal keys have equal jobs.
+    """
+
+    cell: Cell
+    key: str
+    job: Job
+
+
+class RunStore:
+    """The folder of runs that sweeps share.
+
+    Parameters
+    ----------
+    out
+        Folder that holds the studies' results; it need not exist.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    def place(
+        self, cell: Cell, data: str, digests: Mapping[str, str], command: str = ""
+    ) -> SweepRun:
+        """Return the cell with its key and its job.
+
+        Parameters
+        ----------
+        data
+            Name of the data that the cell is trained on; the stand-in's where it stands in.
+        digests
+            sha256 of the pixels of each split of that data.
+        """
+        key = run_key(cell.study, cell.run, digests)
+        run = cell.run.model_copy(update={"name": key})
+        changes = {"name": STUDY, "description": "", "data": data, "runs": (run,)}
+        study = cell.study.model_copy(update=changes)
+        return SweepRun(cell, key, Job(study, key, self.out, resume=True, command=command))
+
+    def status(self, job: Job) -> Status:
+        """Tell how far a run has come."""
+        folder = RunFolder(job.folder)
+        if folder.finished:
+            return "finished"
+        if (failure := self.failure(job)) is not None:
+            return "diverged" if failure.diverged else "failed"
+        return "unfinished" if folder.resumable else "missing"
+
+    def failure(self, job: Job) -> Failure | None:
+        """Return why a run ended badly; None when it did not.
+
+        Raises
+        ------
+        RunError
+            When it is recorded but cannot be read.
+        """
+        document = self._read_failure(job)
+        if document is None:
+            return None
+        return Failure(**{key: value for key, value in document.items() if key != "seconds"})
+
+    def failed_after(self, job: Job) -> float:
+        """Return the seconds after which a run ended badly; NaN when it did not."""
+        document = self._read_failure(job) or {}
+        return float(document.get("seconds", float("nan")))
+
+    def record(self, job: Job) -> Record:
+        """Read a run's folder; RunError when it cannot be read."""
+        return RunFolder(job.folder).read()
+
+    def history(self, job: Job) -> pd.DataFrame:
+        """Read a run's history; RunError when it cannot be read."""
+        return RunFolder(job.folder).read_history()
+
+    def epochs_done(self, job: Job) -> int:
+        """Count the epochs that are recorded."""
+        folder = RunFolder(job.folder)
+        return len(folder.read_history()) if folder.history_file.exists() else 0
+
+    def keep_failure(self, outcome: Outcome) -> None:
+        """Record why a run ended badly; HindiBnError when it cannot be written."""
+        assert outcome.failure is not None
+        document = asdict(outcome.failure) | {"seconds": outcome.seconds}
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        write_text(outcome.job.folder / FAILURE, text + "\n")
+
+    def forget(self, job: Job) -> None:
+        """Clear a run that ended badly, so that it is trained anew; RunError when it is in use."""
+        folder = RunFolder(job.folder)
+        with folder.locked():
+            folder.clear()
+
+    def in_use(self, job: Job) -> bool:
+        """Tell whether another process is training the run."""
+        try:
+            with RunFolder(job.folder).locked():
+                return False
+        except RunError:
+            return True
+
+    def _read_failure(self, job: Job) -> dict[str, Any] | None:
+        file = job.folder / FAILURE
+        if not file.exists():
+            return None
+        try:
+            return dict(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise RunError(
+                f"{file} cannot be read.", " ".join(str(error).split()), f"delete {job.folder}"
+            ) from error

@@ -1,0 +1,194 @@
+"""What a sweep is: a study, a grid of settings and seeds, read from YAML or built in Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from hindi_bn.errors import StudyError
+from hindi_bn.settings import NAME, Settings
+from hindi_bn.study_files import configs_folder, nearest, parse_assignments, read_yaml
+
+RESERVED = ("seed", "stream", "name", "runs")
+"""Keys that cannot be varied by a grid: seeds have their own key, and arms are always paired."""
+
+RUN = "run"
+"""Column and key of `exclude` that hold the name of the study's run."""
+
+
+class Sweep(Settings):
+    """A study times a grid times seeds; every run restarts the random stream from its seed."""
+
+    name: str = Field(pattern=NAME, description="Name of the sweep and of its folder.")
+    description: str = Field("", description="One sentence on what the sweep asks.")
+    study: str | dict[str, Any] = Field(
+        "article",
+        description="Study to vary: its name, a file, or its keys; without runs it is one run.",
+    )
+    set: dict[str, Any] = Field(
+        default_factory=dict, description="Keys and values that hold for every run, as in --set."
+    )
+    grid: dict[str, list[Any]] = Field(
+        default_factory=dict, description="Keys to vary, each with the list of its values."
+    )
+    exclude: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="Cells to leave out: mappings from keys of the grid (or run) to a value.",
+    )
+    seeds: int | tuple[int, ...] = Field(
+        5, description="How many seeds, counted up from the study's, or a list of them."
+    )
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("must be a number of seeds, or a list of them")  # noqa: TRY004
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _some_seeds(cls, seeds: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        if isinstance(seeds, int):
+            if seeds < 1:
+                raise ValueError("there must be at least one seed")
+            return seeds
+        if not seeds or len({*seeds}) < len(seeds) or min(seeds) < 0:
+            raise ValueError("the seeds must be one or more different numbers from 0 on")
+        return seeds
+
+    @field_validator("grid")
+    @classmethod
+    def _values_differ(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        for key, values in grid.items():
+            if key.split(".")[0] in RESERVED:
+                raise ValueError(f"{key!r} cannot be varied by a grid (seeds have a key of theirs)")
+            texts = [json.dumps(value, sort_keys=True, default=str) for value in values]
+            if not texts or len({*texts}) < len(texts):
+                raise ValueError(f"{key!r} needs one or more different values")
+        return grid
+
+    @model_validator(mode="after")
+    def _something_excluded(self) -> Sweep:
+        valid = [*self.grid, RUN]
+        for entry in self.exclude:
+            if not entry:
+                raise ValueError("an entry of exclude is empty: it would leave out every cell")
+            for key, value in entry.items():
+                if key not in valid:
+                    raise ValueError(f"exclude has the key {key!r}.{nearest(key, valid)}")
+                if key != RUN and not any(same(value, each) for each in self.grid[key]):
+                    raise ValueError(f"exclude has {key}: {value!r}, which the grid has not")
+        return self
+
+    def changed(
+        self, assignments: Mapping[str, Any] | None = None, seeds: int | None = None
+    ) -> Sweep:
+        """Return the sweep as the command line changes it.
+
+        Parameters
+        ----------
+        assignments
+            Keys and values that beat the file. A key of the grid gets this value, or list of
+            values, instead of its own; any other key holds for every run.
+        seeds
+            Number of seeds.
+
+        Raises
+        ------
+        StudyError
+            When the values cannot be used.
+        """
+        grid, settings = dict(self.grid), dict(self.set)
+        for key, value in (assignments or {}).items():
+            if key in grid:
+                grid[key] = value if isinstance(value, list) else [value]
+            else:
+                settings[key] = value
+        kept = [entry for entry in self.exclude if _excludes_of(entry, grid)]
+        document = self.model_dump() | {"grid": grid, "set": settings, "exclude": kept}
+        return sweep_of(document | ({"seeds": seeds} if seeds is not None else {}), "the command")
+
+
+def same(wanted: Any, value: Any) -> bool:
+    """Tell whether `wanted` names a value of the grid: equal, its text, or its `name`."""
+    if isinstance(value, Mapping) and wanted == value.get("name"):
+        return True
+    return bool(wanted == value) or str(wanted) == str(value)
+
+
+def _excludes_of(entry: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> bool:
+    return all(
+        key not in grid or any(same(value, each) for each in grid[key])
+        for key, value in entry.items()
+    )
+
+
+def sweeps_folder() -> Path:
+    """Folder of the sweeps that come with the program."""
+    return configs_folder() / "sweeps"
+
+
+def sweep_names() -> list[str]:
+    """Names of the sweeps that come with the program."""
+    return sorted(path.stem for path in sweeps_folder().glob("*.yaml"))
+
+
+def find_sweep(file: str) -> Path:
+    """Return the file behind `file`: a path, or the name of a sweep that comes along.
+
+    Raises
+    ------
+    StudyError
+        When there is neither; the message names the nearest sweep.
+    """
+    path, names = Path(file), sweep_names()
+    if path.is_file():
+        return path
+    if file in names:
+        return sweeps_folder() / f"{file}.yaml"
+    raise StudyError(
+        f"There is no sweep {file!r}.",
+        f"The sweeps that come along are: {', '.join(names)}.{nearest(file, names)}",
+        "give one of these names, or the path of a .yaml file",
+    )
+
+
+def load_sweep(file: str) -> Sweep:
+    """Read a sweep's file; a study's path in it may be relative to the file's folder.
+
+    Raises
+    ------
+    StudyError
+        When it is missing or cannot be read, or a key is wrong; the message names file and key.
+    """
+    path = find_sweep(file)
+    sweep = sweep_of(read_yaml(path), str(path))
+    beside = path.parent / sweep.study if isinstance(sweep.study, str) else None
+    if beside is not None and beside.is_file():
+        sweep = sweep.model_copy(update={"study": str(beside)})
+    return sweep
+
+
+def sweep_of(raw: Mapping[str, Any], origin: str) -> Sweep:
+    """Validate a sweep's mapping; StudyError names the first wrong key and `origin`."""
+    try:
+        return Sweep.model_validate(dict(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    why = f"{first['msg'].removeprefix('Value error, ')}."
+    if first["type"] == "extra_forbidden":
+        valid = list(Sweep.model_fields)
+        why = f"Unknown key.{nearest(key, valid)} Valid here: {', '.join(valid)}."
+    what = f"Key {key!r} in {origin} is wrong." if key else f"The sweep in {origin} is wrong."
+    raise StudyError(what, why, "mend the sweep; docs/sweeps.md describes its keys")
+
+
+def assignments_of(texts: Sequence[str], **flags: Any) -> dict[str, Any]:
+    """Join `--set` texts and the flags that were given, which beat them."""
+    return parse_assignments(texts) | {k: v for k, v in flags.items() if v is not None}
