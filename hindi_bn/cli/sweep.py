@@ -13,6 +13,7 @@ from hindi_bn.cli.app import app, note, print_json
 from hindi_bn.cli.results import Format, formats
 from hindi_bn.cli.sweep_progress import duration, sweep_progress
 from hindi_bn.cli.train import typed_command
+from hindi_bn.errors import DataError
 
 if TYPE_CHECKING:
     from hindi_bn.sweeps.cells import Cell
@@ -93,10 +94,10 @@ def sweep(
     chosen = load_sweep(file).changed(changes, seeds)
     runs, store = cells(chosen, str(find_sweep(file))), RunStore(out)
     if dry_run:
-        _show_plan(runs, store, data_dir, workers, retry_failed=retry_failed, json_=json_)
+        show_plan(runs, store, data_dir, workers, retry_failed=retry_failed, json_=json_)
         return
     result = _train(
-        runs, loader(data_dir, quiet=quiet), store, _executor(executor, ray_address, workers),
+        runs, loader(data_dir, quiet=quiet), store, executor_of(executor, ray_address, workers),
         retry_failed=retry_failed, fail_fast=fail_fast, quiet=quiet,
     )  # fmt: skip
     _finish(result, chosen, out, formats(format_), json_=json_)
@@ -111,15 +112,19 @@ def loader(data_dir: Path, *, quiet: bool) -> Load:
     from hindi_bn.cli.data import progress_bar
 
     def load(name: str) -> source.Digits:
-        if name != "digits":
+        try:
             return source.load(data_dir, name)
+        except DataError:
+            if name != "digits":
+                raise
         with progress_bar(quiet=quiet) as advance:
             return source.resolve(data_dir, None, lambda text: note(text, quiet=quiet), advance)
 
     return load
 
 
-def _executor(name: ExecutorName, address: str | None, workers: int | None) -> Executor:
+def executor_of(name: ExecutorName, address: str | None, workers: int | None) -> Executor:
+    """Return who trains the runs."""
     if name is ExecutorName.ray:
         from hindi_bn.sweeps.ray_executor import RayExecutor
 
@@ -189,7 +194,7 @@ def _show_result(document: dict[str, Any], folder: Path) -> None:
     console.print(f"Tables and figures: {folder}", soft_wrap=True)
 
 
-def _show_plan(
+def show_plan(
     runs: tuple[Cell, ...],
     store: RunStore,
     data_dir: Path,

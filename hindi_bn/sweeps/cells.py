@@ -14,6 +14,7 @@ from hindi_bn.errors import StudyError
 from hindi_bn.study import Run, Study
 from hindi_bn.study_files import find_study, is_run_key, overridden, read_yaml, validate
 from hindi_bn.sweeps.keys import significant
+from hindi_bn.sweeps.recorded_weights import with_weights_to_record
 from hindi_bn.sweeps.sweep_file import RUN, Sweep, same
 
 Shown = str | int | float
@@ -123,7 +124,7 @@ def _resolve(
     try:
         changed = overridden(raw, where, {**sweep.set, **chosen})
         changed["runs"] = [run for run in changed["runs"] if str(run.get("name")) == name]
-        return validate(changed | {"stream": "paired"}, where)
+        study = validate(changed | {"stream": "paired"}, where)
     except StudyError as error:
         if not chosen:
             raise
@@ -132,6 +133,8 @@ def _resolve(
             error.what, f"{error.why} The cell is {{{cell}}}.",
             "mend the sweep, or leave this cell out with exclude",
         ) from error  # fmt: skip
+    run = with_weights_to_record(study.runs[0], study.image_size)
+    return study.model_copy(update={"runs": (run,)})
 
 
 def _fits(entry: Mapping[str, Any], chosen: Mapping[str, Any]) -> bool:

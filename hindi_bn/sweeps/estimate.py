@@ -141,7 +141,8 @@ def seconds_per_epoch(study: Study, digits: Digits) -> float:
     from hindi_bn.training.device import choose_device, prepare
 
     run, threads = study.runs[0], torch.get_num_threads()
-    check(run, len(digits.train_labels), study.image_size)
+    images = run.train_images or len(digits.train_labels)
+    check(run, images, study.image_size)
     device = choose_device(study.device)
     with torch.random.fork_rng(devices=[]):
         prepare(1, device, study.precision)
@@ -149,7 +150,7 @@ def seconds_per_epoch(study: Study, digits: Digits) -> float:
             step, test = _measure(study, digits, device)
         finally:
             torch.set_num_threads(threads)
-    steps = batches(len(digits.train_labels), run.batch_size)
+    steps = batches(images, run.batch_size)
     return steps * step + batches(len(digits.test_labels), run.test_batch_size) * test
 
 
