@@ -19,6 +19,7 @@ Stream = Literal["continued", "paired"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "tf32", "bf16"]
 Scaling = Literal["unit", "half", "standard"]
+Augment = Literal["none", "crop", "rotate", "crop-rotate"]
 
 
 class NoNorm(Settings):
@@ -254,12 +255,22 @@ class Run(Settings):
         description="Input scaling: unit (0..1), half ((x - 0.5)/0.5) or standard (by the "
         "training images' mean and deviation).",
     )
+    train_images: int | None = Field(
+        None,
+        ge=1,
+        description="Training images: the first ones of each digit, as many of each; unset: all.",
+    )
+    augment: Augment = Field(
+        "none",
+        description="Changes to the training images, drawn anew each epoch: crop (half to all of "
+        "the image, enlarged), rotate (up to 30 degrees), crop-rotate, or none.",
+    )
     capture: Capture = Field(default_factory=Capture, description="The two recorded weights.")
     captures: tuple[AnyCapture, ...] = Field(
         (), description="What is recorded beside these two weights, in captures.csv."
     )
 
-    @field_validator("epochs", "batch_size", "test_batch_size", mode="before")
+    @field_validator("epochs", "batch_size", "test_batch_size", "train_images", mode="before")
     @classmethod
     def _whole(cls, value: Any) -> Any:
         if isinstance(value, bool):

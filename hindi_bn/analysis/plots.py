@@ -21,7 +21,7 @@ from hindi_bn.networks import Layer, build_run, layer_table, weight_of
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.study_captures import ActivationsCapture
 from hindi_bn.training.run import load_network
-from hindi_bn.training.tensors import scale, scaling_constants
+from hindi_bn.training.tensors import run_constants, scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -237,7 +237,7 @@ def _maps(record: Record, image: Image) -> Figure:
             "name the folder of its data with --data-dir, or train again with --overwrite",
         )
     pixels = pick(image)
-    constants = scaling_constants(digits.train_images, record.run.scaling)
+    constants = run_constants(digits, record.run)
     outputs = feature_maps(load_network(record), scale(pixels.unsqueeze(0), constants)[0])
     named = {layer.name: _named(layer) for layer in layers_of(record)}
     shown = [("Image", pixels.unsqueeze(0) / 255)]

@@ -15,6 +15,7 @@ from hindi_bn.bench.measure import Bench, NetworkBench, measure
 from hindi_bn.bench.pictures import pictures
 from hindi_bn.bench.start import least_start
 from hindi_bn.digits import load
+from hindi_bn.errors import StudyError
 from hindi_bn.training.device import choose_device
 
 if TYPE_CHECKING:
@@ -54,11 +55,14 @@ def benchmark(
 
     Raises
     ------
+    StudyError
+        When a run's training images are not those of the notebook's way.
     DataError
         When the data are not there.
     HindiBnError
         When one of the processes or runs fails.
     """
+    _refuse_other_images(study)
     device, digits = choose_device(study.device), load(data_dir, study.data)
     if study.threads is not None:
         torch.set_num_threads(study.threads)
@@ -80,6 +84,16 @@ def benchmark(
         "many": many_document(many),
         "sizes": sizes_document(sizes),
     }
+
+
+def _refuse_other_images(study: Study) -> None:
+    for run in study.runs:
+        if run.train_images is not None or run.augment != "none":
+            raise StudyError(
+                f"Run {run.name!r} cannot be timed beside the notebook's way.",
+                "The notebook trains on all training images as they are.",
+                "leave train_images and augment away",
+            )
 
 
 def _sizes(setting: Bench, fractions: Sequence[int], note: Note) -> list[NetworkBench]:

@@ -91,11 +91,11 @@ def predictions(images: list[Path], run: Path, data_dir: Path) -> list[dict[str,
 def input_constants(record: Any, data_dir: Path) -> tuple[float, float]:
     """Return the scaling constants of a run; only `standard` scaling needs the training images."""
     from hindi_bn.digits import load
-    from hindi_bn.training.tensors import scaling_constants
+    from hindi_bn.training.tensors import run_constants, scaling_constants
 
     scaling = record.run.scaling
     if scaling != "standard":
         import torch
 
         return scaling_constants(torch.empty(0), scaling)
-    return scaling_constants(load(data_dir, record.study.data).train_images, scaling)
+    return run_constants(load(data_dir, record.study.data), record.run)

@@ -242,7 +242,7 @@ def predicted_classes(record: Record, digits: Digits) -> Any:
     """Return the classes that a finished run predicts for the test images, int64 (images,)."""
     from hindi_bn.training.loop import predict
     from hindi_bn.training.run import load_network
-    from hindi_bn.training.tensors import scale, scaling_constants
+    from hindi_bn.training.tensors import run_constants, scale
 
     trained_on = record.environment["data"]
     if trained_on["sha256"] != digits.digests:
@@ -251,7 +251,7 @@ def predicted_classes(record: Record, digits: Digits) -> Any:
             f"It was trained on: {trained_on['title']}; there is: {digits.title}.",
             "compare runs of the same data, or train again with --overwrite",
         )
-    constants = scaling_constants(digits.train_images, record.run.scaling)
+    constants = run_constants(digits, record.run)
     network = load_network(record)
     return predict(network, scale(digits.test_images, constants)).argmax(1).numpy()
 

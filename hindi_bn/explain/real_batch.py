@@ -17,7 +17,7 @@ from hindi_bn.explain.document import Array, Explanation, Step, Values, compare
 from hindi_bn.explain.torch_layers import BatchNorm, as_array, forward
 from hindi_bn.records import Record
 from hindi_bn.training.run import load_network
-from hindi_bn.training.tensors import scale, scaling_constants
+from hindi_bn.training.tensors import run_constants, scale
 
 LABELS = 40  # digits of a batch that are listed
 
@@ -41,7 +41,7 @@ def explain_run(record: Record, digits: Digits, batch: RealBatch) -> Explanation
     HindiBnError
         See `explain_batch`.
     """
-    constants = scaling_constants(digits.train_images, record.run.scaling)
+    constants = run_constants(digits, record.run)
     title = f"Batch norm on a real batch: the first batch-norm layer of {record.folder}"
     return explain_batch(load_network(record), scale(batch.images, constants), batch, title)
 

@@ -213,17 +213,19 @@ class Engine:
         self._stopwatch = Stopwatch(program.device)
         self.steps = len(program.sizes)
 
-    def epoch(self, order: torch.Tensor) -> Iterator[int]:
+    def epoch(self, order: torch.Tensor, epoch: int = 0) -> Iterator[int]:
         """Launch an epoch and its evaluation; gives the number of steps launched after each.
 
         Parameters
         ----------
         order
             Order of the training images, int64 (*lead, images), on the device.
+        epoch
+            Its number, for augmentation.
         """
         with self._on_stream():
             self._stopwatch.start()
-            self._program.begin(order)
+            self._program.begin(order, epoch)
         for done, size in enumerate(self._program.sizes, start=1):
             with self._on_stream():
                 self._launches.step[size]()
@@ -302,7 +304,8 @@ def graphed_epochs(
         When a loss is not finite; the rows before that epoch have been given.
     """
     try:
-        program = Program(SingleLearner(run, network, optimizer, precision), data, run)
+        learner = SingleLearner(run, network, optimizer, precision)
+        program = Program(learner, data, run, seed=torch.initial_seed())
         engine = Engine(program, launch(program))
     except RuntimeError as error:
         reason = str(error).strip().partition("\n")[0]
@@ -317,7 +320,7 @@ def graphed_epochs(
     for epoch, order, (after,) in orders_of(
         states, range(first, run.epochs), images, program.device
     ):
-        for done in engine.epoch(order):
+        for done in engine.epoch(order, epoch):
             on_step(done, engine.steps)
         (result,), took = engine.results()
         if result.diverged_at is not None:

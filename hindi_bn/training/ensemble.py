@@ -20,7 +20,7 @@ from torch import nn
 from hindi_bn.digits import Digits
 from hindi_bn.errors import DivergedError, StudyError
 from hindi_bn.networks import build_run, check
-from hindi_bn.study import Run, Scaling, Study
+from hindi_bn.study import Run, Study
 from hindi_bn.training.capture import WeightPair
 from hindi_bn.training.cuda import Engine, Launches, captured, eager, orders_of
 from hindi_bn.training.device import check_precision, choose_device, prepare
@@ -30,7 +30,7 @@ from hindi_bn.training.program import IMAGES_AT_ONCE, Program, Result, SingleLea
 from hindi_bn.training.stack import Stack, StackLearner
 from hindi_bn.training.stacked_forward import GroupedForward, UnfoldedForward, VmapForward
 from hindi_bn.training.stream import move_to_run
-from hindi_bn.training.tensors import Tensors, to_tensors
+from hindi_bn.training.tensors import Tensors, to_tensors, training_digits
 
 Method = Literal["grouped", "unfolded", "vmap", "streams"]
 Asked = Method | Literal["auto"]
@@ -164,7 +164,7 @@ def train_ensemble(
 def _check(member: Member, digits: Digits, device: torch.device) -> None:
     run, study = member.run, member.study
     check_precision(study.precision, device)
-    check(run, len(digits.train_labels), study.image_size)
+    check(run, len(training_digits(digits, run).train_labels), study.image_size)
     WeightPair(_network(member), run.capture)
     if run.captures:
         raise StudyError(
@@ -196,25 +196,27 @@ def _groups(every: Sequence[Trained], method: Asked) -> list[list[Trained]]:
 
 
 def _method_for(member: Member, method: Asked) -> Method:
-    network = _network(member)
+    network, own_images = _network(member), member.run.augment != "none"
     able: list[Method] = ["streams"]
-    if VmapForward.supports(network):
+    if VmapForward.supports(network) and not own_images:
         able.insert(0, "vmap")
-    if GroupedForward.supports(network):
+    if GroupedForward.supports(network) and not own_images:
         able[:0] = ["grouped", "unfolded"]
     if method == "auto":
         return able[0]
     if method not in able:
         raise StudyError(
             f"Run {member.name!r} cannot be trained by the method {method!r}.",
-            "It has layers that the method does not know.",
+            "Its augmentation gives each member images of its own."
+            if own_images
+            else "It has layers that the method does not know.",
             f"choose auto or {', '.join(able)}",
         )
     return method
 
 
 def _fitting(group: Sequence[Trained], digits: Digits, device: torch.device) -> int:
-    free, images = free_bytes(device), len(digits.train_labels)
+    free = free_bytes(device)
     if free is None:
         return len(group)
     return min(
@@ -222,7 +224,7 @@ def _fitting(group: Sequence[Trained], digits: Digits, device: torch.device) -> 
             free,
             _network(member),
             member.run,
-            images,
+            len(training_digits(digits, member.run).train_labels),
             image_size=member.study.image_size,
             unfolded=group[0].method == "unfolded",
         )
@@ -234,6 +236,10 @@ def _parts(group: list[Trained], most: int) -> list[list[Trained]]:
     """Divide a group into as few parts of at most `most` as possible, equal to within one."""
     count = math.ceil(len(group) / most)
     return [group[place::count] for place in range(count)]
+
+
+_DataKey = tuple[str, int | None]  # scaling, and number of training images
+_Data = dict[_DataKey, Tensors]
 
 
 @dataclass(frozen=True)
@@ -257,22 +263,27 @@ class _Lane:
 def _train_part(
     part: list[Trained], digits: Digits, device: torch.device, on_epoch: OnEpoch, note: Note
 ) -> None:
-    scalings = {trained.member.run.scaling for trained in part}
-    data = {scaling: to_tensors(digits, scaling, device) for scaling in scalings}
+    data = {}
+    for run in (trained.member.run for trained in part):
+        if _data_of(run) not in data:
+            used = training_digits(digits, run)
+            data[_data_of(run)] = to_tensors(used, run.scaling, device)
     make = _single_lanes if part[0].method == "streams" else _stacked_lane
     waiting = [_epochs(lane, data, device, on_epoch) for lane in make(part, data, device, note)]
     while waiting:  # in turns, a step each, so that lanes work side by side
         waiting = [lane for lane in waiting if next(lane, None) is not None]
 
 
-def _epochs(
-    lane: _Lane, data: dict[Scaling, Tensors], device: torch.device, on_epoch: OnEpoch
-) -> Iterator[int]:
+def _data_of(run: Run) -> _DataKey:
+    return run.scaling, run.train_images
+
+
+def _epochs(lane: _Lane, data: _Data, device: torch.device, on_epoch: OnEpoch) -> Iterator[int]:
     """Train a lane to its end; gives control back after each launched step."""
     run = lane.members[0].member.run
-    images = len(data[run.scaling].train_labels)
+    images = len(data[_data_of(run)].train_labels)
     for epoch, orders, _ in orders_of(lane.states, range(run.epochs), images, device):
-        yield from lane.engine.epoch(orders)
+        yield from lane.engine.epoch(orders, epoch)
         results, seconds = lane.engine.results()
         for trained, result in zip(lane.members, results, strict=True):
             row = trained.add(result, epoch, seconds / len(results))
@@ -294,31 +305,32 @@ def _start(member: Member) -> tuple[nn.Sequential, torch.Tensor]:
 
 
 def _stacked_lane(
-    part: list[Trained], data: dict[Scaling, Tensors], device: torch.device, note: Note
+    part: list[Trained], data: _Data, device: torch.device, note: Note
 ) -> list[_Lane]:
     run, study = part[0].member.run, part[0].member.study
     starts = [_start(trained.member) for trained in part]
     stack = Stack([network.to(device) for network, _ in starts])
     learner = StackLearner(run, stack, FORWARD[part[0].method], study.precision)
-    program = Program(learner, data[run.scaling], run)
+    program = Program(learner, data[_data_of(run)], run)
     engine = Engine(program, _launches(program, note))
     return [_Lane(engine, part, [state for _, state in starts], stack.member)]
 
 
 def _single_lanes(
-    part: list[Trained], data: dict[Scaling, Tensors], device: torch.device, note: Note
+    part: list[Trained], data: _Data, device: torch.device, note: Note
 ) -> list[_Lane]:
     return [_single_lane(trained, len(part), data, device, note) for trained in part]
 
 
 def _single_lane(
-    trained: Trained, lanes: int, data: dict[Scaling, Tensors], device: torch.device, note: Note
+    trained: Trained, lanes: int, data: _Data, device: torch.device, note: Note
 ) -> _Lane:
     run, study = trained.member.run, trained.member.study
     network, state = _start(trained.member)
     network.to(device)
     learner = SingleLearner(run, network, make_optimizer(run, network), study.precision)
-    program = Program(learner, data[run.scaling], run, IMAGES_AT_ONCE // lanes)
+    at_once = IMAGES_AT_ONCE // lanes
+    program = Program(learner, data[_data_of(run)], run, at_once, study.seed)
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None
     engine = Engine(program, _launches(program, note, stream), stream)
 

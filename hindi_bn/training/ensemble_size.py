@@ -30,7 +30,8 @@ def bytes_per_member(
     """Estimate the memory that one member of an ensemble takes while it trains.
 
     Its parameters with gradient, optimiser state and one temporary copy; for each image of a batch
-    the input and every layer's output with its gradient; and the orders of all epochs.
+    the input and every layer's output with its gradient; the orders of all epochs; and augmented
+    training images.
 
     Parameters
     ----------
@@ -48,9 +49,9 @@ def bytes_per_member(
     if unfolded:
         values += sum(_windows(layer, row) for layer, row in zip(network, rows[1:], strict=True))
     batch = min(run.batch_size, images)
-    return (
-        FLOAT * parameters * (3 + state) + FLOAT * batch * values * 2 + ORDER * images * run.epochs
-    )
+    shown = 0 if run.augment == "none" else 2 * images * image_size**2  # kept, and in the making
+    floats = parameters * (3 + state) + batch * values * 2 + shown
+    return FLOAT * floats + ORDER * images * run.epochs
 
 
 def _windows(layer: nn.Module, row: Layer) -> int:

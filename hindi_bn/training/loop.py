@@ -13,6 +13,7 @@ from torch.nn import functional
 from hindi_bn.errors import DivergedError
 from hindi_bn.study import Arithmetic, Precision, Run, batches
 from hindi_bn.training.arithmetic import arrange, on_cpu
+from hindi_bn.training.augment import Augmenter
 from hindi_bn.training.capture import WeightPair
 from hindi_bn.training.device import autocast
 from hindi_bn.training.sgd import PlainSGD
@@ -140,6 +141,8 @@ def epochs(
 ) -> Iterator[EpochRow]:
     """Train from epoch `first` to the run's last one, giving a row after each epoch.
 
+    Augmentation takes its seed from torch's default generator as it was last seeded.
+
     Parameters
     ----------
     first, seconds
@@ -156,11 +159,12 @@ def epochs(
     """
     pair, stream = WeightPair(network, run.capture), EpochStream()
     layers = arrange(network, arithmetic)
+    augmenter = Augmenter(data, run.augment, torch.initial_seed())
     for epoch in range(first, run.epochs):
         order = stream.begin(len(data.train_labels)).to(data.train_labels.device)
         start = time.perf_counter()
         losses, accuracy = train_epoch(
-            layers, optimizer, data, order, run.batch_size, on_step, precision
+            layers, optimizer, augmenter.tensors(epoch), order, run.batch_size, on_step, precision
         )
         seconds += time.perf_counter() - start
         if not torch.isfinite(losses).all():

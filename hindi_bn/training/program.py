@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from hindi_bn.study import Precision, Run
+from hindi_bn.training.augment import Augmenter
 from hindi_bn.training.capture import WeightPair
 from hindi_bn.training.device import autocast
 from hindi_bn.training.loop import EpochRow, mean_loss
@@ -151,6 +152,8 @@ class Program:
         Gives the batch sizes.
     images_at_once
         Test images (times networks) in one forward pass; whole test batches, at least one.
+    seed
+        Of the augmentation, if the run has one; all networks then see the same images.
 
     Attributes
     ----------
@@ -163,7 +166,12 @@ class Program:
     """
 
     def __init__(
-        self, learner: Learner, data: Tensors, run: Run, images_at_once: int = IMAGES_AT_ONCE
+        self,
+        learner: Learner,
+        data: Tensors,
+        run: Run,
+        images_at_once: int = IMAGES_AT_ONCE,
+        seed: int = 0,
     ) -> None:
         self.learner, self._data, lead = learner, data, learner.lead
         images, self.device = len(data.train_labels), data.train_labels.device
@@ -174,6 +182,8 @@ class Program:
         whole = images_at_once // (math.prod(lead) * run.test_batch_size)
         self._chunk = max(1, whole) * run.test_batch_size
         floats = data.train_images.dtype
+        self._augmenter = Augmenter(data, run.augment, seed)
+        self._images = data.train_images if run.augment == "none" else data.train_images.clone()
         self._starts = torch.arange(0, images, batch, device=device)  # first place of each step
         self._places = torch.arange(batch, device=device)  # of the next step's images in the order
         self.order = torch.zeros(*lead, images, dtype=torch.int64, device=device)
@@ -184,8 +194,11 @@ class Program:
         )
         self._test_hits = torch.zeros(lead, dtype=torch.int64, device=device)
 
-    def begin(self, order: torch.Tensor) -> None:
+    def begin(self, order: torch.Tensor, epoch: int = 0) -> None:
         """Begin an epoch in the given order of the training images: int64 (*lead, images)."""
+        images = self._augmenter.images(epoch)
+        if images is not self._images:
+            self._images.copy_(images)
         self.order.copy_(order.view_as(self.order))
         torch.arange(len(self._places), out=self._places)
         self._hits.zero_()
@@ -194,7 +207,7 @@ class Program:
         """Make the epoch's next step, on `size` images."""
         batch = self.order.index_select(-1, self._places[:size])  # (*lead, size)
         labels = self._data.train_labels[batch]
-        loss, logits = self.learner.learn(self._data.train_images[batch], labels)
+        loss, logits = self.learner.learn(self._images[batch], labels)
         here = self._starts == self._places[0]  # (steps,), true at this step
         self._losses.copy_(torch.where(here, loss.unsqueeze(-1), self._losses))
         self._hits[..., :size].add_(logits.argmax(-1) == labels)

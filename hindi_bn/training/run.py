@@ -26,7 +26,7 @@ from hindi_bn.training.device import check_precision, choose_device, prepare
 from hindi_bn.training.loop import EpochRow, OnStep, epochs, make_optimizer
 from hindi_bn.training.recorder import Recording
 from hindi_bn.training.stream import move_to_run
-from hindi_bn.training.tensors import to_tensors
+from hindi_bn.training.tensors import to_tensors, training_digits
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -192,10 +192,11 @@ def surroundings_of(digits: Digits, device: torch.device, command: str) -> dict[
 
 def _train(job: _Job) -> None:
     run, folder, began = job.run, job.folder, time.perf_counter()
-    check(run, len(job.digits.train_labels), job.study.image_size)
+    digits = training_digits(job.digits, run)
+    check(run, len(digits.train_labels), job.study.image_size)
     move_to_run(job.study, run.name)
     network = build_run(run, job.study.image_size).to(job.device)
-    data = to_tensors(job.digits, run.scaling, job.device)
+    data = to_tensors(digits, run.scaling, job.device)
     WeightPair(network, run.capture)  # refuses a wrong layer or index before anything is written
     recording = Recording(folder, run, network, data)
     optimizer = make_optimizer(run, network)
@@ -249,10 +250,16 @@ def _resume(
     reporter: Reporter,
 ) -> list[dict[str, float]]:
     checkpoint = folder.read_checkpoint()
-    _refuse_difference(folder.path, checkpoint.settings, settings)
+    _refuse_difference(folder.path, _with_defaults(checkpoint.settings), settings)
     restore(checkpoint.tensors, network, optimizer)
     reporter.note(f"Resuming {folder.path} after {len(checkpoint.rows)} epochs.")
     return checkpoint.rows
+
+
+def _with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
+    """Add the settings that a run of an older version did not have, as they are by default."""
+    run = Run.model_validate(settings["run"]).model_dump(mode="json")
+    return {**settings, "run": run}
 
 
 def _refuse_difference(folder: Path, recorded: dict[str, Any], wanted: dict[str, Any]) -> None:

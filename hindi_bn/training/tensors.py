@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from hindi_bn.digits import Digits
-from hindi_bn.study import Scaling
+from hindi_bn.errors import StudyError
+from hindi_bn.study import Run, Scaling
 
 
 @dataclass(frozen=True)
 class Tensors:
-    """Scaled images (n, 1, 32, 32) float32 and labels (n,) int64, on one device."""
+    """Scaled images (n, 1, 32, 32) float32 and labels (n,) int64, on one device.
+
+    `background` is what black, the grey value around the strokes, becomes by scaling.
+    """
 
     train_images: torch.Tensor
     train_labels: torch.Tensor
     test_images: torch.Tensor
     test_labels: torch.Tensor
+    background: float = 0.0
+
+
+def training_digits(digits: Digits, run: Run) -> Digits:
+    """Return the digits with the training images that a run uses: all, or `run.train_images`.
+
+    Of each digit the first images count, the same number of each, in the data set's order.
+
+    Raises
+    ------
+    StudyError
+        When there are not so many, or they cannot be the same number of each digit.
+    """
+    wanted, labels = run.train_images, digits.train_labels
+    if wanted is None or wanted == len(labels):
+        return digits
+    classes, counts = labels.unique(return_counts=True)
+    each, most = wanted // len(classes), int(counts.min())
+    if each > most or each * len(classes) != wanted:
+        raise StudyError(
+            f"Run {run.name!r} cannot be trained on {wanted} images.",
+            f"They are to be the same number of each of {len(classes)} digits; there are at least "
+            f"{most} training images of each.",
+            f"set train_images to a multiple of {len(classes)} up to {most * len(classes)}, or "
+            "leave it away to train on all",
+        )
+    places = [(labels == digit).nonzero().flatten()[:each] for digit in classes]
+    chosen = torch.cat(places).sort().values
+    return replace(digits, train_images=digits.train_images[chosen], train_labels=labels[chosen])
 
 
 def scaling_constants(train_images: torch.Tensor, scaling: Scaling) -> tuple[float, float]:
@@ -39,6 +72,11 @@ def scaling_constants(train_images: torch.Tensor, scaling: Scaling) -> tuple[flo
     return float(mean), float(variance.sqrt())
 
 
+def run_constants(digits: Digits, run: Run) -> tuple[float, float]:
+    """Return the scaling constants of a run, from the training images that it uses."""
+    return scaling_constants(training_digits(digits, run).train_images, run.scaling)
+
+
 def scale(images: torch.Tensor, constants: tuple[float, float]) -> torch.Tensor:
     """Turn uint8 (n, height, width) into scaled float32 (n, 1, height, width)."""
     shift, divisor = constants
@@ -49,9 +87,11 @@ def scale(images: torch.Tensor, constants: tuple[float, float]) -> torch.Tensor:
 def to_tensors(digits: Digits, scaling: Scaling, device: torch.device) -> Tensors:
     """Scale all images and put everything on `device`."""
     constants = scaling_constants(digits.train_images, scaling)
+    shift, divisor = constants
     return Tensors(
         scale(digits.train_images, constants).to(device),
         digits.train_labels.to(device),
         scale(digits.test_images, constants).to(device),
         digits.test_labels.to(device),
+        background=(0.0 - shift) / divisor,
     )
