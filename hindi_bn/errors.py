@@ -51,6 +51,10 @@ class StatisticsError(HindiBnError):
     """Values that the statistic asked for cannot be taken of."""
 
 
+class ClaimsError(HindiBnError):
+    """Results of claims that cannot be read or put together."""
+
+
 class DivergedError(HindiBnError):
     """A loss that became infinite or not a number.
 

@@ -5,6 +5,7 @@ Each claim is a file under `configs/claims/`. The rule is fixed there before any
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -73,7 +74,8 @@ class Quantity(Settings):
 
     @model_validator(mode="after")
     def _largest_is_complete(self) -> Self:
-        if (self.take == "largest") != (self.key is not None and self.at_least is not None):
+        given = [self.key is not None, self.at_least is not None]
+        if given != [self.take == "largest"] * 2:
             raise ValueError("key and at_least go with take: largest, and with it alone")
         return self
 
@@ -181,7 +183,7 @@ def load_claims(folder: Path | None = None) -> list[Claim]:
     """
     files = sorted((folder or claims_folder()).glob("*.yaml"))
     claims = sorted((load_claim(file) for file in files), key=lambda claim: claim.id)
-    for one, other in zip(claims, claims[1:], strict=False):
+    for one, other in itertools.pairwise(claims):
         if one.id == other.id:
             raise StudyError(
                 f"Two claims have the number {one.id}.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hindi_bn.errors import StudyError
+from hindi_bn.sweeps.sweep_file import same
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +25,8 @@ class Table:
     Parameters
     ----------
     arms
-        Name of each arm, and its value of every varied key as it stands in the claim's file; `run`
-        is the run's name in a study of several.
+        Name of each arm, and its value of every varied key as in the sweep's tables; `run` is the
+        run's name in a study of several.
     runs
         A row a run with the columns `arm` and `seed` and a column an outcome.
     """
@@ -55,7 +56,7 @@ def _fits(values: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
     """Tell whether an arm has the values asked for; a list offers several."""
     for key, wanted in where.items():
         offered = wanted if isinstance(wanted, list) else [wanted]
-        if key not in values or values[key] not in offered:
+        if key not in values or not any(same(each, values[key]) for each in offered):
             return False
     return True
 
@@ -80,19 +81,27 @@ def effects(test: Test, tables: Mapping[str, Table], first: str) -> NDArray[np.f
     float64 (seeds,), in the test's unit, seeds in ascending order; not a number where one of the
     quantities is missing.
     """
-    sides = []
-    for quantities in (test.plus, test.minus):
-        parts = [
-            quantity_by_seed(q, tables[q.sweep or first], q.outcome or test.outcome, test.missing)
-            for q in quantities
-        ]
-        sides.append(sum(parts) if parts else 0.0)
-    plus, minus = sides
+    plus = _total(test, test.plus, tables, first)
     if test.unit == "doublings":
-        effect = np.log2(plus / minus)
-    else:
-        effect = (plus - minus) * (100.0 if test.unit == "points" else 1.0)
-    return np.asarray(effect.sort_index(), dtype=np.float64)
+        ratio = plus / _total(test, test.minus, tables, first)
+        return np.asarray(np.log2(ratio.sort_index()), dtype=np.float64)
+    effect = plus - _total(test, test.minus, tables, first) if test.minus else plus
+    scale = 100.0 if test.unit == "points" else 1.0
+    return effect.sort_index().to_numpy(dtype=np.float64) * scale
+
+
+def _total(
+    test: Test, quantities: Sequence[Quantity], tables: Mapping[str, Table], first: str
+) -> pd.Series[float]:
+    """Add quantities up seed by seed."""
+    import pandas as pd
+
+    parts = [
+        quantity_by_seed(q, tables[q.sweep or first], q.outcome or test.outcome, test.missing)
+        for q in quantities
+    ]
+    total: pd.Series[float] = pd.concat(parts, axis=1).sum(axis=1, skipna=False)
+    return total
 
 
 def quantity_by_seed(
@@ -107,7 +116,7 @@ def quantity_by_seed(
     """
     arms = table.select(quantity.where)
     runs = table.runs[table.runs["arm"].isin(arms)]
-    by_arm = runs.pivot(index="seed", columns="arm", values=outcome)[arms].astype("float64")
+    by_arm = runs.set_index(["seed", "arm"])[outcome].unstack("arm")[arms].astype("float64")  # noqa: PD010
     if missing is not None:
         by_arm = by_arm.fillna(missing)
     if quantity.take == "largest":

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hindi_bn.analysis.statistics import compare_paired, holm
+from hindi_bn.analysis.intervals import deviation_of
+from hindi_bn.analysis.pairs import compare_paired, holm
 
 if TYPE_CHECKING:
     from hindi_bn.claims.claim import Test
@@ -36,7 +37,7 @@ class Effect:
     ----------
     label, unit, region
         As in the claim's file.
-    values
+    by_seed
         The effect of each seed, in the test's unit.
     left_out
         Seeds without the outcome.
@@ -57,7 +58,7 @@ class Effect:
     label: str
     unit: str
     region: str
-    values: tuple[float, ...]
+    by_seed: tuple[float, ...]
     left_out: int
     mean: float
     low: float
@@ -75,7 +76,7 @@ class Effect:
     @property
     def n(self) -> int:
         """Number of seeds."""
-        return len(self.values)
+        return len(self.by_seed)
 
 
 def effect_of(test: Test, values: NDArray[np.float64], rng: np.random.Generator) -> Effect:
@@ -93,7 +94,7 @@ def effect_of(test: Test, values: NDArray[np.float64], rng: np.random.Generator)
     paired = compare_paired(there, np.zeros_like(there), rng=rng)
     return Effect(
         label=test.label, unit=test.unit, region=test.region,
-        values=tuple(there.tolist()), left_out=len(values) - len(there),
+        by_seed=tuple(there.tolist()), left_out=len(values) - len(there),
         mean=paired.mean_difference, low=paired.low, high=paired.high, method=paired.method,
         p_zero=paired.p, zero_test=paired.test, effect_size=paired.effect_size,
         p_holds=p_holds, p_fails=p_fails, verdict=_verdict(p_holds, p_fails),
@@ -133,7 +134,7 @@ def _one_sided(values: NDArray[np.float64]) -> float:
     """Return the p-value of a mean of 0 or less against one above 0."""
     from scipy import stats
 
-    if np.ptp(values) == 0:  # all equal: nothing is left to chance, and t is not defined
+    if deviation_of(values) == 0:  # all equal: nothing is left to chance, and t is not defined
         return 0.0 if values[0] > 0 else 1.0
     return float(stats.ttest_1samp(values, 0.0, alternative="greater").pvalue)
 
@@ -146,7 +147,7 @@ def _verdict(p_holds: float, p_fails: float) -> Verdict:
 
 @dataclass(frozen=True)
 class Decision:
-    """A claim's verdict: p-values that it is so, and that it is not, before and after Holm."""
+    """A claim's verdict: p-values that it is so, and that it is not, and the smaller corrected."""
 
     verdict: Verdict
     p_holds: float
@@ -154,16 +155,21 @@ class Decision:
     p_corrected: float
 
 
-def decide(claims: Sequence[Sequence[Effect]]) -> list[Decision]:
-    """Decide claims together, each by the effects of its tests, with Holm's correction."""
-    pairs = [
-        (max(e.p_holds for e in effects), min(1.0, len(effects) * min(e.p_fails for e in effects)))
-        for effects in claims
-    ]
-    corrected = holm([min(pair) for pair in pairs]) if pairs else []
+def together(effects: Sequence[Effect]) -> tuple[float, float]:
+    """Return a claim's p-values from those of its tests: that all hold, and that one does not."""
+    holds = max(effect.p_holds for effect in effects)
+    fails = min(effect.p_fails for effect in effects)
+    return holds, min(1.0, len(effects) * fails)
+
+
+def decide(claims: Sequence[tuple[float, float]]) -> list[Decision]:
+    """Decide claims by their p-values (see `together`), corrected over all by Holm's method."""
+    if not claims:
+        return []
+    corrected = holm([min(pair) for pair in claims])
     return [
         Decision(_decided(holds, fails, float(p)), holds, fails, float(p))
-        for (holds, fails), p in zip(pairs, corrected, strict=True)
+        for (holds, fails), p in zip(claims, corrected, strict=True)
     ]
 
 

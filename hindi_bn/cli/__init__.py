@@ -2,6 +2,7 @@
 
 from hindi_bn.cli import (
     bench,
+    claims,
     data,
     doctor,
     explain,
@@ -17,6 +18,7 @@ from hindi_bn.cli.app import app
 __all__ = [
     "app",
     "bench",
+    "claims",
     "data",
     "doctor",
     "explain",

@@ -1,0 +1,170 @@
+"""The claims as text: the ledger, and a page that a student understands in two minutes a claim."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from hindi_bn.analysis.markdown import table
+from hindi_bn.claims.results import ClaimResult
+from hindi_bn.claims.verdict import LEVEL, Effect
+
+RULE = (
+    "A test holds where the mean effect over the seeds lies in its region, fixed in the claim's "
+    "file. *Supported*: all of a claim's tests are shown to hold; *contradicted*: one is shown not "
+    "to; *undecided*: neither, at this number of seeds. Shown means p at most "
+    f"{LEVEL:g} by one-sample t-tests against the ends of the region (two-sided: 0.05 is where the "
+    "95 % interval touches an end), corrected over all claims in this document by Holm's method. "
+    "Intervals are Student's, uncorrected."
+)
+
+
+def number(value: float) -> str:
+    """Write a number with three significant digits; a dash for none."""
+    if not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    text = f"{value:.{min(digits, 4)}f}"
+    return "0" if float(text) == 0 else text
+
+
+def effect_text(effect: Effect) -> str:
+    """Write an effect with its interval and unit."""
+    unit = f" {effect.unit}" if effect.unit else ""
+    return f"{number(effect.mean)} [{number(effect.low)}, {number(effect.high)}]{unit}"
+
+
+def decisive(result: ClaimResult) -> Effect:
+    """Return the test that a claim's verdict hangs on: the one that fails most, or holds least."""
+    if result.verdict == "contradicted":
+        return min(result.effects, key=lambda effect: effect.p_fails)
+    return max(result.effects, key=lambda effect: effect.p_holds)
+
+
+def ledger(results: Sequence[ClaimResult], link: str = "") -> str:
+    """Write the ledger as a Markdown table: claim, verdict, effect with interval, n.
+
+    Parameters
+    ----------
+    link
+        Page that holds the claims' sections, if the titles are to be links.
+    """
+    return table(
+        [_ledger_row(result, link) for result in results],
+        [
+            ("id", "", str),
+            ("claim", "claim", str),
+            ("verdict", "verdict", str),
+            ("test", "the test it hangs on", str),
+            ("effect", "effect [95 % interval]", str),
+            ("n", "n", str),
+            ("scale", "scale", str),
+        ],
+    )
+
+
+def _ledger_row(result: ClaimResult, link: str) -> dict[str, Any]:
+    effect = decisive(result)
+    title = f"[{result.title}]({link}#{anchor(result)})" if link else result.title
+    return {
+        "id": result.id,
+        "claim": title,
+        "verdict": f"**{result.verdict}**",
+        "test": effect.label,
+        "effect": effect_text(effect),
+        "n": str(effect.n),
+        "scale": result.scale,
+    }
+
+
+def anchor(result: ClaimResult) -> str:
+    """Return the anchor that GitHub gives a claim's heading."""
+    text = heading(result).lower()
+    kept = "".join(c for c in text if c.isalnum() or c in " -_")
+    return kept.replace(" ", "-")
+
+
+def heading(result: ClaimResult) -> str:
+    """Write a claim's heading."""
+    return f"Claim {result.id}: {result.title}"
+
+
+def document(results: Sequence[ClaimResult], figures: str = "figures") -> str:
+    """Write `claims.md`: the ledger, the rule, and a section a claim.
+
+    Parameters
+    ----------
+    figures
+        Folder of the figures, as seen from the document.
+    """
+    parts = [
+        "# Claims about batch norm, and what became of them",
+        f"Made by `hindi-bn claims run`. Data: {'; '.join(sorted({r.data for r in results}))}.",
+        ledger(results),
+        RULE,
+        *(section(result, figures) for result in results),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def section(result: ClaimResult, figures: str = "figures") -> str:
+    """Write a claim's section: the claim, its source, the test, the result, the figure."""
+    corrected = p_text(result.p_corrected)
+    parts = [
+        f"## {heading(result)}",
+        f"**{result.verdict.capitalize()}** at n = {result.n} (p = {corrected}, corrected).",
+        f"*Claim.* {result.statement}",
+        f"*Source.* {result.source}",
+        f"*Test.* {result.method}",
+        _effects_table(result),
+        *result.findings,
+        _trained(result),
+        f"![{heading(result)}]({figures}/{result.slug}.png)",
+    ]
+    return "\n\n".join(parts)
+
+
+def _effects_table(result: ClaimResult) -> str:
+    rows = [
+        {
+            "test": effect.label,
+            "effect": effect_text(effect),
+            "region": effect.region,
+            "verdict": effect.verdict,
+            "n": str(effect.n) + (f" ({effect.left_out} without)" if effect.left_out else ""),
+            "d": number(effect.effect_size),
+            "p": f"{p_text(effect.p_zero)} ({effect.zero_test})",
+        }
+        for effect in result.effects
+    ]
+    return table(
+        rows,
+        [
+            ("test", "test", str),
+            ("effect", "mean [95 % interval]", str),
+            ("region", "holds where it is", str),
+            ("verdict", "by itself", str),
+            ("n", "n", str),
+            ("d", "mean / deviation", str),
+            ("p", "p of no effect", str),
+        ],
+    )
+
+
+def _trained(result: ClaimResult) -> str:
+    sizes = "; ".join(
+        f"{name}: {size['arms']} arms, {size['seeds']} seeds, {size['epochs']} epochs"
+        for name, size in result.sizes.items()
+    )
+    runs = ", ".join(f"{count} {status}" for status, count in result.runs.items())
+    return f"Trained ({result.scale} scale): {sizes}. Runs: {runs}."
+
+
+def p_text(p: float) -> str:
+    """Write a p-value."""
+    if not math.isfinite(p):
+        return "–"
+    return "< 0.0001" if p < 0.0001 else f"{p:.2g}"  # noqa: PLR2004

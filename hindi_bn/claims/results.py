@@ -1,0 +1,189 @@
+"""What was found out about a claim, as a document that can be written, read and printed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hindi_bn.claims.claim import Claim
+from hindi_bn.claims.gap import gap_findings
+from hindi_bn.claims.quantities import effects
+from hindi_bn.claims.trial import Trained
+from hindi_bn.claims.verdict import LEVEL, Effect, Verdict, decide, effect_of, together
+from hindi_bn.errors import ClaimsError
+from hindi_bn.files import write_text
+
+FILE = "claims.json"
+BOOTSTRAP_SEED = 0
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """A claim, what was trained for it, and what its tests found.
+
+    Parameters
+    ----------
+    id, name, title, statement, source, method
+        As in the claim's file.
+    scale
+        Its name; `sizes` says for each sweep how many seeds and epochs that is.
+    data
+        Name of the data.
+    runs
+        Number of runs by status.
+    bad_ends
+        Arm, seed and reason of each run that diverged or failed.
+    effects
+        What each test found.
+    findings
+        Further sentences that no verdict depends on.
+    verdict, p_holds, p_fails, p_corrected
+        See `hindi_bn.claims.verdict`; corrected over the claims in the same document.
+    """
+
+    id: int
+    name: str
+    title: str
+    statement: str
+    source: str
+    method: str
+    scale: str
+    sizes: dict[str, dict[str, Any]]
+    data: str
+    runs: dict[str, int]
+    effects: tuple[Effect, ...]
+    findings: tuple[str, ...] = ()
+    verdict: Verdict = "undecided"
+    p_holds: float = 1.0
+    p_fails: float = 1.0
+    p_corrected: float = 1.0
+
+    @property
+    def slug(self) -> str:
+        """Number and name, for files."""
+        return f"{self.id:02d}-{self.name}"
+
+    @property
+    def n(self) -> str:
+        """Number of seeds, a range where tests differ."""
+        numbers = sorted({effect.n for effect in self.effects})
+        return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ClaimResult:
+        """Read what `as_json` gave."""
+        found = tuple(_effect(effect) for effect in document["effects"])
+        return cls(**{**document, "effects": found, "findings": tuple(document["findings"])})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what JSON can hold; numbers that are none become null."""
+        return dict(_plain(asdict(self)))
+
+
+def result_of(claim: Claim, trained: Trained, title: str) -> ClaimResult:
+    """Test a claim on its runs; the verdict comes with those of the other claims, by `decided`.
+
+    Parameters
+    ----------
+    title
+        Name of the data.
+    """
+    import pandas as pd
+
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    found = tuple(
+        effect_of(test, effects(test, trained.tables, trained.first), rng) for test in claim.tests
+    )
+    holds, fails = together(found)
+    runs = pd.concat(trained.runs.values()).drop_duplicates("key")
+    return ClaimResult(
+        id=claim.id, name=claim.name, title=claim.title, statement=claim.statement.strip(),
+        source=claim.source, method=claim.method.strip(), scale=trained.trial.scale,
+        sizes={name: _size(table) for name, table in trained.runs.items()}, data=title,
+        runs={str(k): int(v) for k, v in runs["status"].value_counts().sort_index().items()},
+        effects=found,
+        findings=tuple(gap_findings(trained)) if claim.figure.kind == "gap" else (),
+        p_holds=holds, p_fails=fails,
+    )  # fmt: skip
+
+
+def _size(runs: Any) -> dict[str, Any]:
+    """Say how much of a sweep was trained: arms, seeds, and epochs of a finished run."""
+    finished = runs[runs["status"] == "finished"]
+    return {
+        "arms": int(runs["arm"].nunique()),
+        "seeds": int(runs["seed"].nunique()),
+        "epochs": int(finished["epochs"].max()) if len(finished) else 0,
+    }
+
+
+def decided(results: Iterable[ClaimResult]) -> list[ClaimResult]:
+    """Give every claim its verdict, corrected over all of them, in the order of their numbers."""
+    ordered = sorted(results, key=lambda result: result.id)
+    decisions = decide([(result.p_holds, result.p_fails) for result in ordered])
+    return [
+        replace(result, verdict=decision.verdict, p_corrected=decision.p_corrected)
+        for result, decision in zip(ordered, decisions, strict=True)
+    ]
+
+
+def write_results(
+    folder: Path, results: Sequence[ClaimResult], environment: Mapping[str, Any]
+) -> None:
+    """Write `claims.json`; HindiBnError when it cannot be written."""
+    document = {
+        "level": LEVEL,
+        "correction": "Holm, over the claims in this file",
+        "environment": dict(environment),
+        "claims": [result.as_json() for result in results],
+    }
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(folder / FILE, text + "\n")
+
+
+def read_results(folder: Path) -> list[ClaimResult]:
+    """Read `claims.json`; nothing when there is none.
+
+    Raises
+    ------
+    ClaimsError
+        When it cannot be read.
+    """
+    file = folder / FILE
+    if not file.exists():
+        return []
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        return [ClaimResult.from_json(entry) for entry in document["claims"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ClaimsError(
+            f"{file} cannot be read.",
+            " ".join(str(error).split()) or type(error).__name__,
+            "delete it; `hindi-bn claims run` writes it again from the runs that are there",
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _effect(document: Mapping[str, Any]) -> Effect:
+    """Read an effect; null is not a number, but for a region's missing end."""
+    fields: dict[str, Any] = {
+        key: float("nan") if value is None and key not in ("above", "below") else value
+        for key, value in document.items()
+    }
+    fields["by_seed"] = tuple(document["by_seed"])
+    return Effect(**fields)

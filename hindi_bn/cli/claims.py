@@ -1,0 +1,239 @@
+"""`hindi-bn claims`: what the sources claim about batch norm, tested, with a verdict each."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hindi_bn.cli import options
+from hindi_bn.cli.app import Group, app, note, print_json
+from hindi_bn.cli.sweep import ExecutorName, executor_of, loader, show_plan
+from hindi_bn.cli.sweep_progress import sweep_progress
+from hindi_bn.cli.train import typed_command
+from hindi_bn.errors import ClaimsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hindi_bn.claims.claim import Claim
+    from hindi_bn.claims.results import ClaimResult
+    from hindi_bn.sweeps.run import SweepResult
+
+
+class ScaleName(StrEnum):
+    """How much is trained for a claim."""
+
+    smoke = "smoke"
+    quick = "quick"
+    standard = "standard"
+    full = "full"
+
+
+claims_app = typer.Typer(
+    cls=Group,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="What the sources claim about batch norm, tested over seeds, with a verdict each.",
+)
+app.add_typer(claims_app, name="claims")
+
+Ids = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ID]...", help="Claims by number or name.", show_default="all"),
+]
+Scale = Annotated[
+    ScaleName,
+    typer.Option(
+        "--scale",
+        help="How much is trained: smoke (seconds a claim, proves nothing), quick (an hour on two "
+        "cores), standard (a night), full (a GPU or a cluster).",
+    ),
+]
+
+
+@claims_app.callback(invoke_without_command=True)
+def claims(
+    context: typer.Context,
+    out: options.Out = Path("results"),
+    json_: options.Json = False,
+) -> None:
+    """List the claims, with the verdicts that `claims run` has come to."""
+    if context.invoked_subcommand is not None:
+        return
+    from hindi_bn.claims.claim import load_claims
+    from hindi_bn.claims.results import read_results
+
+    found = {result.id: result for result in read_results(out / "claims")}
+    known = load_claims()
+    if json_:
+        print_json([_listed(claim, found.get(claim.id)) for claim in known])
+        return
+    from rich.console import Console
+
+    from hindi_bn.cli.claims_text import claims_table
+
+    console = Console(highlight=False)
+    console.print(claims_table(known, found))
+    console.print(
+        "hindi-bn claims show ID explains a claim; hindi-bn claims run [ID...] tests it.",
+        soft_wrap=True,
+    )
+
+
+def _listed(claim: Claim, result: ClaimResult | None) -> dict[str, Any]:
+    return {
+        "id": claim.id,
+        "name": claim.name,
+        "title": claim.title,
+        "source": claim.source,
+        "verdict": result.verdict if result else None,
+        "scale": result.scale if result else None,
+        "n": [effect.n for effect in result.effects] if result else None,
+    }
+
+
+@claims_app.command()
+def show(
+    claim: Annotated[str, typer.Argument(metavar="ID", help="Claim by number or name.")],
+    out: options.Out = Path("results"),
+    json_: options.Json = False,
+) -> None:
+    """Explain a claim: its source, its test and the rule of its verdict, and the result if any."""
+    from hindi_bn.claims.claim import choose, load_claims
+    from hindi_bn.claims.results import read_results
+
+    (chosen,) = choose(load_claims(), [claim])
+    found = {result.id: result for result in read_results(out / "claims")}.get(chosen.id)
+    if json_:
+        result = found.as_json() if found else None
+        print_json({"claim": chosen.model_dump(mode="json"), "result": result})
+        return
+    from rich.console import Console
+
+    from hindi_bn.cli.claims_text import claim_text
+
+    console = Console(highlight=False)
+    for part in claim_text(chosen, found):
+        console.print(part)
+
+
+@claims_app.command()
+def run(
+    claim: Ids = None,
+    scale: Scale = ScaleName.standard,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            "--seeds", min=1, metavar="N", help="Seeds.", show_default="the scale's"
+        ),
+    ] = None,
+    out: options.Out = Path("results"),
+    data_dir: options.DataDir = Path("data"),
+    executor: Annotated[
+        ExecutorName,
+        typer.Option("--executor", help="Who trains: this machine, or a Ray cluster."),
+    ] = ExecutorName.local,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            "--ray-address", metavar="ADDRESS", show_default="a cluster of this machine's own",
+            help="Ray cluster to use, with --executor ray.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", min=1, metavar="N", show_default="one a core",
+            help="Worker processes on this machine's CPU.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="List what would be trained and estimate its cost."),
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Train runs again that failed before.")
+    ] = False,
+    json_: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:  # fmt: skip
+    """Train what is missing for the claims, test them, and write claims.json, claims.md, figures.
+
+    What has been trained is never trained again, so that a stopped command goes on when it is
+    given again. Results land in DIR/claims; those of other claims in there are kept.
+    """
+    from hindi_bn.claims.claim import choose, load_claims
+    from hindi_bn.claims.running import Asked, cells_of, claims_folder_of, judge_claims
+    from hindi_bn.claims.trial import ALL_IMAGES
+    from hindi_bn.sweeps.store import RunStore
+
+    if ray_address is not None and executor is not ExecutorName.ray:
+        raise typer.BadParameter("--ray-address needs --executor ray.")
+    asked = Asked(choose(load_claims(), claim or []), scale.value, seeds)
+    store = RunStore(out)
+    if dry_run:
+        cells = tuple(cells_of(asked.trials(ALL_IMAGES)))
+        show_plan(cells, store, data_dir, workers, retry_failed=retry_failed, json_=json_)
+        return
+    digits = loader(data_dir, quiet=quiet)("digits")
+    trials = asked.trials(len(digits.train_labels))
+    trained = _train(
+        trials, digits, store, executor_of(executor, ray_address, workers),
+        retry_failed=retry_failed, quiet=quiet,
+    )  # fmt: skip
+    folder = claims_folder_of(out, digits)
+    results = judge_claims(trials, digits, store, folder, lambda text: note(text, quiet=quiet))
+    _finish(results, [one.id for one in asked.claims], folder, trained, json_=json_)
+
+
+def _train(
+    trials: Any, digits: Any, store: Any, executor: Any, *, retry_failed: bool, quiet: bool
+) -> SweepResult:
+    from hindi_bn.claims.running import train_claims
+
+    try:
+        with sweep_progress(quiet=quiet) as on_event:
+            return train_claims(
+                trials, digits, store, executor,
+                retry_failed=retry_failed, command=typed_command(), on_event=on_event,
+            )  # fmt: skip
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(
+            "Stopped: every finished epoch is saved. Give the same command again to go on."
+        ) from interrupt
+
+
+def _finish(
+    results: Sequence[ClaimResult],
+    asked: Sequence[int],
+    folder: Path,
+    trained: SweepResult,
+    *,
+    json_: bool,
+) -> None:
+    """Show the verdicts; exit code 1 when a run has no result that it should have."""
+    from rich.console import Console
+
+    from hindi_bn.cli.claims_text import verdicts_table
+
+    chosen = [result for result in results if result.id in asked]
+    if json_:
+        print_json([result.as_json() for result in chosen])
+    else:
+        console = Console(highlight=False)
+        console.print(verdicts_table(chosen))
+        console.print(f"Everything about them: {folder / 'claims.md'}", soft_wrap=True)
+    open_ = []
+    for end in trained.bad_ends:
+        note(f"{end.arm}, seed {end.seed} ({end.key}) {end.status}: {end.why}")
+        if end.status not in ("diverged", "failed"):
+            open_.append(end)
+    if open_:
+        raise ClaimsError(
+            f"{len(open_)} runs have no result.",
+            "Their processes ended before they did.",
+            "give the same command again; what is finished is not trained again",
+        )
