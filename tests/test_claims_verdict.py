@@ -55,7 +55,16 @@ def test_p_values_are_twice_the_one_sided_t_tests() -> None:
     assert neither == 1.0
 
 
-@pytest.mark.parametrize(("values", "verdict"), [([1.0] * 3, "supported"), ([-1.0] * 3, "contradicted"), ([0.0] * 3, "undecided"), ([1.0, 1.0], "undecided"), ([], "undecided")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ([1.0] * 3, "supported"),
+        ([-1.0] * 3, "contradicted"),
+        ([0.0] * 3, "undecided"),
+        ([1.0, 1.0], "undecided"),
+        ([], "undecided"),
+    ],
+)
 def test_equal_values_decide_and_two_seeds_do_not(values: list[float], verdict: str) -> None:
     assert effect_of(a_test(), np.array(values), RNG).verdict == verdict
 
@@ -105,34 +114,34 @@ RUNS = pd.DataFrame(
 TABLES = {"one": Table(ARMS, RUNS)}
 
 
+NONE_LOW, NONE_HIGH = {"norm": "none", "lr": 0.1}, {"norm": "none", "lr": 1.0}
+BATCH_LOW, BATCH_HIGH = {"norm": "batch", "lr": 0.1}, {"norm": "batch", "lr": 1.0}
+BOTH_BATCH = {"norm": "batch"}
+
+
+def of(where: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+    return [{"where": where, **more}]
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),  # seeds 1, 2, 3
     [
-        ({"plus": [{"where": {"norm": "batch", "lr": 0.1}}]}, [0.8, 0.95, 0.9]),
+        ({"plus": of(BATCH_LOW)}, [0.8, 0.95, 0.9]),
+        ({"plus": of(BATCH_LOW), "minus": of(NONE_LOW)}, [0.2, 0.25, 0.4]),
+        ({"plus": of(BOTH_BATCH)}, [0.85, 0.875, 0.8]),
+        ({"plus": of(BOTH_BATCH, take="max")}, [0.9, 0.95, 0.9]),
+        ({"plus": of(BOTH_BATCH, take="min")}, [0.8, 0.8, 0.7]),
+        ({"plus": of(BOTH_BATCH, take="range")}, [0.1, 0.15, 0.2]),
+        ({"plus": of(BOTH_BATCH, take="best")}, [0.8, 0.95, 0.9]),
+        ({"plus": of({"lr": [0.1]}, take="best")}, [0.8, 0.95, 0.9]),
+        ({"plus": of(BOTH_BATCH, take="largest", key="lr", at_least=0.8)}, [0.0, 0.0, -1.0]),
+        ({"plus": of(NONE_LOW), "unit": "points"}, [60.0, 70.0, 50.0]),
         (
-            {"plus": [{"where": {"norm": "batch", "lr": 0.1}}], "minus": [{"where": {"norm": "none", "lr": 0.1}}]},
-            [0.2, 0.25, 0.4],
-        ),
-        ({"plus": [{"where": {"norm": "batch"}}]}, [0.85, 0.875, 0.8]),
-        ({"plus": [{"where": {"norm": "batch"}, "take": "max"}]}, [0.9, 0.95, 0.9]),
-        ({"plus": [{"where": {"norm": "batch"}, "take": "min"}]}, [0.8, 0.8, 0.7]),
-        ({"plus": [{"where": {"norm": "batch"}, "take": "range"}]}, [0.1, 0.15, 0.2]),
-        ({"plus": [{"where": {"norm": "batch"}, "take": "best"}]}, [0.8, 0.95, 0.9]),
-        ({"plus": [{"where": {"lr": [0.1]}, "take": "best"}]}, [0.8, 0.95, 0.9]),
-        (
-            {"plus": [{"where": {"norm": "batch"}, "take": "largest", "key": "lr", "at_least": 0.8}]},
-            [0.0, 0.0, -1.0],
-        ),
-        (
-            {"plus": [{"where": {"norm": "none", "lr": 0.1}}], "unit": "points"},
-            [60.0, 70.0, 50.0],
-        ),
-        (
-            {"plus": [{"where": {"norm": "batch", "lr": 1.0}}], "minus": [{"where": {"norm": "none", "lr": 1.0}}], "unit": "doublings"},
+            {"plus": of(BATCH_HIGH), "minus": of(NONE_HIGH), "unit": "doublings"},
             [np.log2(4.5), np.log2(0.8 / 0.3), np.log2(7)],
         ),
     ],
-)  # fmt: skip
+)
 def test_effects_by_hand(changes: dict[str, Any], expected: list[float]) -> None:
     assert effects(a_test(**changes), TABLES, "one").tolist() == pytest.approx(expected)
 
