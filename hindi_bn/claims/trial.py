@@ -24,6 +24,7 @@ ALL_IMAGES = 17_000
 """Training images of the article's data, of which a scale's `images` are a part."""
 
 FEWEST_IMAGES = 20
+CLASSES = 10
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def _sized(cell: Cell, scale: Scale, images: int) -> Cell:
     if scale.images is None:
         return cell
     share = min(scale.images, images) / ALL_IMAGES
-    number = max(FEWEST_IMAGES, round(share * (cell.run.train_images or ALL_IMAGES)))
+    of_each = round(share * (cell.run.train_images or ALL_IMAGES) / CLASSES)
+    number = max(FEWEST_IMAGES, of_each * CLASSES)
     run: Run = cell.run.model_copy(update={"train_images": number})
     study = cell.study.model_copy(update={"runs": (run,)})
     return Cell(cell.arm, cell.values, cell.seed, study)
