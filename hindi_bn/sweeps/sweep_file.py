@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from hindi_bn.errors import StudyError
 from hindi_bn.settings import NAME, Settings
-from hindi_bn.study_files import configs_folder, nearest, parse_assignments, read_yaml
+from hindi_bn.study_files import configs_folder, nearest, read_yaml
 
 RESERVED = ("seed", "stream", "name", "runs")
 """Keys that cannot be varied by a grid: seeds have their own key, and arms are always paired."""
@@ -187,8 +187,3 @@ def sweep_of(raw: Mapping[str, Any], origin: str) -> Sweep:
         why = f"Unknown key.{nearest(key, valid)} Valid here: {', '.join(valid)}."
     what = f"Key {key!r} in {origin} is wrong." if key else f"The sweep in {origin} is wrong."
     raise StudyError(what, why, "mend the sweep; docs/sweeps.md describes its keys")
-
-
-def assignments_of(texts: Sequence[str], **flags: Any) -> dict[str, Any]:
-    """Join `--set` texts and the flags that were given, which beat them."""
-    return parse_assignments(texts) | {k: v for k, v in flags.items() if v is not None}

@@ -1,0 +1,440 @@
+"""Sweeps on a tiny data set: each run is trained once, whatever happens on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny import tiny_digits
+
+import hindi_bn.training.ensemble_record as record_module
+from hindi_bn.digits import Digits
+from hindi_bn.errors import RunError
+from hindi_bn.figures.sweep import strip_figure
+from hindi_bn.records import RunFolder
+from hindi_bn.sweeps import executors
+from hindi_bn.sweeps.cells import cells
+from hindi_bn.sweeps.executors import LocalExecutor
+from hindi_bn.sweeps.output import output_folder, read_tables, write_sweep
+from hindi_bn.sweeps.run import SweepResult, plan_sweep, run_sweep
+from hindi_bn.sweeps.store import RunStore
+from hindi_bn.sweeps.sweep_file import Sweep, sweep_of
+from hindi_bn.training.jobs import Failure, Job, Outcome, perform
+from hindi_bn.training.workers import Event
+
+TINY = {"epochs": 1, "device": "cpu", "threads": 1, "batch_size": 16}
+
+
+def load(name: str) -> Digits:
+    return dataclasses.replace(tiny_digits(), name=name)
+
+
+def sweep(name: str = "s", study: dict[str, Any] | None = None, **keys: Any) -> Sweep:
+    document = {"name": name, "study": TINY | (study or {}), "seeds": 2, **keys}
+    return sweep_of(document, "s.yaml")
+
+
+class Here:
+    """Trains in this process, one run after the other, and remembers which."""
+
+    def __init__(self, ended: Callable[[Outcome], Outcome] = lambda outcome: outcome) -> None:
+        self.jobs: list[Job] = []
+        self.ended = ended
+
+    def run(
+        self, jobs: Sequence[Job], digits: Digits, *, on_event: Callable[[Event], None]
+    ) -> Iterator[Outcome]:
+        for job in jobs:
+            self.jobs.append(job)
+            on_event(Event("started", job))
+            tell = lambda row, job=job: on_event(Event("epoch", job, row=row))  # noqa: E731
+            yield self.ended(perform(job, digits, on_epoch=tell))
+
+
+def train(
+    what: Sweep, out: Path, executor: Any = None, **options: Any
+) -> tuple[SweepResult, list[str]]:
+    """The result, and the keys that were trained."""
+    executor = executor or Here()
+    result = run_sweep(what, load, RunStore(out), executor, **options)
+    return result, [job.run for job in getattr(executor, "jobs", [])]
+
+
+def compared(result: SweepResult) -> pd.DataFrame:
+    return result.runs.drop(columns="seconds")
+
+
+def test_a_sweep_trains_every_cell_and_tabulates_it(tmp_path: Path) -> None:
+    what = sweep(study={"epochs": 2}, grid={"norm": ["none", "batch"]})
+    result, trained = train(what, tmp_path)
+    runs, epochs = result.runs, result.epochs
+    assert list(runs["arm"]) == ["norm=none"] * 2 + ["norm=batch"] * 2
+    assert list(runs["seed"]) == [5842, 5843] * 2
+    assert list(runs["norm"]) == ["none", "none", "batch", "batch"]
+    assert set(runs["status"]) == {"finished"}
+    assert list(runs["epochs"]) == [2] * 4
+    assert (runs["seconds"] > 0).all()
+    assert result.complete
+    assert result.varied == ["norm"]
+    assert sorted(trained) == sorted(runs["key"])
+    assert trained == [runs["key"][row] for row in (0, 2, 1, 3)]  # one seed after the other
+    assert list(epochs.columns[:5]) == ["arm", "seed", "key", "norm", "epoch"]
+    assert "seconds" not in epochs
+    for row in runs.itertuples():
+        history = RunFolder(tmp_path / "runs" / row.key).read_history()
+        mine = epochs[epochs["key"] == row.key].reset_index(drop=True)
+        assert mine["train_loss"].equals(history["train_loss"])
+        assert row.final_test_accuracy == history["test_accuracy"].iloc[-1]
+        assert row.train_loss_at_1 == history["train_loss"][0]
+        assert math.isnan(row.train_loss_at_3)
+
+
+def test_arms_of_a_seed_share_weights_and_batches(tmp_path: Path) -> None:
+    result, _ = train(sweep(grid={"norm": ["none", "spectral"]}, seeds=1), tmp_path)
+    again, _ = train(sweep(grid={"norm": ["spectral"]}, seeds=1), tmp_path / "alone")
+    assert compared(result)[1:].reset_index(drop=True).equals(compared(again))
+
+
+def test_finished_runs_are_shared_between_sweeps(tmp_path: Path) -> None:
+    _, first = train(sweep("one", grid={"lr": [0.1, 0.2]}), tmp_path)
+    twice = sweep("two", grid={"lr": [0.2, 0.3], "norm": ["none", {"name": "none"}]})
+    with pytest.raises(Exception, match="are the same"):
+        cells(twice)
+    other = sweep("two", study={"name": "other", "description": "x"}, grid={"lr": [0.2, 0.3]})
+    result, second = train(other, tmp_path)
+    assert len(first) == 4
+    assert len(second) == 2
+    assert set(first) & set(result.runs["key"]) == set(result.runs["key"][:2])
+    _, third = train(other, tmp_path)
+    assert third == []
+
+
+def test_cells_with_equal_keys_are_trained_once(tmp_path: Path) -> None:
+    study = {"runs": [{"name": "a", "lr": 0.1}, {"name": "b", "lr": 0.1}]}
+    result, trained = train(sweep(study=study, seeds=1), tmp_path)
+    assert list(result.runs["arm"]) == ["a", "b"]
+    assert result.runs["key"].nunique() == len(trained) == 1
+    assert result.runs["final_test_accuracy"][0] == result.runs["final_test_accuracy"][1]
+    assert len(result.epochs) == 2
+
+
+def test_a_run_that_diverges_is_a_result(tmp_path: Path) -> None:
+    what = sweep(grid={"lr": [1e9, 0.1]}, seeds=1)
+    result, _ = train(what, tmp_path)
+    wild, good = result.runs.itertuples()
+    assert (wild.status, good.status) == ("diverged", "finished")
+    assert result.complete
+    assert (wild.diverged_epoch, wild.epochs, wild.final_test_accuracy) == (0, 0, 0.1)
+    recorded = json.loads((tmp_path / "runs" / wild.key / "failure.json").read_text())
+    assert recorded["kind"] == "DivergedError"
+    assert recorded["step"] == wild.diverged_step >= 1
+    assert recorded["seconds"] == wild.seconds
+    assert math.isnan(good.diverged_step)
+    (end,) = result.bad_ends
+    assert (end.arm, end.status) == ("lr=1000000000", "diverged")
+    _, again = train(what, tmp_path, retry_failed=True)
+    assert again == []
+
+
+def test_a_run_that_fails_is_recorded_and_retried_when_asked(tmp_path: Path) -> None:
+    what = sweep(grid={"norm": [{"name": "group", "groups": 5}, "none"]}, seeds=1)
+    result, trained = train(what, tmp_path)
+    assert list(result.runs["status"]) == ["failed", "finished"]
+    assert not result.complete
+    assert result.runs["final_test_accuracy"].isna().tolist() == [True, False]
+    assert "5" in result.bad_ends[0].why
+    assert len(trained) == 2
+    assert train(what, tmp_path)[1] == []
+    _, again = train(what, tmp_path, retry_failed=True)
+    assert again == trained[:1]
+
+
+def test_a_failure_that_has_passed_leaves_no_trace(tmp_path: Path) -> None:
+    def spoil(outcome: Outcome) -> Outcome:
+        (outcome.job.folder / "weights.safetensors").unlink()
+        return dataclasses.replace(outcome, failure=Failure.of(MemoryError("too large")))
+
+    what = sweep(seeds=1)
+    failed, _ = train(what, tmp_path, Here(spoil))
+    assert list(failed.runs["status"]) == ["failed"]
+    assert "too large" in failed.bad_ends[0].why
+    result, _ = train(what, tmp_path, retry_failed=True)
+    undisturbed, _ = train(what, tmp_path / "other")
+    assert compared(result).equals(compared(undisturbed))
+    assert result.bad_ends == ()
+
+
+def test_fail_fast_stops_at_the_first_failure_but_not_at_a_divergence(tmp_path: Path) -> None:
+    norms = [{"name": "group", "groups": 5}, "none"]
+    grid = {"lr": [1e9, 0.1], "norm": norms}
+    excluded = [{"lr": 1e9, "norm": "group"}]
+    what = sweep(grid=grid, exclude=excluded, seeds=1)
+    result, trained = train(what, tmp_path, fail_fast=True)
+    assert list(result.runs["status"]) == ["diverged", "failed", "missing"]
+    assert len(trained) == 2
+    assert result.epochs.empty
+    assert list(result.epochs.columns[:3]) == ["arm", "seed", "key"]
+
+
+@pytest.mark.parametrize("fail_fast", [False, True])
+def test_a_run_whose_process_was_killed_stays_open(tmp_path: Path, fail_fast: bool) -> None:
+    def killed(outcome: Outcome) -> Outcome:
+        (outcome.job.folder / "weights.safetensors").unlink()
+        return dataclasses.replace(outcome, failure=Failure("WorkerDied", "It was killed."))
+
+    what = sweep()
+    result, trained = train(what, tmp_path, Here(killed), fail_fast=fail_fast)
+    assert len(trained) == (1 if fail_fast else 2)
+    assert set(result.runs["status"]) == {"missing"}
+    assert result.bad_ends[0].why == "It was killed."
+    assert train(what, tmp_path)[0].complete
+
+
+def test_a_run_that_another_process_trains_stays_open(tmp_path: Path) -> None:
+    what = sweep(seeds=1)
+    (run,) = plan_sweep(what, load, RunStore(tmp_path), "").runs
+    with RunFolder(run.job.folder).locked():
+        result, _ = train(what, tmp_path)
+    assert list(result.runs["status"]) == ["missing"]
+    assert "in use" in result.bad_ends[0].why
+    damaged = RunFolder(run.job.folder).checkpoint_folder / "state.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("{")
+    result, _ = train(what, tmp_path)
+    assert list(result.runs["status"]) == ["failed"]
+    assert train(what, tmp_path, retry_failed=True)[0].complete
+
+
+def test_a_sweep_that_is_interrupted_again_and_again_ends_with_the_same_tables(
+    tmp_path: Path,
+) -> None:
+    what = sweep(grid={"lr": [1e9, 0.1]}, study={"epochs": 3}, seeds=1)
+    undisturbed, _ = train(what, tmp_path / "whole")
+
+    def interrupt(progress: Any, event: object) -> None:
+        if isinstance(event, Event) and event.kind == "epoch":
+            raise KeyboardInterrupt
+
+    interrupts = 0
+    while True:
+        try:
+            result, _ = train(what, tmp_path / "parts", on_event=interrupt)
+            break
+        except KeyboardInterrupt:
+            interrupts += 1
+            statuses = {
+                RunStore(tmp_path / "parts").status(run.job) for run in _runs(what, tmp_path)
+            }
+            assert "failed" not in statuses
+    assert interrupts == 3
+    assert compared(result).equals(compared(undisturbed))
+    assert result.epochs.equals(undisturbed.epochs)
+
+
+def _runs(what: Sweep, tmp_path: Path) -> Any:
+    return plan_sweep(what, load, RunStore(tmp_path / "parts"), "").runs
+
+
+def test_data_are_loaded_once_and_named(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def count(name: str) -> Digits:
+        asked.append(name)
+        return load("drawn" if name == "digits" else name)
+
+    what = sweep(grid={"data": ["digits", "drawn"]}, seeds=1)
+    result = run_sweep(what, count, RunStore(tmp_path), Here())
+    assert asked == ["digits", "drawn"]
+    assert result.data == ("drawn",)
+    assert result.title == "drawn stand-in, not the article's data"
+    assert [path.name for path in tmp_path.iterdir()] == ["runs-drawn"]
+    assert output_folder(tmp_path, what, result.data) == tmp_path / "sweeps" / "s-drawn"
+
+
+def test_what_is_written_is_equal_to_the_byte_when_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "hindi_bn.figures.sweep.sweep_figures",
+        lambda runs, epochs, varied, title, details: {
+            "final-accuracy": strip_figure(runs, "final_test_accuracy", title, details)
+        },
+    )
+    what = sweep(grid={"norm": ["none", "batch"], "lr": [0.1, 1e9]})
+    result, _ = train(what, tmp_path)
+    folder = output_folder(tmp_path, what, result.data)
+    document = write_sweep(result, what, folder, ["png"])
+    written = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    names = {path.relative_to(folder).as_posix() for path in written}
+    assert {"runs.parquet", "epochs.parquet", "summary.csv", "paired.csv", "summary.json",
+            "figures/final-accuracy.png"} == names  # fmt: skip
+    runs, epochs = read_tables(folder)
+    pd.testing.assert_frame_equal(runs, result.runs)
+    pd.testing.assert_frame_equal(epochs, result.epochs)
+    assert json.loads((folder / "summary.json").read_text()) == document
+    assert (
+        document["statuses"] == {"finished": 4, "diverged": 4}
+        or sum(document["statuses"].values()) == 8
+    )
+    assert document["arms"][0] == {"arm": "norm=none, lr=0.1", "norm": "none", "lr": 0.1, "n": 2}
+    finals = result.runs["final_test_accuracy"][:2]
+    row = next(row for row in document["summary"] if row["outcome"] == "final_test_accuracy")
+    assert row["mean"] == pytest.approx(np.mean(finals))
+    again, _ = train(what, tmp_path)
+    write_sweep(again, what, folder, ["png"])
+    assert {path: path.read_bytes() for path in written} == written
+
+
+def test_workers_give_the_tables_of_this_process(tmp_path: Path) -> None:
+    what = sweep(grid={"lr": [0.1, 1e9]}, seeds=1)
+    crew, _ = train(what, tmp_path / "crew", LocalExecutor(workers=1))
+    here, _ = train(what, tmp_path / "here")
+    assert compared(crew).equals(compared(here))
+    assert crew.epochs.equals(here.epochs)
+
+
+def test_an_ensemble_gives_the_tables_of_single_runs_to_rounding(tmp_path: Path) -> None:
+    what = sweep(grid={"lr": [0.1, 1e9]}, study={"captures": []})
+    together, _ = train(what, tmp_path / "together", LocalExecutor(together=True))
+    single, _ = train(what, tmp_path / "single")
+    assert list(together.runs["status"]) == list(single.runs["status"])
+    assert (together.runs["key"] == single.runs["key"]).all()
+    columns = ["train_loss", "test_loss", "wx"]
+    np.testing.assert_allclose(together.epochs[columns], single.epochs[columns], rtol=1e-4)
+    told = json.loads((tmp_path / "together/runs" / together.runs["key"][0] / "environment.json")
+                      .read_text())  # fmt: skip
+    assert told["ensemble"]["members"] == 2
+    assert train(what, tmp_path / "together", LocalExecutor(together=True))[1] == []
+
+
+def test_groups_are_runs_that_differ_in_the_seed_alone(tmp_path: Path) -> None:
+    plain = sweep(grid={"lr": [0.1, 0.2]})
+    recording = sweep(study={"captures": ["gradients"]})
+    jobs = [run.job for what in (plain, recording)
+            for run in plan_sweep(what, load, RunStore(tmp_path), "").runs]  # fmt: skip
+    assert [len(group) for group in executors.groups(jobs)] == [2, 2, 1, 1]
+    perform(jobs[0], tiny_digits())
+    (jobs[0].folder / "weights.safetensors").unlink()
+    assert [len(group) for group in executors.groups(jobs)] == [2, 2, 1, 1]
+    checkpoint = RunFolder(jobs[0].folder).checkpoint_folder
+    checkpoint.mkdir()
+    (checkpoint / "state.json").write_text("{}")
+    assert [len(group) for group in executors.groups(jobs)] == [1, 1, 2, 1, 1]
+
+
+def test_an_ensemble_that_is_refused_fails_for_all_its_members(tmp_path: Path) -> None:
+    what = sweep(set={"norm": {"name": "group", "groups": 5}})
+    result, _ = train(what, tmp_path, LocalExecutor(together=True))
+    assert list(result.runs["status"]) == ["failed", "failed"]
+
+
+def test_an_ensemble_that_breaks_down_is_trained_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(record_module, "record_ensemble", refuse)
+    told: list[str] = []
+    result, _ = train(
+        sweep(), tmp_path, LocalExecutor(together=True),
+        on_event=lambda progress, what: told.append(getattr(what, "text", "")),
+    )  # fmt: skip
+    assert result.complete
+    assert any("out of memory" in text for text in told)
+
+
+@pytest.mark.parametrize(("device", "here"), [("cuda", True), ("cpu", False)])
+def test_jobs_go_where_their_device_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, here: bool
+) -> None:
+    import hindi_bn.training.device as device_module
+    from hindi_bn.errors import StudyError
+
+    (run,) = plan_sweep(sweep(seeds=1), load, RunStore(tmp_path), "").runs
+    monkeypatch.setattr(
+        device_module, "choose_device", lambda wanted: type("D", (), {"type": device})
+    )
+    assert LocalExecutor()._in_this_process(run.job) is here
+
+    def missing(wanted: str) -> None:
+        raise StudyError("no such device")
+
+    monkeypatch.setattr(device_module, "choose_device", missing)
+    assert LocalExecutor()._in_this_process(run.job) is False
+
+
+def test_a_damaged_failure_is_named(tmp_path: Path) -> None:
+    (run,) = plan_sweep(sweep(seeds=1), load, RunStore(tmp_path), "").runs
+    run.job.folder.mkdir(parents=True)
+    (run.job.folder / "failure.json").write_text("{")
+    with pytest.raises(RunError, match=r"failure.json cannot be read"):
+        RunStore(tmp_path).status(run.job)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from test_sweep import KILL_SWEEP, load
+from hindi_bn.sweeps.executors import LocalExecutor
+from hindi_bn.sweeps.run import run_sweep
+from hindi_bn.sweeps.store import RunStore
+
+def tell(progress, what):
+    if getattr(what, "kind", "") == "epoch":
+        print("epoch", flush=True)
+
+if __name__ == "__main__":
+    store, executor = RunStore(Path(sys.argv[1])), LocalExecutor(workers=2)
+    run_sweep(KILL_SWEEP, load, store, executor, on_event=tell)
+"""
+KILL_SWEEP = sweep("killed", {"epochs": 12}, grid={"norm": ["none", "batch"], "lr": [0.1, 1e9]})
+
+
+@pytest.mark.slow
+def test_a_sweep_killed_five_times_ends_with_the_same_tables(tmp_path: Path) -> None:
+    undisturbed, _ = train(KILL_SWEEP, tmp_path / "whole", LocalExecutor(workers=2))
+    for kill in range(5):
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(tmp_path / "killed")],
+            stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent, start_new_session=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        for _ in range(3 + 2 * kill):
+            assert process.stdout.readline() == "epoch\n"
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        _wait_for_locks(tmp_path / "killed" / "runs")
+    result, _ = train(KILL_SWEEP, tmp_path / "killed", LocalExecutor(workers=2))
+    assert result.complete
+    for ended, name in ((undisturbed, "a"), (result, "b")):
+        timeless = dataclasses.replace(ended, runs=ended.runs.assign(seconds=0.0))
+        write_sweep(timeless, KILL_SWEEP, tmp_path / name)
+    for file in ("runs.parquet", "epochs.parquet", "summary.csv", "paired.csv", "summary.json"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+
+
+def _wait_for_locks(folder: Path) -> None:
+    """Workers notice that whoever gave them jobs is gone, save their run and end."""
+    until = time.monotonic() + 60
+    for lock in folder.glob(".*.lock"):
+        run = RunFolder(folder / lock.name.removeprefix(".").removesuffix(".lock"))
+        while time.monotonic() < until:
+            try:
+                with run.locked():
+                    break
+            except RunError:
+                time.sleep(0.1)
