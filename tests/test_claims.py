@@ -238,7 +238,11 @@ def test_p_values_and_the_ledger_are_written(tmp_path: Path) -> None:
     assert anchor(result) == "claim-1-bn-changes-something"
     table = ledger([result], "docs/claims.md")
     assert "[BN changes something](docs/claims.md#claim-1-bn-changes-something)" in table
-    assert decisive(result).label in table
+    label = decisive(result).label
+    assert label[0].lower() + label[1:] in table
+    printed = invoke("--markdown", "--out", str(tmp_path))
+    assert printed.stdout == ledger([result], "docs/claims.md") + "\n"
+    assert invoke("--markdown", "--out", str(tmp_path / "none")).exit_code == 1
     assert decided([]) == []
 
 

@@ -58,6 +58,9 @@ Scale = Annotated[
 def claims(
     context: typer.Context,
     out: options.Out = Path("results"),
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the verdicts as a Markdown table.")
+    ] = False,
     json_: options.Json = False,
 ) -> None:
     """List the claims, with the verdicts that `claims run` has come to."""
@@ -66,6 +69,9 @@ def claims(
     from hindi_bn.claims.claim import load_claims
     from hindi_bn.claims.results import read_results
 
+    if markdown:
+        _print_ledger(out)
+        return
     found = {result.id: result for result in read_results(out / "claims")}
     known = load_claims()
     if json_:
@@ -81,6 +87,20 @@ def claims(
         "hindi-bn claims show ID explains a claim; hindi-bn claims run [ID...] tests it.",
         soft_wrap=True,
     )
+
+
+def _print_ledger(out: Path) -> None:
+    from hindi_bn.claims.report import ledger
+    from hindi_bn.claims.results import read_results
+
+    results = read_results(out / "claims")
+    if not results:
+        raise ClaimsError(
+            f"There are no verdicts in {out / 'claims'}.",
+            "No claim has been tested.",
+            "test them with `hindi-bn claims run`, or name the folder with --out",
+        )
+    typer.echo(ledger(results, "docs/claims.md"))
 
 
 def _listed(claim: Claim, result: ClaimResult | None) -> dict[str, Any]:
