@@ -93,7 +93,7 @@ def test_a_sweep_trains_every_cell_and_tabulates_it(tmp_path: Path) -> None:
     assert list(epochs.columns[:5]) == ["arm", "seed", "key", "norm", "epoch"]
     assert "seconds" not in epochs
     for row in runs.itertuples():
-        history = RunFolder(tmp_path / "runs" / row.key).read_history()
+        history = RunFolder(tmp_path / "runs" / str(row.key)).read_history()
         mine = epochs[epochs["key"] == row.key].reset_index(drop=True)
         assert mine["train_loss"].equals(history["train_loss"])
         assert row.final_test_accuracy == history["test_accuracy"].iloc[-1]
