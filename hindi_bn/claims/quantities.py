@@ -83,8 +83,8 @@ def effects(test: Test, tables: Mapping[str, Table], first: str) -> NDArray[np.f
     """
     plus = _total(test, test.plus, tables, first)
     if test.unit == "doublings":
-        ratio = plus / _total(test, test.minus, tables, first)
-        return np.asarray(np.log2(ratio.sort_index()), dtype=np.float64)
+        effect = (plus / _total(test, test.minus, tables, first)).map(np.log2)
+        return effect.sort_index().to_numpy(dtype=np.float64)
     effect = plus - _total(test, test.minus, tables, first) if test.minus else plus
     scale = 100.0 if test.unit == "points" else 1.0
     return effect.sort_index().to_numpy(dtype=np.float64) * scale
