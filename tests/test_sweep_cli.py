@@ -104,6 +104,14 @@ def test_a_dry_run_lists_and_writes_nothing() -> None:
     assert set(Path().rglob("*")) == before
 
 
+def test_an_estimate_takes_part_of_the_images_and_augments_them(tmp_path: Path) -> None:
+    grid = {"train_images": [20, 21], "augment": ["none", "crop-rotate"]}
+    plan = plan_sweep(sweep(grid=grid, seeds=1), lambda name: tiny_digits(), RunStore(tmp_path), "")
+    arms = estimate(plan, RunStore(tmp_path), 1).arms
+    assert [arm.seconds_per_epoch is not None for arm in arms] == [True, True, False, False]
+    assert "21 images" in arms[2].refused
+
+
 def test_an_estimate_counts_what_is_left(tmp_path: Path) -> None:
     store, norms = RunStore(tmp_path), ["none", {"name": "group", "groups": 5}, "batch"]
     what = sweep(grid={"norm": norms}, study={"epochs": 3}, seeds=[5, 7])

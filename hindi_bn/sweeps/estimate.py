@@ -139,27 +139,39 @@ def seconds_per_epoch(study: Study, digits: Digits) -> float:
 
     from hindi_bn.networks import check
     from hindi_bn.training.device import choose_device, prepare
+    from hindi_bn.training.tensors import training_digits
 
     run, threads = study.runs[0], torch.get_num_threads()
-    images = run.train_images or len(digits.train_labels)
+    digits = training_digits(digits, run)
+    images = len(digits.train_labels)
     check(run, images, study.image_size)
     device = choose_device(study.device)
     with torch.random.fork_rng(devices=[]):
         prepare(1, device, study.precision)
         try:
-            step, test = _measure(study, digits, device)
+            measured = _measure(study, digits, device)
         finally:
             torch.set_num_threads(threads)
     steps = batches(images, run.batch_size)
-    return steps * step + batches(len(digits.test_labels), run.test_batch_size) * test
+    tests = batches(len(digits.test_labels), run.test_batch_size)
+    return measured.augmentation + steps * measured.step + tests * measured.test
 
 
-def _measure(study: Study, digits: Digits, device: torch.device) -> tuple[float, float]:
-    """Return the seconds of a training step and of a test batch."""
+@dataclass(frozen=True)
+class _Measured:
+    """Seconds of an epoch's augmentation, of a training step and of a test batch."""
+
+    augmentation: float
+    step: float
+    test: float
+
+
+def _measure(study: Study, digits: Digits, device: torch.device) -> _Measured:
     import torch
 
     from hindi_bn.networks import build_run
     from hindi_bn.training.arithmetic import arrange
+    from hindi_bn.training.augment import Augmenter
     from hindi_bn.training.loop import evaluate, make_optimizer, train_epoch
     from hindi_bn.training.tensors import to_tensors
 
@@ -167,18 +179,22 @@ def _measure(study: Study, digits: Digits, device: torch.device) -> tuple[float,
     network = build_run(run, study.image_size).to(device)
     optimizer, layers = make_optimizer(run, network), arrange(network, study.arithmetic)
     data = to_tensors(digits, run.scaling, device)
+    began = time.perf_counter()
+    shown = Augmenter(data, run.augment, study.seed).tensors(0)
+    times = [time.perf_counter() - began]
     for steps in (WARM_UP, STEPS):
         order = torch.arange(steps * run.batch_size, device=device) % len(data.train_labels)
         began = time.perf_counter()
         train_epoch(
-            layers, optimizer, data, order, run.batch_size, lambda done, all_: None,
+            layers, optimizer, shown, order, run.batch_size, lambda done, all_: None,
             study.precision,
         )  # fmt: skip
-        step = (time.perf_counter() - began) / steps
+        times.append((time.perf_counter() - began) / steps)
     tested = min(STEPS * run.test_batch_size, len(data.test_labels))
     began = time.perf_counter()
     evaluate(
-        network, data.test_images[:tested], data.test_labels[:tested], run.test_batch_size,
+        layers, data.test_images[:tested], data.test_labels[:tested], run.test_batch_size,
         study.precision,
     )  # fmt: skip
-    return step, (time.perf_counter() - began) / batches(tested, run.test_batch_size)
+    test = (time.perf_counter() - began) / batches(tested, run.test_batch_size)
+    return _Measured(times[0], times[-1], test)
