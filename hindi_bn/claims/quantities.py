@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -81,13 +82,13 @@ def effects(test: Test, tables: Mapping[str, Table], first: str) -> NDArray[np.f
     float64 (seeds,), in the test's unit, seeds in ascending order; not a number where one of the
     quantities is missing.
     """
-    plus = _total(test, test.plus, tables, first)
+    effect = _total(test, test.plus, tables, first)
     if test.unit == "doublings":
-        effect = (plus / _total(test, test.minus, tables, first)).map(np.log2)
-        return effect.sort_index().to_numpy(dtype=np.float64)
-    effect = plus - _total(test, test.minus, tables, first) if test.minus else plus
+        effect = (effect / _total(test, test.minus, tables, first)).map(math.log2)
+    elif test.minus:
+        effect = effect - _total(test, test.minus, tables, first)
     scale = 100.0 if test.unit == "points" else 1.0
-    return effect.sort_index().to_numpy(dtype=np.float64) * scale
+    return np.asarray(effect.sort_index().to_numpy() * scale, dtype=np.float64)
 
 
 def _total(
