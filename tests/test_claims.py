@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 
 import hindi_bn.cli.claims as command
 from hindi_bn.claims.claim import SCALES, Claim, choose, load_claims
+from hindi_bn.claims.numbers import number, p_text
 from hindi_bn.claims.quantities import Table, outcomes_of
-from hindi_bn.claims.report import anchor, decisive, effect_text, ledger, number, p_text
+from hindi_bn.claims.report import anchor, decisive, effect_text, ledger
 from hindi_bn.claims.results import decided, read_results
 from hindi_bn.claims.running import Asked, judge_claims, train_claims
 from hindi_bn.claims.trial import trial_of
@@ -78,7 +79,7 @@ def test_there_are_seventeen_and_every_test_finds_its_arms() -> None:
     for claim in CLAIMS:
         for scale in SCALES:
             trial = trial_of(claim, scale, 17_000)
-            for test in claim.tests:
+            for test in claim.comparisons:
                 for quantity, _ in outcomes_of(test):
                     cells = trial.cells[quantity.sweep or claim.sweeps[0].name]
                     arms = {cell.arm: dict(cell.values) for cell in cells}
@@ -105,8 +106,13 @@ def test_smoke_scale_keeps_the_proportions_of_training_images() -> None:
 
 
 def test_a_claim_is_trained_once_judged_and_written(tmp_path: Path) -> None:
-    (result,), here = run([a_claim(figure={"kind": "strip"})], tmp_path)
+    aside = {"label": "Loss without", "outcome": "final_train_loss"}
+    besides = [aside | {"plus": [{"where": {"norm": "none"}}]}]
+    claim = a_claim(figure={"kind": "strip"}, besides=besides)
+    (result,), here = run([claim], tmp_path)
     assert len(here.trained) == 6
+    assert result.findings[0].startswith("Loss without: 2.")
+    assert "(n = 3)" in result.findings[0]
     assert result.runs == {"finished": 6}
     (effect,) = result.effects
     store, expected = RunStore(tmp_path), []
@@ -128,7 +134,7 @@ def test_a_claim_is_trained_once_judged_and_written(tmp_path: Path) -> None:
     runs = pd.read_csv(folder / "runs/01-shape.csv")
     assert len(runs) == 6
     assert set(runs["sweep"]) == {"seeds"}
-    again, idle = run([a_claim(figure={"kind": "strip"})], tmp_path)
+    again, idle = run([claim], tmp_path)
     assert idle.trained == []
     assert again == [result]
 

@@ -80,10 +80,8 @@ class Quantity(Settings):
         return self
 
 
-class Test(Settings):
-    """A difference between quantities, and the region in which the claim holds."""
-
-    __test__ = False  # no test of pytest's
+class Comparison(Settings):
+    """A difference between quantities, a number a seed."""
 
     label: str = Field(description="What is compared, in a few words.")
     outcome: str = Field(
@@ -96,11 +94,24 @@ class Test(Settings):
         description="Unit of the effect: points (100 times a share), doublings (the two sides "
         "compared as a ratio: 1 is twice as much), epochs, degrees, or nothing.",
     )
-    above: float | None = Field(None, description="The claim holds where the effect is above it.")
-    below: float | None = Field(None, description="The claim holds where the effect is below it.")
     missing: float | None = Field(
         None, description="What a run without this outcome counts as; unset: its seed is left out."
     )
+
+    @model_validator(mode="after")
+    def _a_ratio_has_two_sides(self) -> Self:
+        if self.unit == "doublings" and not self.minus:
+            raise ValueError("unit: doublings compares plus with minus; minus is missing")
+        return self
+
+
+class Test(Comparison):
+    """A comparison with the region in which the claim holds."""
+
+    __test__ = False  # no test of pytest's
+
+    above: float | None = Field(None, description="The claim holds where the effect is above it.")
+    below: float | None = Field(None, description="The claim holds where the effect is below it.")
 
     @model_validator(mode="after")
     def _has_a_region(self) -> Self:
@@ -108,12 +119,6 @@ class Test(Settings):
             raise ValueError("above or below must say where the claim holds")
         if self.above is not None and self.below is not None and self.above >= self.below:
             raise ValueError("above must be less than below")
-        return self
-
-    @model_validator(mode="after")
-    def _a_ratio_has_two_sides(self) -> Self:
-        if self.unit == "doublings" and not self.minus:
-            raise ValueError("unit: doublings compares plus with minus; minus is missing")
         return self
 
     @property
@@ -149,6 +154,7 @@ class Claim(Settings):
     method: str = Field(description="How it is tested, and what the numbers mean.")
     sweeps: tuple[ClaimSweep, ...] = Field(min_length=1, description="What is trained.")
     tests: tuple[Test, ...] = Field(min_length=1, description="All must hold.")
+    besides: tuple[Comparison, ...] = Field((), description="Reported too; no verdict hangs on it.")
     figure: Annotated[
         Figure, BeforeValidator(lambda v: {"kind": v} if isinstance(v, str) else v)
     ] = Field(default_factory=Figure, description="What is drawn.")
@@ -156,11 +162,16 @@ class Claim(Settings):
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
         known = {sweep.name for sweep in self.sweeps}
-        asked = {q.sweep for test in self.tests for q in (*test.plus, *test.minus)}
+        asked = {q.sweep for test in self.comparisons for q in (*test.plus, *test.minus)}
         unknown = (asked | {self.figure.sweep}) - known - {None}
         if unknown:
             raise ValueError(f"no sweep is called {', '.join(sorted(map(str, unknown)))}")
         return self
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """The tests, and what is reported besides."""
+        return (*self.tests, *self.besides)
 
     @property
     def slug(self) -> str:

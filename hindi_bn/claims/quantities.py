@@ -16,7 +16,7 @@ from hindi_bn.sweeps.sweep_file import same
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hindi_bn.claims.claim import Quantity, Test
+    from hindi_bn.claims.claim import Comparison, Quantity
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ def _fits(values: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
     return True
 
 
-def outcomes_of(test: Test) -> list[tuple[Quantity, str]]:
-    """Return a test's quantities, each with the name of its outcome."""
+def outcomes_of(test: Comparison) -> list[tuple[Quantity, str]]:
+    """Return a comparison's quantities, each with the name of its outcome."""
     return [(q, q.outcome or test.outcome) for q in (*test.plus, *test.minus)]
 
 
-def effects(test: Test, tables: Mapping[str, Table], first: str) -> NDArray[np.float64]:
-    """Return a test's effect of each seed.
+def effects(test: Comparison, tables: Mapping[str, Table], first: str) -> NDArray[np.float64]:
+    """Return a comparison's effect of each seed.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def effects(test: Test, tables: Mapping[str, Table], first: str) -> NDArray[np.f
 
 
 def _total(
-    test: Test, quantities: Sequence[Quantity], tables: Mapping[str, Table], first: str
+    test: Comparison, quantities: Sequence[Quantity], tables: Mapping[str, Table], first: str
 ) -> pd.Series[float]:
     """Add quantities up seed by seed."""
     import pandas as pd

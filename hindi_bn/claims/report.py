@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from hindi_bn.analysis.markdown import table
+from hindi_bn.claims.numbers import number, p_text
 from hindi_bn.claims.results import ClaimResult
 from hindi_bn.claims.verdict import LEVEL, Effect
 
@@ -18,17 +18,6 @@ RULE = (
     "95 % interval touches an end), corrected over all claims in this document by Holm's method. "
     "Intervals are Student's, uncorrected."
 )
-
-
-def number(value: float) -> str:
-    """Write a number with three significant digits; a dash for none."""
-    if not math.isfinite(value):
-        return "–"
-    if value == 0:
-        return "0"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    text = f"{value:.{min(digits, 4)}f}"
-    return "0" if float(text) == 0 else text
 
 
 def effect_text(effect: Effect) -> str:
@@ -118,7 +107,7 @@ def section(result: ClaimResult, figures: str = "figures") -> str:
         f"*Source.* {result.source}",
         f"*Test.* {result.method}",
         _effects_table(result),
-        *result.findings,
+        *_findings(result),
         _trained(result),
         f"![{heading(result)}]({figures}/{result.slug}.png)",
     ]
@@ -152,6 +141,11 @@ def _effects_table(result: ClaimResult) -> str:
     )
 
 
+def _findings(result: ClaimResult) -> list[str]:
+    lines = [f"- {finding}" for finding in result.findings]
+    return ["Besides:\n\n" + "\n".join(lines)] if lines else []
+
+
 def _trained(result: ClaimResult) -> str:
     sizes = "; ".join(
         f"{name}: {size['arms']} arms, {size['seeds']} seeds, {size['epochs']} epochs"
@@ -159,10 +153,3 @@ def _trained(result: ClaimResult) -> str:
     )
     runs = ", ".join(f"{count} {status}" for status, count in result.runs.items())
     return f"Trained ({result.scale} scale): {sizes}. Runs: {runs}."
-
-
-def p_text(p: float) -> str:
-    """Write a p-value."""
-    if not math.isfinite(p):
-        return "–"
-    return "< 0.0001" if p < 0.0001 else f"{p:.2g}"  # noqa: PLR2004

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hindi_bn.analysis.intervals import summarise
 from hindi_bn.claims.claim import Claim
 from hindi_bn.claims.gap import gap_findings
+from hindi_bn.claims.numbers import number
 from hindi_bn.claims.quantities import effects
 from hindi_bn.claims.trial import Trained
 from hindi_bn.claims.verdict import LEVEL, Effect, Verdict, decide, effect_of, together
@@ -108,9 +110,26 @@ def result_of(claim: Claim, trained: Trained, title: str) -> ClaimResult:
         sizes={name: _size(table) for name, table in trained.runs.items()}, data=title,
         runs={str(k): int(v) for k, v in runs["status"].value_counts().sort_index().items()},
         effects=found,
-        findings=tuple(gap_findings(trained)) if claim.figure.kind == "gap" else (),
+        findings=(*_besides(claim, trained), *_gap(claim, trained)),
         p_holds=holds, p_fails=fails,
     )  # fmt: skip
+
+
+def _besides(claim: Claim, trained: Trained) -> Iterator[str]:
+    """Say what was found besides, each with its interval and number of seeds."""
+    for comparison in claim.besides:
+        values = effects(comparison, trained.tables, trained.first)
+        found = summarise(values[np.isfinite(values)])
+        unit = f" {comparison.unit}" if comparison.unit else ""
+        yield (
+            f"{comparison.label}: {number(found.mean)} [{number(found.low)}, {number(found.high)}]"
+            f"{unit} (n = {found.n})."
+        )
+
+
+def _gap(claim: Claim, trained: Trained) -> Iterator[str]:
+    if claim.figure.kind == "gap":
+        yield from gap_findings(trained)
 
 
 def _size(runs: Any) -> dict[str, Any]:

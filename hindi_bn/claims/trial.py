@@ -154,7 +154,7 @@ def _measured(claim: Claim, sweep: str) -> list[str]:
     first = claim.sweeps[0].name
     asked = [
         outcome
-        for test in claim.tests
+        for test in claim.comparisons
         for quantity, outcome in outcomes_of(test)
         if (quantity.sweep or first) == sweep
     ]

@@ -42,7 +42,8 @@ def claims_table(claims: Sequence[Claim], found: Mapping[int, ClaimResult]) -> T
 
 def verdicts_table(results: Sequence[ClaimResult]) -> Table:
     """Return the verdicts, each with the test that it hangs on."""
-    from hindi_bn.claims.report import decisive, effect_text, p_text
+    from hindi_bn.claims.numbers import p_text
+    from hindi_bn.claims.report import decisive, effect_text
 
     rows: list[dict[str, Any]] = []
     for result in results:
@@ -69,7 +70,8 @@ def verdicts_table(results: Sequence[ClaimResult]) -> Table:
 
 def claim_text(claim: Claim, result: ClaimResult | None) -> list[Any]:
     """Return a claim explained, as parts to print."""
-    from hindi_bn.claims.report import RULE, p_text
+    from hindi_bn.claims.numbers import p_text
+    from hindi_bn.claims.report import RULE
 
     parts: list[Any] = [
         Text(f"Claim {claim.id} ({claim.name}): {claim.title}", style="bold"),
