@@ -45,6 +45,8 @@ class NoisyBatchNormalisation(ChannelNorm):
 
     Attributes
     ----------
+    quiet
+        Whether to leave the noise away in training, too.
     running_mean, running_var
         Running averages (channels,) of the input, from 0 and 1, as torch's.
     num_batches_tracked
@@ -61,7 +63,7 @@ class NoisyBatchNormalisation(ChannelNorm):
 
     def __init__(self, channels: int, settings: NoisyBatchNorm) -> None:
         super().__init__(channels, settings.affine)
-        self.settings = settings
+        self.settings, self.quiet = settings, False
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.int64))
@@ -76,7 +78,7 @@ class NoisyBatchNormalisation(ChannelNorm):
             contiguous, self.running_mean, self.running_var, self.weight, self.bias,
             self.training, settings.momentum, settings.eps,
         )  # fmt: skip
-        if not self.training:
+        if not self.training or self.quiet:
             return out
         shift, scale = self.noise(len(x))
         self.num_batches_tracked += 1
