@@ -61,6 +61,8 @@ def assert_close(rows: list[dict[str, Any]], others: list[dict[str, Any]], withi
         {"optimizer": "adam", "lr": 1e-4},
         {"norm": "none", "capture__layer": "last-conv"},
         {"norm": "batch-renorm", "dropout": 0.3},
+        {"norm": "batch-noisy"},
+        {"augment": "crop-rotate"},
         {"norm": "group"},
         {"norm": "spectral", "capture__layer": "last-conv"},
         {"batch_size": 35},

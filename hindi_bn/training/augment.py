@@ -64,6 +64,7 @@ class Augmenter:
         generator = torch.Generator().manual_seed(_seed(self.seed, epoch))
         count, side = len(images), images.shape[-1]
         crops, angles = draw_crops(count, side, generator), draw_angles(count, generator)
+        crops, angles = crops.to(images.device), angles.to(images.device)
         parts = zip(images.split(AT_ONCE), crops.split(AT_ONCE), angles.split(AT_ONCE), strict=True)
         return torch.cat([self._augmented(*part) for part in parts])
 
@@ -125,14 +126,16 @@ def resized_crops(images: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:
     images
         float (n, channels, side, side).
     crops
-        int64 (n, 4): top, left, height, width in pixels.
+        int64 (n, 4), on the images' device: top, left, height, width in pixels.
 
     Returns
     -------
     The shape of the images. Beyond a crop's outermost pixels their values go on, as v2 has it.
     """
     side = images.shape[-1]
-    middles = (torch.arange(side) + 0.5) / side  # of the new pixels, as shares of the crop
+    middles = (
+        torch.arange(side, device=crops.device) + 0.5
+    ) / side  # of the new pixels, as shares of the crop
     places, lengths = crops[:, :2, None], crops[:, 2:, None]  # (n, 2, 1)
     within = (middles * lengths - 0.5).clamp(min=0).minimum(lengths - 1)
     sampled = places + within  # (n, 2, side): rows and columns of the image
@@ -150,11 +153,11 @@ def rotations(images: torch.Tensor, degrees: torch.Tensor) -> torch.Tensor:
     images
         float (n, channels, side, side).
     degrees
-        Counter-clockwise, (n,).
+        Counter-clockwise, (n,), on the images' device.
     """
     side = images.shape[-1]
     centre = (side - 1) / 2
-    offsets = torch.arange(side) - centre
+    offsets = torch.arange(side, device=degrees.device) - centre
     y, x = torch.meshgrid(offsets, offsets, indexing="ij")
     angle = torch.deg2rad(degrees).float()[:, None, None]
     columns = angle.cos() * x - angle.sin() * y + centre
@@ -164,5 +167,5 @@ def rotations(images: torch.Tensor, degrees: torch.Tensor) -> torch.Tensor:
 
 def _sample(images: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """Take images at places (n, height, width, 2): column and row, counted in pixels from 0."""
-    grid = ((2 * places + 1) / images.shape[-1] - 1).to(images.device, images.dtype)
+    grid = ((2 * places + 1) / images.shape[-1] - 1).to(images.dtype)
     return functional.grid_sample(images, grid, "bilinear", "zeros", align_corners=False)
