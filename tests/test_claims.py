@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import hindi_bn.cli.claims as command
 from hindi_bn.claims.claim import SCALES, Claim, choose, load_claims
-from hindi_bn.claims.numbers import number, p_text
+from hindi_bn.claims.numbers import number, p_said, p_text
 from hindi_bn.claims.quantities import Table, outcomes_of
 from hindi_bn.claims.report import anchor, decisive, effect_text, ledger
 from hindi_bn.claims.results import decided, read_results
@@ -240,6 +240,7 @@ def test_p_values_and_the_ledger_are_written(tmp_path: Path) -> None:
     assert [p_text(p) for p in (0.00001, 0.0123, 1.0, float("nan"))] == [
         "< 0.0001", "0.012", "1", "–",
     ]  # fmt: skip
+    assert [p_said(p) for p in (0.00001, 0.5)] == ["p < 0.0001", "p = 0.5"]
     (result,), _ = run([a_claim()], tmp_path)
     assert anchor(result) == "claim-1-bn-changes-something"
     table = ledger([result], "docs/claims.md")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hindi_bn.analysis.markdown import table
-from hindi_bn.claims.numbers import number, p_text
+from hindi_bn.claims.numbers import number, p_said, p_text
 from hindi_bn.claims.results import ClaimResult
 from hindi_bn.claims.verdict import LEVEL, Effect
 
@@ -99,10 +99,10 @@ def document(results: Sequence[ClaimResult], figures: str = "figures") -> str:
 
 def section(result: ClaimResult, figures: str = "figures") -> str:
     """Write a claim's section: the claim, its source, the test, the result, the figure."""
-    corrected = p_text(result.p_corrected)
+    corrected = p_said(result.p_corrected)
     parts = [
         f"## {heading(result)}",
-        f"**{result.verdict.capitalize()}** at n = {result.n} (p = {corrected}, corrected).",
+        f"**{result.verdict.capitalize()}** at n = {result.n} ({corrected}, corrected).",
         f"*Claim.* {result.statement}",
         f"*Source.* {result.source}",
         f"*Test.* {result.method}",

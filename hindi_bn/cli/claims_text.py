@@ -70,7 +70,7 @@ def verdicts_table(results: Sequence[ClaimResult]) -> Table:
 
 def claim_text(claim: Claim, result: ClaimResult | None) -> list[Any]:
     """Return a claim explained, as parts to print."""
-    from hindi_bn.claims.numbers import p_text
+    from hindi_bn.claims.numbers import p_said
     from hindi_bn.claims.report import RULE
 
     parts: list[Any] = [
@@ -89,8 +89,8 @@ def claim_text(claim: Claim, result: ClaimResult | None) -> list[Any]:
     if result is None:
         how = f"Not tested yet: hindi-bn claims run {claim.id}"
         return [*parts, *_paragraph("Result", how)]
-    corrected = p_text(result.p_corrected)
-    said = f"{result.verdict} at n = {result.n} ({result.scale} scale; p = {corrected}, corrected)."
+    corrected = p_said(result.p_corrected)
+    said = f"{result.verdict} at n = {result.n} ({result.scale} scale; {corrected}, corrected)."
     parts += _paragraph("Result", said)
     parts.append(_effects(result))
     return parts + [Padding(Text(finding), INDENT) for finding in result.findings]
