@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hindi_bn.figures.dose import dose_figure
-from hindi_bn.figures.over_seeds import INTERVAL, finish, intervals, label_size, wrapped
+from hindi_bn.figures.over_seeds import (
+    INTERVAL,
+    finish,
+    intervals,
+    label_size,
+    limits,
+    number,
+    wrapped,
+)
 from hindi_bn.figures.style import Look, new_figure, theme
 
 if TYPE_CHECKING:
@@ -26,6 +34,7 @@ VERDICTS = {
 
 _REGION, _GAP, _PUBLISHED = "#56B4E9", "#0072B2", "#D55E00"
 _LINE, _PANEL = 0.24, 0.75  # inches of a line of a label, and of a panel beside its rows
+_TITLE_LETTERS = 8.0  # an inch
 _LAST = 10  # stopping epochs in the histogram
 
 
@@ -90,12 +99,14 @@ def forest_figure(
     ]
     with theme():
         height = _LINE * sum(lines) + _PANEL * len(panels) + 1.5
-        figure = new_figure(7.4 + max(wide for wide, _ in sizes), height)
-        figure.suptitle(wrapped(title or "Effects and the claim's rule", 90), fontweight="bold")
+        width = 7.4 + max(wide for wide, _ in sizes)
+        figure = new_figure(width, height)
+        title = wrapped(title or "Effects and the claim's rule", int(_TITLE_LETTERS * width))
+        figure.suptitle(title, fontweight="bold")
         axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=lines)[:, 0]
         for ax, (_, part) in zip(axes, panels, strict=True):
             forest(part, ax)
-        _verdict_legend(figure, list(tests["verdict"]))
+        _verdict_legend(axes[0], list(tests["verdict"]))
         return finish(figure, data_title, details)
 
 
@@ -133,6 +144,7 @@ def gap_by_epoch(gaps: pd.DataFrame, ax: Axes, published: float) -> Axes:
     published
         The published gap, in points.
     """
+    import pandas as pd
     from matplotlib.ticker import MaxNLocator
 
     for _, run in gaps.groupby("seed"):
@@ -144,6 +156,8 @@ def gap_by_epoch(gaps: pd.DataFrame, ax: Axes, published: float) -> Axes:
     ax.axhline(0.0, color="0.3", linewidth=1.0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     ax.set(xlabel="Stopped after epoch (counted from 0)", ylabel="Gap in test accuracy (points)")
+    shown = pd.concat([gaps["gap"], pd.Series([published, 0.0])])
+    limits(ax, "y", shown, means)
     ax.legend(loc="upper right", frameon=True, framealpha=0.9)
     return ax
 
@@ -219,13 +233,13 @@ def _reach(tests: pd.DataFrame) -> tuple[float, float]:
 def _numbers(test: dict[Any, Any]) -> str:
     if not np.isfinite(test["estimate"]):
         return f"no estimate  n = {test['n']:g}"
-    said = f"{test['estimate']:+.3g}"
+    said, low, high = (number(test[name], 3, "+") for name in ("estimate", "low", "high"))
     if np.isfinite(test["low"]) and np.isfinite(test["high"]):
-        said += f"  [{test['low']:+.3g}, {test['high']:+.3g}]"
-    return f"{said}  n = {test['n']:g}".replace("-", "−")
+        said += f"  [{low}, {high}]"
+    return f"{said}  n = {test['n']:g}"
 
 
-def _verdict_legend(figure: Figure, verdicts: list[str]) -> None:
+def _verdict_legend(ax: Axes, verdicts: list[str]) -> None:
     from matplotlib.artist import Artist
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -235,6 +249,12 @@ def _verdict_legend(figure: Figure, verdicts: list[str]) -> None:
         for verdict, look in VERDICTS.items() if verdict in verdicts
     ]  # fmt: skip
     handles.append(Patch(color=_REGION, alpha=0.3, linewidth=0, label="the claim holds here"))
-    figure.legend(
-        handles=handles, loc="outside upper center", ncols=len(handles), frameon=False, fontsize=9
+    ax.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=len(handles),
+        frameon=False,
+        fontsize=9,
+        columnspacing=1.2,
     )

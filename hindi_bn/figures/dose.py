@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+import textwrap
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hindi_bn.figures.over_seeds import (
     are_numbers,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DECADE = 10.0  # numbers that span it have a logarithmic axis
-_MANY_TICKS = 9  # with more, their labels are turned
+_TICK_LETTERS = 60  # with more, the labels of the values are turned
 _SHIFT = 0.14  # between the lines of text values, so that their intervals do not overlap
 _LEGEND_HANDLE, _LEGEND_LINE = 0.75, 0.19  # inches
 _CROSSES_ROW = 0.24  # inches of a line's row of diverged runs
@@ -122,10 +123,10 @@ def diverged_crosses(runs: pd.DataFrame, ax: Axes, x: str, hue: str | None) -> A
             f"{some}/{of}", (place, row), (5, 0), textcoords="offset points", va="center",
             fontsize=8, color="0.25",
         )  # fmt: skip
-    ax.set_yticks(range(len(shown)), [wrapped(name, 16) for name in shown], fontsize=8)
+    labels = ["diverged" if hue is None else f"diverged: {name}" for name in shown]
+    ax.set_yticks(range(len(shown)), [textwrap.shorten(text, 28) for text in labels], fontsize=8)
     ax.set_ylim(len(shown) - 0.4, -0.6)
     ax.grid(False)
-    ax.set_ylabel("diverged", fontsize=9)
     return ax
 
 
@@ -169,7 +170,7 @@ def dose_figure(
             handles, names = ax.get_legend_handles_labels()
             figure.legend(
                 handles, [wrapped(name) for name in names], title=hue, loc="outside right upper",
-                frameon=False,
+                frameon=False, alignment="left",
             )  # fmt: skip
         said = "× diverged, of all runs, left out of the means" if lost else ""
         return finish(figure, data_title, details, _n(runs, x, hue, outcome), "dots: seeds", said)
@@ -211,9 +212,11 @@ def _scale(ax: Axes, places: Places) -> None:
     if places.scale != "linear":
         ax.set_xscale("log", base=2 if places.scale == "binary" else 10)
         ax.xaxis.set_minor_locator(NullLocator())
-    turned = len(places.at) > _MANY_TICKS or max(map(len, places.at)) > _MANY_TICKS
-    ax.set_xticks(list(places.at.values()), [wrapped(text, 20) for text in places.at])
-    ax.tick_params(axis="x", rotation=35 if turned else 0)
+    ax.margins(x=0.07)
+    turned = len("  ".join(places.at)) > _TICK_LETTERS
+    how: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+    labels = [wrapped(text, 20) for text in places.at]
+    ax.set_xticks(list(places.at.values()), labels, **(how if turned else {}))
 
 
 def _n(runs: pd.DataFrame, x: str, hue: str | None, outcome: str) -> str:

@@ -172,6 +172,12 @@ def value_text(value: Any) -> str:
     return f"{value:g}" if are_numbers([value]) else str(value)
 
 
+def number(value: float, digits: int = 4, sign: str = "") -> str:
+    """Return a number with so many significant digits, zeros kept, and a true minus sign."""
+    whole = abs(value) >= 10 ** (digits - 1)
+    return f"{value:{sign}{'.0f' if whole else f'#.{digits}g'}}".replace("-", "−")
+
+
 def wide_loss(outcome: str, values: pd.Series) -> bool:
     """Whether the outcome is a loss that spans at least a decade, so that a log axis shows more."""
     if "loss" not in outcome or values.empty:

@@ -52,7 +52,7 @@ def sweep_figures(
         if not epochs.empty and epochs[name].notna().any():
             figure = curves_figure(epochs, name, data_title, details, runs)
             figures[f"curves-{name.replace('_', '-')}"] = figure
-    if runs.empty or scaled(runs, _OUTCOME).empty:
+    if _OUTCOME not in runs or scaled(runs, _OUTCOME).empty:
         return figures
     figures["final-accuracy"] = strip_figure(runs, _OUTCOME, data_title, details)
     baseline = str(runs["arm"].iloc[0])

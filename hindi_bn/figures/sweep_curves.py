@@ -112,7 +112,11 @@ def _seed_line(ax: Axes, run: pd.DataFrame, look: Look, faint: float, diverged: 
     how: dict[str, Any] = {"color": look.colour, "alpha": faint, "linewidth": 0.7, "zorder": 2}
     ax.plot(run["epoch"], run["value"], **how)
     if diverged:
-        ax.plot(run["epoch"].iloc[-1:], run["value"].iloc[-1:], **how | {"marker": "x", "alpha": 1})
+        ax.plot(
+            run["epoch"].iloc[-1:],
+            run["value"].iloc[-1:],
+            **how | {"marker": "x", "alpha": 1, "zorder": 4},
+        )
 
 
 def _mean_line(ax: Axes, rows: pd.DataFrame, look: Look, arm: str) -> None:

@@ -8,6 +8,7 @@ from hindi_bn.figures.over_seeds import (
     finish,
     levels,
     n_note,
+    number,
     quantity,
     scaled,
     value_text,
@@ -154,7 +155,7 @@ def _text(cell: pd.DataFrame, outcome: str) -> str:
     lost = f"\n{diverged} diverged" if diverged else ""
     if values.empty:
         return lost.strip() or ("no value" if len(cell) else "")
-    return f"{values.mean():.4g}\nn = {len(values)}{lost}"
+    return f"{number(values.mean())}\nn = {len(values)}{lost}"
 
 
 def _mark(ax: Axes, column: int, row: int, cell: pd.DataFrame, outcome: str) -> None:

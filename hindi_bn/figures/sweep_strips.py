@@ -13,13 +13,14 @@ from hindi_bn.figures.over_seeds import (
     label_size,
     limits,
     n_note,
+    number,
     plain_log,
     quantity,
     scaled,
     wide_loss,
     wrapped,
 )
-from hindi_bn.figures.style import new_figure, theme
+from hindi_bn.figures.style import Look, new_figure, theme
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +59,7 @@ def seed_strips(runs: pd.DataFrame, ax: Axes, outcome: str = "final_test_accurac
         for arm, rows in runs.groupby("arm", sort=False)
     }
     ax.set_xlabel(quantity(outcome).axis)
-    return _rows(ax, values, labels)
+    return _rows(ax, values, labels, arm_looks(runs["arm"]))
 
 
 def paired_strips(
@@ -83,15 +84,16 @@ def paired_strips(
         When no arm has that name.
     """
     pairs = paired_differences(runs, baseline, outcome)
+    diverged = runs[runs["status"] == "diverged"].groupby("arm")["seed"].agg(set)
     labels = {}
     for arm, rows in runs[runs["arm"] != baseline].groupby("arm", sort=False):
         count = int((pairs["arm"] == arm).sum())
-        diverged = int((rows["status"] == "diverged").sum())
-        lost = f", {diverged} diverged" if diverged else ""
+        seeds = set().union(*(diverged.get(name, set()) for name in (arm, baseline)))
+        lost = f", {len(seeds & set(rows['seed']))} diverged" if seeds else ""
         labels[arm] = f"{wrapped(str(arm))}\n(n = {count} pair{'s' * (count != 1)}{lost})"
     ax.axvline(0.0, color="0.3", linewidth=1.0, linestyle="--", zorder=1)
     ax.set_xlabel(wrapped(quantity(outcome).difference(baseline), 70))
-    _rows(ax, pairs, labels, signed=True)
+    _rows(ax, pairs, labels, arm_looks(runs["arm"]), signed=True)
     low, high = ax.get_xlim()
     ax.set_xlim(min(low, -0.04 * high), max(high, -0.04 * low))
     return ax
@@ -158,16 +160,21 @@ def _figure(runs: pd.DataFrame, arms: list[str], title: str) -> Figure:
 
 
 def _dots(runs: pd.DataFrame, single: str = "run") -> str:
-    said = f"a dot is a {single}, its height the seed; in black the mean"
+    said = f"a dot is a {single}, seeds in order from the top; in black the mean"
     return said + "; diverged runs are left out" * bool((runs["status"] == "diverged").any())
 
 
-def _rows(ax: Axes, values: pd.DataFrame, labels: Mapping[Any, str], signed: bool = False) -> Axes:
+def _rows(
+    ax: Axes,
+    values: pd.DataFrame,
+    labels: Mapping[Any, str],
+    given: Mapping[str, Look],
+    signed: bool = False,
+) -> Axes:
     seeds = sorted(set(values["seed"]))
     step = 2 * _SPREAD / max(len(seeds) - 1, 1)
-    height = {seed: _BELOW + _SPREAD * (len(seeds) > 1) - step * i for i, seed in enumerate(seeds)}
+    height = {seed: _BELOW - _SPREAD * (len(seeds) > 1) + step * i for i, seed in enumerate(seeds)}
     means = intervals(values, "arm", "value")
-    given = arm_looks(labels)
     for row, arm in enumerate(labels):
         rows = values[values["arm"] == arm]
         ax.plot(
@@ -190,11 +197,9 @@ def _mean(ax: Axes, mean: pd.Series, y: float, signed: bool) -> None:
     ax.plot([mean["mean"]], [y], marker="d", color="black", markersize=5, zorder=4)
     if mean["n"] > 1:
         ax.plot([mean["low"], mean["high"]], [y, y], color="black", linewidth=1.6, zorder=3)
-    sign = "+" if signed else ""
-    said = f"{mean['mean']:{sign}.4g}"
-    if mean["n"] > 1:
-        said += f"  [{mean['low']:{sign}.4g}, {mean['high']:{sign}.4g}]"
-    _said(ax, said.replace("-", "−"), y - _ABOVE)
+    digits, sign = (3, "+") if signed else (4, "")
+    said, low, high = (number(mean[name], digits, sign) for name in ("mean", "low", "high"))
+    _said(ax, f"{said}  [{low}, {high}]" if mean["n"] > 1 else said, y - _ABOVE)
 
 
 def _said(ax: Axes, text: str, y: float) -> None:

@@ -1,0 +1,132 @@
+"""Figures of claims: estimates beside the rule, and the gap by stopping epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from drawn_figures import inside, labelled, panel, texts, xs, ys
+from made_histories import IDENTICAL, STAND_IN
+from matplotlib.patches import Rectangle
+from scipy import stats
+
+from hindi_bn.figures.claims import (
+    VERDICTS,
+    forest,
+    forest_figure,
+    gap_by_epoch,
+    gap_figure,
+    gap_histogram,
+    paired_gaps,
+)
+
+COLUMNS = ["label", "estimate", "low", "high", "margin_low", "margin_high", "unit", "verdict", "n"]
+TESTS = pd.DataFrame(
+    [
+        ("Final accuracy", 3.1, 2.2, 4.0, 0.5, np.inf, "points", "supported", 10),
+        ("At the best rate", 0.1, -0.6, 0.8, -np.inf, 0.5, "points", "undecided", 5),
+        ("Oscillation " * 5, -0.4, -0.6, -0.2, 0.0, np.inf, "log ratio", "contradicted", 10),
+        ("One pair", 0.1, np.nan, np.nan, -1.0, 1.0, "log ratio", "undecided", 1),
+    ],
+    columns=COLUMNS,
+)
+
+
+def made_epochs() -> pd.DataFrame:
+    """Two seeds and twelve epochs; with BN 4.1 and 8.1 points better, in the end 1.1 and 7.1."""
+    rows = []
+    for seed, gap in ((0, 0.041), (1, 0.081)):
+        for epoch in range(12):
+            base = 0.9 + (0.03 - 0.02 * seed if epoch == 11 else 0.0)
+            rows.append(("no-bn", seed, epoch, base))
+            rows.append(("bn", seed, epoch, 0.9 + gap))
+    rows.append(("bn", 2, 0, 0.95))  # a seed that has no partner
+    return pd.DataFrame(rows, columns=["arm", "seed", "epoch", "test_accuracy"])
+
+
+def test_a_forest_has_estimate_interval_and_region_of_each_test() -> None:
+    part = TESTS[TESTS["unit"] == "points"]
+    ax = forest(part, panel())
+    zero, first_line, first, second_line, second = ax.lines
+    assert xs(zero) == [0, 0]
+    assert xs(first_line) == [2.2, 4.0]
+    assert xs(second_line) == [-0.6, 0.8]
+    assert [xs(first), xs(second)] == [[3.1], [0.1]]
+    assert first.get_color() == VERDICTS["supported"].colour
+    assert second.get_color() == VERDICTS["undecided"].colour
+    low, high = ax.get_xlim()
+    spans = [region.get_paths()[0].get_extents() for region in ax.collections]
+    ends = [end for box in spans for end in (box.x0, box.x1)]
+    assert ends == pytest.approx([0.5, high, low, 0.5])
+    assert "+3.10  [+2.20, +4.00]  n = 10" in texts(ax)
+    assert ax.get_xlabel() == "points"
+    assert ax.yaxis_inverted()
+
+
+def test_a_forest_figure_has_a_panel_a_unit_and_the_verdicts_that_occur() -> None:
+    title = "With batch norm the network reads more of the test digits, after every epoch; " * 2
+    figure = forest_figure(TESTS, STAND_IN, "95 % t-intervals", title)
+    assert [ax.get_xlabel() for ax in figure.axes] == ["points", "log ratio"]
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "supported", "contradicted", "undecided", "the claim holds here",
+    ]  # fmt: skip
+    assert "+0.100  n = 1" in texts(figure)
+    assert f"Data: {STAND_IN} · 95 % t-intervals" in texts(figure)
+    assert inside(figure)
+
+
+def test_a_test_without_an_estimate_says_so() -> None:
+    nothing = TESTS.iloc[:1].assign(estimate=np.nan, low=np.nan, high=np.nan, n=0)
+    figure = forest_figure(nothing, IDENTICAL)
+    assert "no estimate  n = 0" in texts(figure)
+    assert "Effects and the claim's rule" in texts(figure)
+    assert inside(figure)
+
+
+def test_a_region_that_cannot_be_met_is_not_shaded() -> None:
+    impossible = TESTS.iloc[:1].assign(margin_low=5.0, margin_high=4.0)
+    assert len(forest(impossible, panel()).collections) == 0
+
+
+def test_gaps_are_paired_by_seed_and_epoch() -> None:
+    gaps = paired_gaps(made_epochs())
+    assert len(gaps) == 24
+    last = gaps[gaps["epoch"] == 11].sort_values("seed")["gap"]
+    assert list(last) == pytest.approx([1.1, 7.1])
+    assert set(gaps["seed"]) == {0, 1}
+
+
+def test_the_gap_by_epoch_has_seeds_mean_interval_and_the_published_one() -> None:
+    ax = gap_by_epoch(paired_gaps(made_epochs()), panel(), 6.7)
+    lines = labelled(ax)
+    assert ys(lines["mean"]) == pytest.approx([6.1] * 11 + [4.1])
+    assert ys(lines["published (6.7)"]) == [6.7, 6.7]
+    last = 3 * stats.t.ppf(0.975, 1)  # of gaps of 1.1 and 7.1 points
+    box = ax.collections[0].get_paths()[0].get_extents()
+    assert (box.y0, box.y1) == pytest.approx((4.1 - last, 4.1 + last))
+    low, high = ax.get_ylim()
+    assert -6 < low < 0  # an interval of two values does not squash the curves
+    assert 8 < high < 14
+
+
+def test_the_histogram_counts_the_last_ten_stopping_epochs() -> None:
+    ax = gap_histogram(paired_gaps(made_epochs()), panel(), 6.7)
+    bars = [bar for bar in ax.patches if isinstance(bar, Rectangle) and bar.get_height()]
+    counts = {round(bar.get_x(), 6): bar.get_height() for bar in bars}
+    assert counts == {1.0: 1, 4.0: 9, 7.0: 1, 8.0: 9}
+    assert ax.get_title() == "10 of 20 gaps reach the published one"
+    assert xs(ax.lines[0]) == [6.7, 6.7]
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_the_gap_figure_says_n_and_interval(seeds: int) -> None:
+    epochs = made_epochs()
+    epochs = epochs[epochs["seed"] < seeds].replace({"arm": {"bn": "a", "no-bn": "b"}})
+    figure = gap_figure(epochs, 0.067, IDENTICAL, "claim 1", "a", "b")
+    expected = ["n = 1 pair of runs · no interval from a single pair", "n = 2 pairs of runs · 95 %"]
+    assert expected[seeds - 1] in texts(figure)
+    assert "a less b, paired by seed" in texts(figure)
+    assert "published (6.7)" in texts(figure)
+    assert inside(figure)

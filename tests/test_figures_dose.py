@@ -1,0 +1,87 @@
+"""Figures of an outcome against a key: its scale, a line a value, and diverged runs below."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from drawn_figures import inside, labelled, legend_of, outcomes_table, panel, rows_of, texts, xs, ys
+from made_histories import IDENTICAL
+from made_sweeps import made_sweep
+
+from hindi_bn.figures.dose import diverged_crosses, dose_figure, dose_lines, places_of
+from hindi_bn.figures.style import looks
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([0.1, 1e-4, 3.0], "decimal"),
+        ([2, 64, 256], "binary"),
+        ([0.1, 0.2, 0.5], "linear"),
+        ([0.0, 0.01, 1.0], "linear"),
+        ([0.1], "linear"),
+        (["zeros", "default"], "linear"),
+    ],
+)
+def test_a_key_chooses_its_scale(values: list[float], scale: str) -> None:
+    assert places_of(pd.Series(values)).scale == scale
+
+
+def test_text_keeps_its_order_and_numbers_ascend() -> None:
+    assert places_of(pd.Series(["b", "a", "b"])).at == {"b": 0, "a": 1}
+    assert list(places_of(pd.Series([3, 1, 2])).at) == ["1", "2", "3"]
+    assert places_of(pd.Series([np.nan, 0.5, np.nan])).at == {"none": 0, "0.5": 1}
+
+
+def test_a_dose_has_a_line_a_value_with_dots_and_band() -> None:
+    runs, _ = made_sweep({"lr": [0.001, 0.1], "norm": ["none", "batch"]}, 3, 3)
+    ax = dose_lines(runs, panel(), "lr", "norm")
+    assert ax.get_xscale() == "log"
+    lines = labelled(ax)
+    rows = runs[runs["norm"] == "batch"].groupby("lr")["final_test_accuracy"].mean()
+    assert xs(lines["batch"]) == [0.001, 0.1]
+    assert ys(lines["batch"]) == pytest.approx(list(100 * rows))
+    assert lines["batch"].get_color() == looks(["batch"])["batch"].colour
+    assert sum(len(xs(line)) for line in ax.lines if line.get_marker() == ".") == 12
+    assert len(ax.collections) == 2
+
+
+def test_text_doses_have_bars_that_stand_side_by_side() -> None:
+    runs, _ = made_sweep({"init": ["zeros", "default"], "norm": ["none", "batch"]}, 3, 30)
+    ax = dose_lines(runs, panel(), "init", "norm", "final_train_loss")
+    lines = {str(line.get_label()): xs(line) for line in ax.lines}
+    assert lines["none"] == pytest.approx([-0.07, 0.93])
+    assert lines["batch"] == pytest.approx([0.07, 1.07])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["zeros", "default"]
+
+
+def test_diverged_runs_are_crosses_below_with_their_number() -> None:
+    gone = [("lr=3.0, norm=none", 0), ("lr=3.0, norm=none", 1)]
+    runs, _ = made_sweep({"lr": [0.1, 3.0], "norm": ["none", "batch"]}, 3, 3, gone)
+    ax = diverged_crosses(runs, panel(), "lr", "norm")
+    assert rows_of(ax) == ["diverged: none"]
+    assert [xs(line) for line in ax.lines] == [[3]]
+    assert [text.get_text() for text in ax.texts] == ["2/3"]
+    figure = dose_figure(runs, "lr", "norm", data_title=IDENTICAL)
+    assert "n = 1 to 3 a mean, 3 seeds" in texts(figure)
+    assert "left out of the means" in texts(figure)
+    assert legend_of(figure) == ["none", "batch"]
+    assert inside(figure)
+
+
+def test_a_single_line_needs_no_legend_and_many_values_turn() -> None:
+    runs, _ = made_sweep({"init": [f"a longer name {i}" for i in range(6)]}, 1, 3)
+    figure = dose_figure(runs, "init", None, "final_train_loss", IDENTICAL, title="A claim")
+    assert legend_of(figure) == []
+    assert {label.get_rotation() for label in figure.axes[0].get_xticklabels()} == {30}
+    assert "A claim" in texts(figure)
+    assert "no interval from a single seed" in texts(figure)
+    assert inside(figure)
+
+
+def test_doses_of_nothing_but_diverged_runs_can_be_drawn() -> None:
+    runs = outcomes_table({"a": [np.nan, np.nan]}, "final_train_loss").assign(lr=[1.0, 3.0])
+    figure = dose_figure(runs, "lr", None, "final_train_loss")
+    assert "no run counts" in texts(figure)
+    assert rows_of(figure.axes[1]) == ["diverged"]
