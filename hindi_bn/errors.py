@@ -63,12 +63,13 @@ class DivergedError(HindiBnError):
     run
         Name of the run.
     epoch, step
-        Where the loss first was not finite, both counted from 0; `step` within the epoch.
+        Where the loss first was not finite, both counted from 0; `step` within the epoch. Where
+        only the test loss is not finite, the epoch's last step.
     """
 
     def __init__(self, run: str, epoch: int, step: int) -> None:
         super().__init__(
-            f"The training loss of run {run!r} is no longer finite (epoch {epoch}, step {step}).",
+            f"The loss of run {run!r} is no longer finite (epoch {epoch}, step {step}).",
             "The optimiser diverged; the epochs before it are kept in history.csv.",
             "train again with a lower learning rate, such as --lr 0.001 --overwrite",
         )

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from hindi_bn.errors import DivergedError, StudyError
 from hindi_bn.training.device import keep_freed_memory
+from hindi_bn.training.ensemble import Member, train_ensemble
 from hindi_bn.training.loop import evaluate, predict
 from hindi_bn.training.run import load_network, train_run
 from hindi_bn.training.tensors import scale, scaling_constants
@@ -192,6 +193,17 @@ def test_a_diverging_run_stops_and_keeps_its_history(tmp_path: Path) -> None:
     lines = (tmp_path / "article" / "no-bn" / "history.csv").read_text().splitlines()
     assert len(lines) == 1
     assert not (tmp_path / "article" / "no-bn" / "weights.safetensors").exists()
+
+
+def test_a_test_loss_that_is_not_finite_is_a_divergence_too(tmp_path: Path) -> None:
+    """The only step of the epoch sees the initial weights: its loss is finite, what follows not."""
+    study = tiny_study(lr=1e38, batch_size=70)
+    with pytest.raises(DivergedError, match="no longer finite") as caught:
+        train_run(study, "no-bn", tiny_digits(), tmp_path)
+    assert (caught.value.epoch, caught.value.step) == (0, 0)
+    (member,) = train_ensemble([Member(study, "no-bn")], tiny_digits(), device=torch.device("cpu"))
+    assert member.diverged is not None
+    assert (member.diverged.epoch, member.diverged.step) == (0, 0)
 
 
 @pytest.mark.parametrize(

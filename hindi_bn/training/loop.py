@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -121,6 +122,12 @@ def predict(network: nn.Module, images: torch.Tensor, batch_size: int = 500) -> 
     return torch.cat(logits).softmax(1).cpu()
 
 
+def first_not_finite(losses: torch.Tensor) -> int | None:
+    """Return the place of the first loss that is not finite; None if all are."""
+    wrong = (~torch.isfinite(losses)).nonzero()
+    return int(wrong[0]) if len(wrong) else None
+
+
 def mean_loss(losses: torch.Tensor) -> float:
     """Mean of float32 batch losses (batches,), added up in float64."""
     return float(losses.double().mean())
@@ -167,14 +174,16 @@ def epochs(
             layers, optimizer, augmenter.tensors(epoch), order, run.batch_size, on_step, precision
         )
         seconds += time.perf_counter() - start
-        if not torch.isfinite(losses).all():
-            raise DivergedError(run.name, epoch, int((~torch.isfinite(losses)).nonzero()[0]))
+        if (step := first_not_finite(losses)) is not None:
+            raise DivergedError(run.name, epoch, step)
         on_losses(epoch, losses)
         wx, wy = pair.read()
         stream.end()
         test_loss, test_accuracy = evaluate(
             layers, data.test_images, data.test_labels, run.test_batch_size, precision
         )
+        if not math.isfinite(test_loss):
+            raise DivergedError(run.name, epoch, len(losses) - 1)
         yield EpochRow(
             epoch, seconds, mean_loss(losses), accuracy, test_loss, test_accuracy, wx, wy
         )

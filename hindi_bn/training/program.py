@@ -19,7 +19,7 @@ from hindi_bn.study import Precision, Run
 from hindi_bn.training.augment import Augmenter
 from hindi_bn.training.capture import WeightPair
 from hindi_bn.training.device import autocast
-from hindi_bn.training.loop import EpochRow, mean_loss
+from hindi_bn.training.loop import EpochRow, first_not_finite, mean_loss
 from hindi_bn.training.tensors import Tensors
 
 IMAGES_AT_ONCE = 4096
@@ -129,9 +129,14 @@ class Result:
 
     @property
     def diverged_at(self) -> int | None:
-        """The first step whose loss is not finite; None if all are."""
-        wrong = (~torch.isfinite(self.losses)).nonzero()
-        return int(wrong[0]) if len(wrong) else None
+        """The first step whose loss is not finite, or the last if the test loss is not.
+
+        None if all are finite.
+        """
+        first = first_not_finite(self.losses)
+        if first is None and not math.isfinite(self.test_loss):
+            return len(self.losses) - 1
+        return first
 
     def row(self, epoch: int, seconds: float) -> EpochRow:
         """Return the epoch's row of history.csv."""
