@@ -141,6 +141,7 @@ def test_roughness_around_the_running_mean(record: Record, tmp_path: Path) -> No
     rows = [("losses", "loss", "", "", 0, step, 1.0 + 2 * (step % 2)) for step in range(1, 102)]
     values = loss_roughness(rewritten(record, rows, tmp_path / "r"), DIGITS)
     assert values["relative_std"] == pytest.approx(statistics.stdev([1.5, 0.5] * 26), rel=1e-12)
+    assert values["change_std"] == pytest.approx(statistics.stdev([-2.0, 2.0] * 50), rel=1e-12)
     assert values["relative_std_epoch_1"] == values["relative_std"]
     assert math.isnan(values["relative_std_epochs_2_5"])
 

@@ -94,6 +94,7 @@ def loss_roughness(record: Record, digits: Digits) -> dict[str, float]:
     -------
     - log_change_std: standard deviation (ddof 1) of the change of the loss's logarithm from step
       to step.
+    - change_std: the same of the loss itself, in nats.
     - relative_std: standard deviation (ddof 1) of the loss over its running mean, the mean of the
       50 steps around it; steps without a whole window are left out.
 
@@ -104,6 +105,7 @@ def loss_roughness(record: Record, digits: Digits) -> dict[str, float]:
     epoch, loss = rows["epoch"], rows["value"].clip(lower=LEAST_LOSS)
     series = {
         "log_change_std": pd.Series(np.log(loss)).diff(),
+        "change_std": loss.diff(),
         "relative_std": loss / loss.rolling(WINDOW, center=True).mean(),
     }
     values = {}

@@ -42,7 +42,7 @@ MEASURES: Mapping[str, Measure] = {
     "generalisation": Measure(generalisation),
     "shifted-digits": Measure(shifted_digits),
     "weight-paths": Measure(weight_paths),
-    "loss-roughness": Measure(loss_roughness),
+    "loss-roughness": Measure(loss_roughness, version=2),
     "drift": Measure(drift),
 }
 
