@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+TITLE_WIDTH = 48  # characters in a line, beside a legend
+
+
 def draw(result: ClaimResult, trained: Trained) -> Figure:
     """Draw what the claim's file asks for."""
     figure = trained.trial.claim.figure
@@ -23,7 +27,7 @@ def draw(result: ClaimResult, trained: Trained) -> Figure:
     chosen = trained.tables[name].select(figure.where)
     runs, epochs = runs[runs["arm"].isin(chosen)], epochs[epochs["arm"].isin(chosen)]
     details = f"claim {result.id}, {result.scale} scale, {result.sizes[name]['epochs']} epochs"
-    title = f"Claim {result.id}: {result.title}"
+    title = textwrap.fill(f"Claim {result.id}: {result.title}", TITLE_WIDTH)
     if figure.kind == "forest" or epochs.empty:
         from hindi_bn.figures.claims import forest_figure
 

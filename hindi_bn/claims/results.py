@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hindi_bn.analysis.intervals import summarise
-from hindi_bn.claims.claim import Claim
+from hindi_bn.claims.claim import Claim, ScaleName
 from hindi_bn.claims.gap import gap_findings
 from hindi_bn.claims.numbers import number
 from hindi_bn.claims.quantities import effects
@@ -55,7 +55,7 @@ class ClaimResult:
     statement: str
     source: str
     method: str
-    scale: str
+    scale: ScaleName
     sizes: dict[str, dict[str, Any]]
     data: str
     runs: dict[str, int]
