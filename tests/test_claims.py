@@ -26,7 +26,7 @@ from hindi_bn.cli import app
 from hindi_bn.digits import Digits
 from hindi_bn.errors import ClaimsError, StudyError
 from hindi_bn.sweeps.store import RunStore
-from hindi_bn.training.jobs import Job, Outcome, perform
+from hindi_bn.training.jobs import Failure, Job, Outcome, perform
 
 DIGITS = tiny_digits(train=70, test=40)
 CLAIMS = load_claims()
@@ -279,6 +279,7 @@ def test_the_command_lists_explains_and_runs(tmp_path: Path, here: Here) -> None
     assert ran.exit_code == 0, ran.output
     assert len(here.trained) == 12
     assert "Verdicts" in ran.stdout
+    assert "12 runs to train, 12 epochs: about" in ran.stderr
     again = ("run", "14", "--scale", "smoke", "--seeds", "3", "--json", "--quiet", *out)
     document = json.loads(invoke(*again).stdout)
     assert len(here.trained) == 12
@@ -288,6 +289,26 @@ def test_the_command_lists_explains_and_runs(tmp_path: Path, here: Here) -> None
     known = json.loads(invoke("show", "14", "--json", *out).stdout)
     assert known["result"]["scale"] == "smoke"
     assert known["claim"]["id"] == 14
+
+
+def test_runs_without_a_result_are_an_error_and_refused_ones_are_not(
+    tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(jobs: Sequence[Job], digits: Digits, **_: Any) -> Iterator[Outcome]:
+        for job in jobs:
+            yield Outcome(job, 0.0, Failure("OSError", "It broke."))
+
+    monkeypatch.setattr(here, "run", broken)
+    out = ("--scale", "smoke", "--seeds", "1", "--out", str(tmp_path))
+    result = invoke("run", "14", "--quiet", *out)
+    assert result.exit_code == 1
+    assert "4 runs have no result" in result.stderr
+    refused = Failure("StudyError", "No.")
+    store = RunStore(tmp_path)
+    trial = trial_of(choose(CLAIMS, ["14"])[0], "smoke", 70, 1)
+    for cell in trial.every_cell:
+        store.keep_failure(Outcome(store.place(cell, "digits", DIGITS.digests).job, 0.0, refused))
+    assert invoke("run", "14", "--quiet", *out).exit_code == 0
 
 
 def test_the_command_refuses_what_it_does_not_know(tmp_path: Path) -> None:

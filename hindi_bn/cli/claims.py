@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from hindi_bn.claims.claim import Claim
     from hindi_bn.claims.results import ClaimResult
+    from hindi_bn.digits import Digits
+    from hindi_bn.sweeps.cells import Cell
     from hindi_bn.sweeps.run import SweepResult
+    from hindi_bn.sweeps.store import RunStore
 
 
 class ScaleName(StrEnum):
@@ -200,6 +203,8 @@ def run(
         return
     digits = loader(data_dir, quiet=quiet)("digits")
     trials = asked.trials(len(digits.train_labels))
+    if executor is ExecutorName.local and not quiet:
+        _announce(cells_of(trials), digits, store, workers)
     trained = _train(
         trials, digits, store, executor_of(executor, ray_address, workers),
         retry_failed=retry_failed, quiet=quiet,
@@ -207,6 +212,23 @@ def run(
     folder = claims_folder_of(out, digits)
     results = judge_claims(trials, digits, store, folder, lambda text: note(text, quiet=quiet))
     _finish(results, [one.id for one in asked.claims], folder, trained, json_=json_)
+
+
+def _announce(cells: Sequence[Cell], digits: Digits, store: RunStore, workers: int | None) -> None:
+    """Say what is left to train, and about how long it will take."""
+    from hindi_bn.cli.sweep_progress import duration
+    from hindi_bn.sweeps.estimate import estimate
+    from hindi_bn.sweeps.run import plan_sweep
+    from hindi_bn.training.plan import plan
+
+    planned = plan_sweep(cells, lambda name: digits, store, "")
+    left = len(planned.todo(store))
+    if left:
+        found = estimate(planned, store, plan(left, workers=workers, threads=1).workers)
+        note(
+            f"{found.todo} runs to train, {found.epochs_left} epochs: about "
+            f"{duration(found.seconds)}, {found.workers} at a time (an estimate)."
+        )
 
 
 def _train(
@@ -246,14 +268,13 @@ def _finish(
         console = Console(highlight=False)
         console.print(verdicts_table(chosen))
         console.print(f"Everything about them: {folder / 'claims.md'}", soft_wrap=True)
-    open_ = []
     for end in trained.bad_ends:
         note(f"{end.arm}, seed {end.seed} ({end.key}) {end.status}: {end.why}")
-        if end.status not in ("diverged", "failed"):
-            open_.append(end)
+    open_ = [end for end in trained.bad_ends if end.status != "diverged" and not end.refused]
     if open_:
         raise ClaimsError(
             f"{len(open_)} runs have no result.",
-            "Their processes ended before they did.",
-            "give the same command again; what is finished is not trained again",
+            "They failed, or their processes ended before they did.",
+            "give the same command again, with --retry-failed for those that failed; what is "
+            "finished is not trained again",
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hindi_bn.errors import StudyError
 from hindi_bn.sweeps.cells import Cell, cells, varied
 from hindi_bn.sweeps.executors import Executor
 from hindi_bn.sweeps.progress import Progress
@@ -30,13 +31,17 @@ OnEvent = Callable[[Progress, "Event | Outcome | None"], None]
 
 @dataclass(frozen=True)
 class BadEnd:
-    """A run that diverged, failed or died: its arm, seed, key and status, and why."""
+    """A run that diverged, failed or died: its arm, seed, key and status, and why.
+
+    `refused` tells that its settings were refused, which training again will not change.
+    """
 
     arm: str
     seed: int
     key: str
     status: Status
     why: str
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -221,8 +226,9 @@ def _bad_ends(
     runs: Sequence[SweepRun], statuses: dict[str, Status], store: RunStore, progress: Progress
 ) -> Iterator[BadEnd]:
     for run in runs:
-        cell, why = run.cell, progress.died.get(run.key, "")
-        if statuses[run.key] in ("diverged", "failed"):
-            why = str(store.failure(run.job))
+        cell, why, refused = run.cell, progress.died.get(run.key, ""), False
+        failure = store.failure(run.job)
+        if failure is not None and statuses[run.key] in ("diverged", "failed"):
+            why, refused = str(failure), failure.kind == StudyError.__name__
         if why:
-            yield BadEnd(cell.arm, cell.seed, run.key, statuses[run.key], why)
+            yield BadEnd(cell.arm, cell.seed, run.key, statuses[run.key], why, refused)
