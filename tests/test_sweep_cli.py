@@ -174,6 +174,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch)
     ("arguments", "code", "told"),
     [
         (["tiny.yaml", "--ray-address", "x"], 2, "--executor ray"),
+        (["tiny.yaml", "--gpus-per-run", "1"], 2, "--gpus-per-run needs --executor ray"),
         (["tiny.yaml", "--executor", "ray", "--workers", "2"], 2, "--workers is for"),
         (["learning-rate"], 1, "Did you mean 'learning-rates'"),
         (["tiny.yaml", "--set", "lrr=1"], 1, "Did you mean 'lr'"),
@@ -185,18 +186,18 @@ def test_what_cannot_be_done_is_refused(arguments: list[str], code: int, told: s
 
 @pytest.mark.usefixtures("_no_figures")
 def test_a_cluster_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str | None] = []
+    asked: list[tuple[str | None, float]] = []
 
     class RayExecutor(Here):
-        def __init__(self, address: str | None = None) -> None:
+        def __init__(self, address: str | None = None, gpus_per_run: float = 0) -> None:
             super().__init__()
-            asked.append(address)
+            asked.append((address, gpus_per_run))
 
     stand_in = types.ModuleType("hindi_bn.sweeps.ray_executor")
     stand_in.RayExecutor = RayExecutor  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "hindi_bn.sweeps.ray_executor", stand_in)
-    run("tiny.yaml", "--executor", "ray", "--ray-address", "here:1")
-    assert asked == ["here:1"]
+    run("tiny.yaml", "--executor", "ray", "--ray-address", "here:1", "--gpus-per-run", "0.5")
+    assert asked == [("here:1", 0.5)]
 
 
 def test_real_digits_that_are_missing_are_fetched(monkeypatch: pytest.MonkeyPatch) -> None:

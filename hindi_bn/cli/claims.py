@@ -10,7 +10,16 @@ import typer
 
 from hindi_bn.cli import options
 from hindi_bn.cli.app import Group, app, note, print_json
-from hindi_bn.cli.sweep import ExecutorName, executor_of, loader, show_plan
+from hindi_bn.cli.executors import (
+    ExecutorName,
+    ExecutorOption,
+    GpusPerRun,
+    RayAddress,
+    Workers,
+    check_executor,
+    executor_of,
+)
+from hindi_bn.cli.sweep import loader, show_plan
 from hindi_bn.cli.sweep_progress import sweep_progress
 from hindi_bn.cli.train import typed_command
 from hindi_bn.errors import ClaimsError
@@ -155,24 +164,10 @@ def run(
     ] = None,
     out: options.Out = Path("results"),
     data_dir: options.DataDir = Path("data"),
-    executor: Annotated[
-        ExecutorName,
-        typer.Option("--executor", help="Who trains: this machine, or a Ray cluster."),
-    ] = ExecutorName.local,
-    ray_address: Annotated[
-        str | None,
-        typer.Option(
-            "--ray-address", metavar="ADDRESS", show_default="a cluster of this machine's own",
-            help="Ray cluster to use, with --executor ray.",
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers", min=1, metavar="N", show_default="one a core",
-            help="Worker processes on this machine's CPU.",
-        ),
-    ] = None,
+    executor: ExecutorOption = ExecutorName.local,
+    ray_address: RayAddress = None,
+    gpus_per_run: GpusPerRun = None,
+    workers: Workers = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="List what would be trained and estimate its cost."),
@@ -193,8 +188,7 @@ def run(
     from hindi_bn.claims.trial import ALL_IMAGES
     from hindi_bn.sweeps.store import RunStore
 
-    if ray_address is not None and executor is not ExecutorName.ray:
-        raise typer.BadParameter("--ray-address needs --executor ray.")
+    check_executor(executor, ray_address, gpus_per_run, workers)
     asked = Asked(choose(load_claims(), claim or []), scale.value, seeds)
     store = RunStore(out)
     if dry_run:
@@ -206,7 +200,7 @@ def run(
     if executor is ExecutorName.local and not quiet:
         _announce(cells_of(trials), digits, store, workers)
     trained = _train(
-        trials, digits, store, executor_of(executor, ray_address, workers),
+        trials, digits, store, executor_of(executor, ray_address, gpus_per_run, workers),
         retry_failed=retry_failed, quiet=quiet,
     )  # fmt: skip
     folder = claims_folder_of(out, digits)

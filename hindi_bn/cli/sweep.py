@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,15 @@ import typer
 
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
+from hindi_bn.cli.executors import (
+    ExecutorName,
+    ExecutorOption,
+    GpusPerRun,
+    RayAddress,
+    Workers,
+    check_executor,
+    executor_of,
+)
 from hindi_bn.cli.results import Format, formats
 from hindi_bn.cli.sweep_progress import duration, sweep_progress
 from hindi_bn.cli.train import typed_command
@@ -22,13 +30,6 @@ if TYPE_CHECKING:
     from hindi_bn.sweeps.run import Load, SweepResult
     from hindi_bn.sweeps.store import RunStore
     from hindi_bn.sweeps.sweep_file import Sweep
-
-
-class ExecutorName(StrEnum):
-    """Who trains the runs."""
-
-    local = "local"
-    ray = "ray"
 
 
 @app.command()
@@ -45,24 +46,10 @@ def sweep(
     epochs: options.Epochs = None,
     out: options.Out = Path("results"),
     data_dir: options.DataDir = Path("data"),
-    executor: Annotated[
-        ExecutorName,
-        typer.Option("--executor", help="Who trains: this machine, or a Ray cluster."),
-    ] = ExecutorName.local,
-    ray_address: Annotated[
-        str | None,
-        typer.Option(
-            "--ray-address", metavar="ADDRESS", show_default="a cluster of this machine's own",
-            help="Ray cluster to use, with --executor ray.",
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers", min=1, metavar="N", show_default="one a core",
-            help="Worker processes on this machine's CPU.",
-        ),
-    ] = None,
+    executor: ExecutorOption = ExecutorName.local,
+    ray_address: RayAddress = None,
+    gpus_per_run: GpusPerRun = None,
+    workers: Workers = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="List what would be trained and estimate its cost."),
@@ -86,10 +73,7 @@ def sweep(
     from hindi_bn.sweeps.store import RunStore
     from hindi_bn.sweeps.sweep_file import find_sweep, load_sweep
 
-    if ray_address is not None and executor is not ExecutorName.ray:
-        raise typer.BadParameter("--ray-address needs --executor ray.")
-    if workers is not None and executor is ExecutorName.ray:
-        raise typer.BadParameter("--workers is for --executor local; a cluster has its own.")
+    check_executor(executor, ray_address, gpus_per_run, workers)
     changes = options.overrides(set_, epochs=epochs)
     chosen = load_sweep(file).changed(changes, seeds)
     runs, store = cells(chosen, str(find_sweep(file))), RunStore(out)
@@ -97,7 +81,8 @@ def sweep(
         show_plan(runs, store, data_dir, workers, retry_failed=retry_failed, json_=json_)
         return
     result = _train(
-        runs, loader(data_dir, quiet=quiet), store, executor_of(executor, ray_address, workers),
+        runs, loader(data_dir, quiet=quiet), store,
+        executor_of(executor, ray_address, gpus_per_run, workers),
         retry_failed=retry_failed, fail_fast=fail_fast, quiet=quiet,
     )  # fmt: skip
     _finish(result, chosen, out, formats(format_), json_=json_)
@@ -121,17 +106,6 @@ def loader(data_dir: Path, *, quiet: bool) -> Load:
             return source.resolve(data_dir, None, lambda text: note(text, quiet=quiet), advance)
 
     return load
-
-
-def executor_of(name: ExecutorName, address: str | None, workers: int | None) -> Executor:
-    """Return who trains the runs."""
-    if name is ExecutorName.ray:
-        from hindi_bn.sweeps.ray_executor import RayExecutor
-
-        return RayExecutor(address)
-    from hindi_bn.sweeps.executors import LocalExecutor
-
-    return LocalExecutor(workers)
 
 
 def _train(
