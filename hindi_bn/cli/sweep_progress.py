@@ -83,7 +83,7 @@ def ended_line(progress: Progress, what: Any) -> str:
     )
     told = progress.statuses[key]
     if told == "finished":
-        text = f"test accuracy {progress.accuracy[key]:.4f} after {cell.run.epochs} epochs"
+        text = f"test accuracy {progress.accuracy[key]:.4f} after {_epochs(cell.run.epochs)}"
     elif told == "diverged" and what.failure is not None:
         text = f"diverged at epoch {what.failure.epoch}, step {what.failure.step}"
     else:
@@ -132,6 +132,10 @@ def arm_rows(progress: Progress) -> list[dict[str, Any]]:
         mean = sum(values) / len(values) if values else None
         rows.append({"arm": arm, "n": f"{len(values)}/{len(keys)}", "mean": mean})
     return rows
+
+
+def _epochs(number: int) -> str:
+    return "1 epoch" if number == 1 else f"{number} epochs"
 
 
 def duration(seconds: float | None) -> str:
