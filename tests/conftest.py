@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
+
+# A shell starts its background jobs with Ctrl-C ignored, and they hand that on to all that they
+# start: tests that press Ctrl-C would wait for nothing.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def find_real_archive() -> Path | None:
