@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from hindi_bn.digits import Digits
 
 POLL_SECONDS = 0.2
+
+SHIP_SECONDS = 30.0
+"""How often a run sends its checkpoint home; what a dead node had done since is done again."""
+
 STOP_SECONDS = 30.0
 """How long cancelled runs may take to send home what they have before they are killed."""
 
@@ -216,7 +220,7 @@ class _Dispatch:
 
     def _give_out(self, task: _Task) -> None:
         job = replace(task.job, resume=task.resume, overwrite=False)
-        order = Order(task.number, job.as_json(), pack(job.folder), self._versions)
+        order = Order(task.number, job.as_json(), pack(job.folder), self._versions, SHIP_SECONDS)
         self._tasks[self._train.remote(order, self._digits, self._inbox)] = task
 
     def _messages(self) -> list[Message]:

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 Files = dict[str, bytes]
 """A run's files: what is in them by their path in its folder, as `checkpoint/state.json`."""
 
-SHIP_SECONDS = 30.0
-"""The checkpoint is sent home at most this often; what a dead node had done since is done again."""
-
 STATE = "checkpoint/state.json"
 WEIGHTS = "weights.safetensors"
 
@@ -73,12 +70,15 @@ class Order:
         Of the run's folder, so that the run goes on from its checkpoint.
     versions
         Of the packages that the run's numbers depend on; a node with others refuses the job.
+    ship_seconds
+        The checkpoint is sent home after an epoch when this long has passed since it last was.
     """
 
     task: int
     job: dict[str, Any]
     files: Files
     versions: dict[str, str]
+    ship_seconds: float
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,11 @@ def train(order: Order, arrays: Mapping[str, Any], node: str, outbox: Outbox) ->
     if refusal is not None:
         return Result(0.0, refusal, order.files)
     outbox.put(Message(order.task, "started", node))
-    with tempfile.TemporaryDirectory(prefix="hindi-bn-") as name:
+    with tempfile.TemporaryDirectory(prefix="hindi-bn-run-") as name:
         home = Job.from_json(order.job)
         job = replace(home, out=Path(name))
         unpack(job.folder, order.files)
-        reporter = _Reporter(order.task, job.folder, outbox)
+        reporter = _Reporter(order, job.folder, outbox)
         try:
             outcome = perform(
                 job, digits_of(arrays), on_epoch=reporter.epoch,
@@ -126,8 +126,9 @@ def train(order: Order, arrays: Mapping[str, Any], node: str, outbox: Outbox) ->
 
 
 class _Reporter:
-    def __init__(self, task: int, folder: Path, outbox: Outbox) -> None:
-        self._task, self._folder, self._outbox = task, folder, outbox
+    def __init__(self, order: Order, folder: Path, outbox: Outbox) -> None:
+        self._task, self._every = order.task, order.ship_seconds
+        self._folder, self._outbox = folder, outbox
         self._shipped = time.monotonic()
 
     def note(self, text: str) -> None:
@@ -135,7 +136,7 @@ class _Reporter:
 
     def epoch(self, row: EpochRow) -> None:
         self._outbox.put(Message(self._task, "epoch", row_as_json(row)))
-        if time.monotonic() - self._shipped > SHIP_SECONDS:
+        if time.monotonic() - self._shipped >= self._every:
             self.ship()
 
     def ship(self) -> None:

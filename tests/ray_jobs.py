@@ -1,0 +1,32 @@
+"""What the tests of the Ray executor share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tiny import tiny_study
+
+from hindi_bn.records import RunFolder
+from hindi_bn.sweeps.ray_task import pack
+from hindi_bn.training.jobs import Job
+
+TIMES = {"history.csv", "environment.json", "checkpoint/state.json"}
+"""Files in which seconds or dates stand."""
+
+
+def job(
+    out: Path, run: str = "bn", *, resume: bool = False, overwrite: bool = False, **settings: Any
+) -> Job:
+    """One run of the tiny study; `settings` as `tiny_study` takes them."""
+    return Job(tiny_study(**settings), run, out, resume=resume, overwrite=overwrite)
+
+
+def assert_same(one: Path, other: Path) -> None:
+    """Two runs' folders hold the same files: byte for byte, but for times in history.csv."""
+    first, second = pack(one), pack(other)
+    assert first.keys() == second.keys()
+    for name in first.keys() - TIMES:
+        assert first[name] == second[name], name
+    histories = [RunFolder(f).read_history().drop(columns="seconds") for f in (one, other)]
+    assert histories[0].equals(histories[1])
