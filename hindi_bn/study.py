@@ -258,7 +258,7 @@ class Run(Settings):
     train_images: int | None = Field(
         None,
         ge=1,
-        description="Training images: the first ones of each digit, as many of each; unset: all.",
+        description="Training images: as many of each digit, evenly spread; unset: all.",
     )
     augment: Augment = Field(
         "none",

@@ -28,7 +28,8 @@ class Tensors:
 def training_digits(digits: Digits, run: Run) -> Digits:
     """Return the digits with the training images that a run uses: all, or `run.train_images`.
 
-    Of each digit the first images count, the same number of each, in the data set's order.
+    Of each digit the same number of images count, evenly spread over the data set's order: images
+    that stand together may be of the same hand.
 
     Raises
     ------
@@ -48,8 +49,11 @@ def training_digits(digits: Digits, run: Run) -> Digits:
             f"set train_images to a multiple of {len(classes)} up to {most * len(classes)}, or "
             "leave it away to train on all",
         )
-    places = [(labels == digit).nonzero().flatten()[:each] for digit in classes]
-    chosen = torch.cat(places).sort().values
+    spread = [
+        places[torch.arange(each) * len(places) // each]
+        for places in ((labels == digit).nonzero().flatten() for digit in classes)
+    ]
+    chosen = torch.cat(spread).sort().values
     return replace(digits, train_images=digits.train_images[chosen], train_labels=labels[chosen])
 
 
