@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -195,13 +195,12 @@ def test_a_cluster_is_started_quietly_and_leaves_nothing(monkeypatch: pytest.Mon
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
     monkeypatch.setattr(ray_cluster, "available_cores", lambda: 3)
-    with pytest.raises(LookupError), ray_cluster.connected(None) as module:
+    with ray_cluster.connected(None) as module:
         assert module is connection
         folder = Path(connection.given["_temp_dir"])
         assert folder.is_dir()
         assert len(str(folder)) < 40  # Ray puts sockets with long names into it
         assert os.environ["OMP_NUM_THREADS"] == "2"
-        raise LookupError
     assert not folder.exists()
     assert connection.ended == 1
     assert connection.given["address"] == "local"
