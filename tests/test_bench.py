@@ -210,6 +210,7 @@ def bench_of(data_dir: Path, images: Path, **changes: Any) -> Bench:
     return Bench(study, data_dir, images, 80, epochs=3, every=changes.pop("every", 1))
 
 
+@pytest.mark.slow
 def test_ways_are_measured_in_turn_in_processes_of_their_own(
     data_dir: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,6 +255,7 @@ def test_a_process_that_dies_silently_is_named(
         assert caught.value.why == "It ended with exit code -9."
 
 
+@pytest.mark.slow
 def test_many_runs_cost_less_side_by_side_or_not_but_are_measured(
     data_dir: Path, images: Path, digits: Digits
 ) -> None:
