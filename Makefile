@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 DATA   ?= data
 OUT    ?= results
+SCALE  ?= quick
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | tr -d ' ')
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce quick test proofs fidelity bench gpu check format clean
+.PHONY: help install reproduce quick test proofs fidelity claims bench gpu check format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +38,9 @@ proofs: install ## the longer proofs: kills and resumes, the stand-in against th
 
 fidelity: install ## all 30 epochs of the article's study against its published numbers
 	$(BIN)/python -m pytest -m fidelity -s
+
+claims: install ## the sources' claims over seeds; SCALE=smoke, quick, standard or full
+	$(BIN)/hindi-bn claims run --scale $(SCALE) --data-dir $(DATA) --out $(OUT)
 
 bench: install ## time training against the notebook's way on this machine (a quiet one, some minutes)
 	$(BIN)/hindi-bn bench --data-dir $(DATA)

@@ -26,8 +26,8 @@ COLUMNS = ("name", "quantity", "layer", "index", "epoch", "step", "value")
 """Columns of captures.csv.
 
 - name: of the capture
-- quantity: weight; loss; mean or std (activations); a parameter (gradients); gamma, beta, running_mean
-  and the like (statistics)
+- quantity: weight; loss; mean or std (activations); a parameter (gradients); gamma, beta,
+  running_mean and the like (statistics)
 - layer: module, by its name in the network
 - index: place of the value, "3 4 1 0" of a weight, "7" of a channel; empty where there is one value
 - epoch: that of the last step before the reading, from 0; -1 before the first step

@@ -60,8 +60,8 @@ Scale = Annotated[
     ScaleName,
     typer.Option(
         "--scale",
-        help="How much is trained: smoke (seconds a claim, proves nothing), quick (two hours on two "
-        "cores), standard (a night), full (a GPU or a cluster).",
+        help="How much is trained: smoke (seconds a claim, proves nothing), quick (two hours on "
+        "two cores), standard (a night), full (a GPU or a cluster).",
     ),
 ]
 

@@ -41,8 +41,7 @@ def claims_table(claims: Sequence[Claim], found: Mapping[int, ClaimResult]) -> T
 
 
 def verdicts_table(results: Sequence[ClaimResult]) -> Table:
-    """Return the verdicts, each with the test that it hangs on."""
-    from hindi_bn.claims.numbers import p_text
+    """Return the verdicts, each with the effect of the test that it hangs on."""
     from hindi_bn.claims.report import decisive, effect_text
 
     rows: list[dict[str, Any]] = []
@@ -53,19 +52,18 @@ def verdicts_table(results: Sequence[ClaimResult]) -> Table:
                 "id": result.id,
                 "title": result.title,
                 "verdict": result.verdict,
-                "test": effect.label,
-                "effect": effect_text(effect),
-                "region": effect.region,
+                "effect": f"{effect_text(effect)}: {effect.label}",
                 "n": effect.n,
-                "p": p_text(result.p_corrected),
             }
         )
     columns = {
         "id": ("", "d"), "title": ("claim", ""), "verdict": ("verdict", ""),
-        "test": ("the test it hangs on", ""), "effect": ("effect [95 % interval]", ""),
-        "region": ("holds where", ""), "n": ("n", "d"), "p": ("p, corrected", ""),
+        "effect": ("effect [95 % interval]", ""), "n": ("n", "d"),
     }  # fmt: skip
-    return table_of(rows, "Verdicts", columns)
+    table = table_of(rows, "Verdicts", columns)
+    for column in (table.columns[0], table.columns[2], table.columns[4]):
+        column.no_wrap = True
+    return table
 
 
 def claim_text(claim: Claim, result: ClaimResult | None) -> list[Any]:

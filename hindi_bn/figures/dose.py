@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_BEYOND = 3.0  # per cent that an axis of accuracies shows below 0 and above 100
 _DECADE = 10.0  # numbers that span it have a logarithmic axis
 _TICK_LETTERS = 60  # with more, the labels of the values are turned
 _SHIFT = 0.14  # between the lines of text values, so that their intervals do not overlap
@@ -94,6 +95,9 @@ def dose_lines(
         _line(ax, rows.assign(place=rows["place"] + shift), look, name, band=places.numeric)
     if not values.empty:
         limits(ax, "y", values["value"], intervals(values, ["line", "place"], "value"))
+    if quantity(outcome).unit == "%":  # intervals of few seeds reach beyond what there can be
+        low, high = ax.get_ylim()
+        ax.set_ylim(max(low, -_BEYOND), min(high, 100 + _BEYOND))
     _scale(ax, places)
     ax.set(xlabel=x, ylabel=quantity(outcome).axis)
     return ax

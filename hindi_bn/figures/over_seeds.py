@@ -54,14 +54,17 @@ _LOSS: dict[str, Any] = {"unit": "cross-entropy, nats", "difference_unit": "nats
 
 _NAMED = {
     "last5_test_accuracy": Quantity("Test accuracy, mean of the last 5 epochs", **_ACCURACY),
-    "loss_area": Quantity("Training loss, mean over the epochs", **_LOSS),
+    "loss_area": Quantity("Mean training loss", **_LOSS),
     "oscillation": Quantity("Oscillation of the test accuracy", **_POINTS),
     "generalisation_gap": Quantity("Generalisation gap", **_POINTS),
+    "generalisation.gap": Quantity("Generalisation gap, in eval mode", **_POINTS),
+    "shifted-digits.rotated_accuracy": Quantity("Accuracy on rotated test digits", **_ACCURACY),
+    "shifted-digits.scaled_accuracy": Quantity("Accuracy on scaled test digits", **_ACCURACY),
 }
 
 
 def quantity(outcome: str) -> Quantity:
-    """Return how an outcome of `hindi_bn.analysis.outcomes`, or a column of a history, is said.
+    """Return how an outcome, a measured quantity, or a column of a history is said.
 
     A name that is not known is drawn as it is; one that ends in `accuracy` in per cent, one that
     ends in `loss` in nats.
