@@ -230,6 +230,7 @@ def test_ways_are_measured_in_turn_in_processes_of_their_own(
         assert way["start"].keys() == {"torch", "data", "step"}
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_says_why(tmp_path: Path, images: Path) -> None:
     bench = bench_of(tmp_path, images)
     nowhere = Bench(
@@ -243,6 +244,7 @@ def test_a_process_that_fails_says_why(tmp_path: Path, images: Path) -> None:
     assert "download" in caught.value.why
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_silently_is_named(
     data_dir: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,6 +280,7 @@ def test_one_run_is_measured_once(
     assert (measured.side_by_side, measured.one_by_one, measured.how) == (7.0, 7.0, "alone")
 
 
+@pytest.mark.slow
 def test_a_failed_run_ends_the_measurement(digits: Digits) -> None:
     jobs = jobs_of(tiny_study(lr=1e9), range(1), 1)
     with pytest.raises(HindiBnError, match="no longer finite"):
@@ -298,6 +301,7 @@ def test_ensembles_are_measured_against_one_run(
     assert asked == "cuda"  # type: ignore[comparison-overlap]
 
 
+@pytest.mark.slow
 def test_the_least_start_is_torch_and_a_step() -> None:
     least = start.least_start(times=1)
     assert 0 < least["torch"] < least["step"] < 60

@@ -289,6 +289,7 @@ def test_doctor_without_data_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch)
     assert "hindi-bn download" in result.stdout
 
 
+@pytest.mark.slow
 def test_published_numbers_stand_beside_runs_of_the_article_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

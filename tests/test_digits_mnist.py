@@ -386,6 +386,7 @@ def test_train_and_use_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         assert "trained on the Hindi digits" in asked.stderr
 
 
+@pytest.mark.slow
 def test_the_articles_settings_on_it_are_never_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     fetch_small(monkeypatch)
     for _ in range(2):  # the second time finished runs are used

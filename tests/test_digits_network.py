@@ -419,6 +419,7 @@ def test_ctrl_c_leaves_nothing_half_made(tmp_path: Path, packed: bytes) -> None:
     assert left_in(tmp_path / "data") == [".lock"]
 
 
+@pytest.mark.slow
 def test_a_killed_download_is_cleared_away_by_the_next(
     tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

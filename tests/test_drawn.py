@@ -20,6 +20,7 @@ def few() -> np.ndarray:
     return draw(train_per_class=FEW, test_per_class=0)[0]
 
 
+@pytest.mark.slow
 def test_the_default_is_as_large_as_the_real_data_set() -> None:
     train, test = draw()
     assert train.shape == (17000, 32, 32)

@@ -136,6 +136,7 @@ save(descent_figure(HISTORIES, CAPTURES, STAND_IN, projected=True), folder / "ab
 """
 
 
+@pytest.mark.slow
 def test_equal_input_gives_equal_bytes_in_every_process(tmp_path: Path) -> None:
     digests = []
     for hash_seed in ("1", "2"):

@@ -299,6 +299,7 @@ def test_ten_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
     assert_same(whole.folder, tmp_path / "parts" / "article" / "bn")
 
 
+@pytest.mark.slow
 def test_one_kill_in_the_middle_changes_nothing(tmp_path: Path) -> None:
     whole = trained(tmp_path / "whole", epochs=30)
     process = start(tmp_path / "parts", 30)

@@ -130,6 +130,7 @@ def test_what_a_dying_worker_says_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     assert outcome.failure.why == "It ended with exit code 1."
 
 
+@pytest.mark.slow
 def test_an_idle_worker_that_died_is_replaced(tmp_path: Path) -> None:
     jobs = [job(tmp_path, "bn", name="one"), job(tmp_path, "bn", name="two")]
     with shared(tiny_digits()) as folder:
@@ -143,6 +144,7 @@ def test_an_idle_worker_that_died_is_replaced(tmp_path: Path) -> None:
         worker._quit()
 
 
+@pytest.mark.slow
 def test_taking_no_more_outcomes_stops_the_workers(tmp_path: Path) -> None:
     jobs = [job(tmp_path, "bn", name="short")]
     jobs += [job(tmp_path, "bn", name=f"long-{n}", epochs=100_000) for n in range(3)]
@@ -198,6 +200,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_workers_end_with_the_process_that_started_them(tmp_path: Path, how: int) -> None:
     process = subprocess.Popen(
