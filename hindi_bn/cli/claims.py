@@ -184,7 +184,13 @@ def run(
     given again. Results land in DIR/claims; those of other claims in there are kept.
     """
     from hindi_bn.claims.claim import choose, load_claims
-    from hindi_bn.claims.running import Asked, cells_of, claims_folder_of, judge_claims
+    from hindi_bn.claims.running import (
+        Asked,
+        cells_of,
+        claims_folder_of,
+        judge_claims,
+        train_claims,
+    )
     from hindi_bn.claims.trial import ALL_IMAGES
     from hindi_bn.sweeps.store import RunStore
 
@@ -199,10 +205,11 @@ def run(
     trials = asked.trials(len(digits.train_labels))
     if executor is ExecutorName.local and not quiet:
         _announce(cells_of(trials), digits, store, workers)
-    trained = _train(
-        trials, digits, store, executor_of(executor, ray_address, gpus_per_run, workers),
-        retry_failed=retry_failed, quiet=quiet,
-    )  # fmt: skip
+    with sweep_progress(quiet=quiet) as on_event:
+        trained = train_claims(
+            trials, digits, store, executor_of(executor, ray_address, gpus_per_run, workers),
+            retry_failed=retry_failed, command=typed_command(), on_event=on_event,
+        )  # fmt: skip
     folder = claims_folder_of(out, digits)
     results = judge_claims(trials, digits, store, folder, lambda text: note(text, quiet=quiet))
     _finish(results, [one.id for one in asked.claims], folder, trained, json_=json_)
@@ -223,23 +230,6 @@ def _announce(cells: Sequence[Cell], digits: Digits, store: RunStore, workers: i
             f"{found.todo} runs to train, {found.epochs_left} epochs: about "
             f"{duration(found.seconds)}, {found.workers} at a time (an estimate)."
         )
-
-
-def _train(
-    trials: Any, digits: Any, store: Any, executor: Any, *, retry_failed: bool, quiet: bool
-) -> SweepResult:
-    from hindi_bn.claims.running import train_claims
-
-    try:
-        with sweep_progress(quiet=quiet) as on_event:
-            return train_claims(
-                trials, digits, store, executor,
-                retry_failed=retry_failed, command=typed_command(), on_event=on_event,
-            )  # fmt: skip
-    except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt(
-            "Stopped: every finished epoch is saved. Give the same command again to go on."
-        ) from interrupt
 
 
 def _finish(

@@ -26,7 +26,6 @@ from hindi_bn.errors import DataError
 if TYPE_CHECKING:
     from hindi_bn.sweeps.cells import Cell
     from hindi_bn.sweeps.estimate import Estimate
-    from hindi_bn.sweeps.executors import Executor
     from hindi_bn.sweeps.run import Load, SweepResult
     from hindi_bn.sweeps.store import RunStore
     from hindi_bn.sweeps.sweep_file import Sweep
@@ -70,6 +69,7 @@ def sweep(
     was stopped goes on when the same command is given again. Results land in DIR/sweeps/<name>.
     """
     from hindi_bn.sweeps.cells import cells
+    from hindi_bn.sweeps.run import run_sweep
     from hindi_bn.sweeps.store import RunStore
     from hindi_bn.sweeps.sweep_file import find_sweep, load_sweep
 
@@ -80,11 +80,13 @@ def sweep(
     if dry_run:
         show_plan(runs, store, data_dir, workers, retry_failed=retry_failed, json_=json_)
         return
-    result = _train(
-        runs, loader(data_dir, quiet=quiet), store,
-        executor_of(executor, ray_address, gpus_per_run, workers),
-        retry_failed=retry_failed, fail_fast=fail_fast, quiet=quiet,
-    )  # fmt: skip
+    with sweep_progress(quiet=quiet) as on_event:
+        result = run_sweep(
+            runs, loader(data_dir, quiet=quiet), store,
+            executor_of(executor, ray_address, gpus_per_run, workers),
+            retry_failed=retry_failed, fail_fast=fail_fast, command=typed_command(),
+            on_event=on_event,
+        )  # fmt: skip
     _finish(result, chosen, out, formats(format_), json_=json_)
 
 
@@ -106,31 +108,6 @@ def loader(data_dir: Path, *, quiet: bool) -> Load:
             return source.resolve(data_dir, None, lambda text: note(text, quiet=quiet), advance)
 
     return load
-
-
-def _train(
-    runs: tuple[Cell, ...],
-    load: Load,
-    store: RunStore,
-    executor: Executor,
-    *,
-    retry_failed: bool,
-    fail_fast: bool,
-    quiet: bool,
-) -> SweepResult:
-    from hindi_bn.sweeps.run import run_sweep
-
-    try:
-        with sweep_progress(quiet=quiet) as on_event:
-            return run_sweep(
-                runs, load, store, executor,
-                retry_failed=retry_failed, fail_fast=fail_fast, command=typed_command(),
-                on_event=on_event,
-            )  # fmt: skip
-    except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt(
-            "Stopped: every finished epoch is saved. Give the same command again to go on."
-        ) from interrupt
 
 
 def _finish(

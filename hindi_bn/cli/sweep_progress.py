@@ -24,16 +24,27 @@ ENDED = ("finished", "diverged")
 
 @contextlib.contextmanager
 def sweep_progress(*, quiet: bool) -> Iterator[OnEvent]:
-    """Give what `run_sweep` tells its progress to; it writes on stderr, or nothing if quiet."""
+    """Give what `run_sweep` tells its progress to; it writes on stderr, or nothing if quiet.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C, with a sentence on how to go on.
+    """
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)
-    if quiet:
-        yield lambda progress, what: None
-    elif not console.is_terminal:
-        yield _tell_line
-    else:
-        yield from _live(console)
+    try:
+        if quiet:
+            yield lambda progress, what: None
+        elif not console.is_terminal:
+            yield _tell_line
+        else:
+            yield from _live(console)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(
+            "Stopped: every finished epoch is saved. Give the same command again to go on."
+        ) from interrupt
 
 
 def _live(console: Console) -> Iterator[OnEvent]:
