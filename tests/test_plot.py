@@ -84,6 +84,7 @@ def test_every_kind_is_drawn_for_two_runs(runs: Path, kind: str, names: list[str
         assert Path("here", f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_statistics_are_a_figure_a_run_beside_it_in_every_format(runs: Path) -> None:
     result = plot("statistics", runs / "bn", "--format", "svg", "--format", "pdf")
     folder = runs / "bn" / "figures"

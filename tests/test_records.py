@@ -313,6 +313,7 @@ def test_one_kill_in_the_middle_changes_nothing(tmp_path: Path) -> None:
     assert_same(whole.folder, trained(tmp_path / "parts", resume=True, epochs=30).folder)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_stops_with_a_message_and_keeps_what_was_written(
     tmp_path: Path,
 ) -> None:

@@ -255,6 +255,7 @@ def test_data_are_loaded_once_and_named(tmp_path: Path) -> None:
     assert output_folder(tmp_path, what, result.data) == tmp_path / "sweeps" / "s-drawn"
 
 
+@pytest.mark.slow
 def test_what_is_written_is_equal_to_the_byte_when_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,6 +105,7 @@ def test_failures_of_all_kinds_leave_the_others_alone(tmp_path: Path) -> None:
     assert RunFolder(tmp_path / "good" / "bn").finished
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_its_run_alone(tmp_path: Path) -> None:
     jobs = [job(tmp_path, "bn", name="long", epochs=100_000), job(tmp_path, "bn", name="next")]
 
@@ -156,6 +157,7 @@ def test_taking_no_more_outcomes_stops_the_workers(tmp_path: Path) -> None:
     assert not RunFolder(jobs[3].folder).exists
 
 
+@pytest.mark.slow
 def test_a_worker_that_does_not_end_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
