@@ -38,21 +38,36 @@ def find_study(config: str) -> Path:
     StudyError
         When there is neither; the message names the nearest study.
     """
-    path = Path(config)
+    return find_config(config, configs_folder(), "study", "studies")
+
+
+def find_config(config: str, folder: Path, one: str, many: str) -> Path:
+    """Return the file behind `config`: a path, or the name of a file in a folder that comes along.
+
+    Parameters
+    ----------
+    one, many
+        What such files hold, for messages: study, studies.
+
+    Raises
+    ------
+    StudyError
+        When there is neither; the message names the nearest name.
+    """
+    path, names = Path(config), sorted(path.stem for path in folder.glob("*.yaml"))
     if path.suffix in {".yaml", ".yml"} or path.is_file():
         if path.is_file():
             return path
         raise StudyError(
-            f"There is no study file {config}.",
+            f"There is no {one} file {config}.",
             "No such file.",
-            f"give a path, or one of the studies that come along: {', '.join(study_names())}",
+            f"give a path, or one of the {many} that come along: {', '.join(names)}",
         )
-    if config in study_names():
-        return configs_folder() / f"{config}.yaml"
+    if config in names:
+        return folder / f"{config}.yaml"
     raise StudyError(
-        f"There is no study {config!r}.",
-        f"The studies that come along are: {', '.join(study_names())}."
-        + nearest(config, study_names()),
+        f"There is no {one} {config!r}.",
+        f"The {many} that come along are: {', '.join(names)}." + nearest(config, names),
         "give one of these names, or the path of a .yaml file",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -309,6 +310,19 @@ def test_runs_without_a_result_are_an_error_and_refused_ones_are_not(
     for cell in trial.every_cell:
         store.keep_failure(Outcome(store.place(cell, "digits", DIGITS.digests).job, 0.0, refused))
     assert invoke("run", "14", "--quiet", *out).exit_code == 0
+
+
+def test_what_was_found_on_the_stand_in_is_listed_where_there_is_nothing_else(
+    tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = replace(DIGITS, name="drawn")
+    monkeypatch.setattr(command, "loader", lambda data_dir, quiet: lambda name: drawn)
+    out = ("--out", str(tmp_path))
+    assert invoke("run", "14", "--scale", "smoke", "--quiet", *out).exit_code == 0
+    assert (tmp_path / "claims-drawn" / "claims.md").exists()
+    verdicts = {one["id"]: one["verdict"] for one in json.loads(invoke("--json", *out).stdout)}
+    assert verdicts[14] == "undecided"
+    assert "Its tests" in invoke("show", "14", *out).stdout
 
 
 def test_the_command_refuses_what_it_does_not_know(tmp_path: Path) -> None:

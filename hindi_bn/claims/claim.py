@@ -52,7 +52,7 @@ class ClaimSweep(Settings):
 
     def scale(self, name: ScaleName) -> Scale:
         """Return the scale of that name."""
-        return self.scales.get(name, SMOKE) if name == "smoke" else self.scales[name]
+        return self.scales.get(name, SMOKE)  # the others are all there
 
 
 class Quantity(Settings):

@@ -87,6 +87,11 @@ def claims_folder_of(out: Path, digits: Digits) -> Path:
     return out / ("claims" if digits.name == "digits" else f"claims-{digits.name}")
 
 
+def found_results(out: Path) -> list[ClaimResult]:
+    """Read the claims' results: on the real digits or, without them, on the drawn stand-in."""
+    return read_results(out / "claims") or read_results(out / "claims-drawn")
+
+
 def judge_claims(
     trials: Sequence[Trial],
     digits: Digits,

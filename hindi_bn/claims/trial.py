@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -181,8 +181,3 @@ def _measure(
         else float("nan")
         for folder in folders
     ]
-
-
-def all_cells(trials: Iterable[Trial]) -> list[Cell]:
-    """Return the cells of several trials, in their order; some may be the same run."""
-    return [cell for trial in trials for cell in trial.every_cell]

@@ -79,12 +79,12 @@ def claims(
     if context.invoked_subcommand is not None:
         return
     from hindi_bn.claims.claim import load_claims
-    from hindi_bn.claims.results import read_results
+    from hindi_bn.claims.running import found_results
 
     if markdown:
         _print_ledger(out)
         return
-    found = {result.id: result for result in read_results(out / "claims")}
+    found = {result.id: result for result in found_results(out)}
     known = load_claims()
     if json_:
         print_json([_listed(claim, found.get(claim.id)) for claim in known])
@@ -103,9 +103,9 @@ def claims(
 
 def _print_ledger(out: Path) -> None:
     from hindi_bn.claims.report import ledger
-    from hindi_bn.claims.results import read_results
+    from hindi_bn.claims.running import found_results
 
-    results = read_results(out / "claims")
+    results = found_results(out)
     if not results:
         raise ClaimsError(
             f"There are no verdicts in {out / 'claims'}.",
@@ -135,10 +135,10 @@ def show(
 ) -> None:
     """Explain a claim: its source, its test and the rule of its verdict, and the result if any."""
     from hindi_bn.claims.claim import choose, load_claims
-    from hindi_bn.claims.results import read_results
+    from hindi_bn.claims.running import found_results
 
     (chosen,) = choose(load_claims(), [claim])
-    found = {result.id: result for result in read_results(out / "claims")}.get(chosen.id)
+    found = {result.id: result for result in found_results(out)}.get(chosen.id)
     if json_:
         result = found.as_json() if found else None
         print_json({"claim": chosen.model_dump(mode="json"), "result": result})

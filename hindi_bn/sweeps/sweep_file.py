@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from hindi_bn.errors import StudyError
 from hindi_bn.settings import NAME, Settings
-from hindi_bn.study_files import configs_folder, nearest, read_yaml
+from hindi_bn.study_files import configs_folder, find_config, nearest, read_yaml
 
 RESERVED = ("seed", "stream", "name", "runs")
 """Keys that cannot be varied by a grid: seeds have their own key, and arms are always paired."""
@@ -146,16 +146,7 @@ def find_sweep(file: str) -> Path:
     StudyError
         When there is neither; the message names the nearest sweep.
     """
-    path, names = Path(file), sweep_names()
-    if path.is_file():
-        return path
-    if file in names:
-        return sweeps_folder() / f"{file}.yaml"
-    raise StudyError(
-        f"There is no sweep {file!r}.",
-        f"The sweeps that come along are: {', '.join(names)}.{nearest(file, names)}",
-        "give one of these names, or the path of a .yaml file",
-    )
+    return find_config(file, sweeps_folder(), "sweep", "sweeps")
 
 
 def load_sweep(file: str) -> Sweep:
