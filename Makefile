@@ -46,7 +46,7 @@ bench: install ## time training against the notebook's way on this machine (a qu
 	$(BIN)/hindi-bn bench --data-dir $(DATA)
 
 gpu: install ## what only a CUDA device can show: graphs, ensembles, the article's numbers on it
-	$(BIN)/python -m pytest tests/test_cuda_device.py -s
+	$(BIN)/python -m pytest tests/training/gpu/test_device.py -s
 
 check: install ## format, lint and types, changing nothing
 	$(BIN)/ruff format --check .

@@ -8,8 +8,8 @@ from typing import Any
 from tiny import tiny_study
 
 from hindi_bn.records import RunFolder
-from hindi_bn.sweeps.ray_task import pack
-from hindi_bn.training.jobs import Job
+from hindi_bn.runners.jobs import Job
+from hindi_bn.runners.ray_task import pack
 
 TIMES = {"history.csv", "environment.json", "checkpoint/state.json"}
 """Files in which seconds or dates stand."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hindi_bn.digits.identity import Identity, Pixels
+from hindi_bn.digits.checksums import Identity, Pixels
 
 COUNTS = {"train": 3, "test": 2}
 ROOT = "DevanagariHandwrittenCharacterDataset"

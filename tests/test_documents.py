@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from hindi_bn.claims.claim import load_claims
-from hindi_bn.claims.quantities import Table, effects
+from hindi_bn.claims.effects import Table, effects
+from hindi_bn.claims.plan import trial_of
 from hindi_bn.claims.report import anchor, document, ledger
 from hindi_bn.claims.results import ClaimResult, decided, read_results
-from hindi_bn.claims.trial import trial_of
 from hindi_bn.claims.verdict import region_p
 
 ROOT = Path(__file__).parent.parent

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from hindi_bn.digits import load
-from hindi_bn.study_files import load_study
+from hindi_bn.study.files import load_study
 from hindi_bn.training.run import train_run
 
 HALF_DIGIT = 5e-7

@@ -79,7 +79,7 @@ def test_the_wheel_carries_the_studies_and_the_typing_mark(wheel: Path) -> None:
     for study in (ROOT / "configs").rglob("*.yaml"):
         assert f"hindi_bn/configs/{study.relative_to(ROOT / 'configs').as_posix()}" in names
     assert "hindi_bn/py.typed" in names
-    assert "hindi_bn/analysis/published_head.csv" in names
+    assert "hindi_bn/article/published_head.csv" in names
     assert not [name for name in names if name.endswith((".png", ".safetensors"))]
 
 
@@ -89,7 +89,7 @@ def test_the_wheel_works_from_any_folder(wheel: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     program = (
-        "import hindi_bn.study_files as f; print(f.configs_folder());"
+        "import hindi_bn.study.files as f; print(f.configs_folder());"
         "print(f.load_study('article').seed)"
     )
     result = python("-c", program, cwd=empty, PYTHONPATH=str(tmp_path / "site"))

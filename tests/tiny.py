@@ -9,7 +9,7 @@ import torch
 
 from hindi_bn.digits import Digits
 from hindi_bn.study import Study
-from hindi_bn.study_files import load_study
+from hindi_bn.study.files import load_study
 
 
 def tiny_digits(train: int = 70, test: int = 40, seed: int = 0) -> Digits:

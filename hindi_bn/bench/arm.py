@@ -141,10 +141,10 @@ def _ours(task: Task, start: Start) -> Iterator[Row]:
 
     from hindi_bn.digits import load
     from hindi_bn.networks import build_run
-    from hindi_bn.training.cuda import graphed_epochs
     from hindi_bn.training.device import choose_device, prepare
+    from hindi_bn.training.gpu.graphs import graphed_epochs
     from hindi_bn.training.loop import epochs, make_optimizer
-    from hindi_bn.training.stream import move_to_run
+    from hindi_bn.training.rng import move_to_run
     from hindi_bn.training.tensors import to_tensors
 
     study = _study(task)
@@ -181,7 +181,7 @@ def _notebook(task: Task, start: Start) -> Iterator[Row]:
     from hindi_bn.bench.notebook_way import NotebookWay
     from hindi_bn.networks import build_run
     from hindi_bn.training.device import choose_device
-    from hindi_bn.training.stream import move_to_run
+    from hindi_bn.training.rng import move_to_run
 
     study = _study(task)
     device, run = choose_device(study.device), study.run(task.run)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from hindi_bn.bench.arm import part_of
 from hindi_bn.errors import HindiBnError
+from hindi_bn.runners.jobs import Job
 from hindi_bn.study import Study
-from hindi_bn.training.jobs import Job
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +62,7 @@ def measure_many(bench: Bench, digits: Digits, seeds: int, device: torch.device)
 
 def workers(jobs: Sequence[Job], digits: Digits) -> ManyRuns:
     """Train in worker processes; then in one process that has all cores."""
-    from hindi_bn.training.plan import available_cores
+    from hindi_bn.runners.plan import available_cores
 
     plans: list[str] = []
     all_threads = jobs[0].study.threads or available_cores()
@@ -89,7 +89,7 @@ def _in_workers(
     threads: int | None,
     chosen: list[str],
 ) -> float:
-    from hindi_bn.training.workers import run_jobs
+    from hindi_bn.runners.workers import run_jobs
 
     with tempfile.TemporaryDirectory(prefix="hindi-bn-") as out:
         began = time.perf_counter()
@@ -106,7 +106,7 @@ def _in_workers(
 
 def ensemble(jobs: Sequence[Job], digits: Digits, device: torch.device) -> ManyRuns:
     """Train as an ensemble on one device; then one run of it by itself."""
-    from hindi_bn.training.ensemble import Member, train_ensemble
+    from hindi_bn.training.gpu.ensemble import Member, train_ensemble
 
     members = [Member(job.study, job.run) for job in jobs]
     began = time.perf_counter()

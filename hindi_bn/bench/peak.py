@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from hindi_bn.training.cuda import Stopwatch
+from hindi_bn.training.gpu.graphs import Stopwatch
 
 SIZE = 2048
 """Rows and columns of the matrices."""

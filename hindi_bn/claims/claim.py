@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from hindi_bn.errors import StudyError
-from hindi_bn.settings import NAME, Settings
-from hindi_bn.study_files import configs_folder, read_yaml
+from hindi_bn.study.files import configs_folder, read_yaml
+from hindi_bn.study.settings import NAME, Settings
 
 ScaleName = Literal["smoke", "quick", "standard", "full"]
 SCALES: tuple[ScaleName, ...] = ("smoke", "quick", "standard", "full")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hindi_bn.claims.gap import arms_of, published_gap
+from hindi_bn.claims.plan import Trained
 from hindi_bn.claims.results import ClaimResult
-from hindi_bn.claims.trial import Trained
 
 if TYPE_CHECKING:
     import pandas as pd

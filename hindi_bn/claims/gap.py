@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hindi_bn.analysis.article import ARTICLE
+from hindi_bn.article.facts import ARTICLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hindi_bn.claims.trial import Trained
+    from hindi_bn.claims.plan import Trained
 
 LAST = 10
 """Stopping epochs that are looked at, counted from the end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hindi_bn.analysis.markdown import table
+from hindi_bn.article.markdown import table
 from hindi_bn.claims.numbers import number, p_said, p_text
 from hindi_bn.claims.results import ClaimResult
 from hindi_bn.claims.verdict import LEVEL, Effect

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from hindi_bn.analysis.intervals import summarise
 from hindi_bn.claims.claim import Claim, ScaleName
+from hindi_bn.claims.effects import effects
 from hindi_bn.claims.gap import gap_findings
 from hindi_bn.claims.numbers import number
-from hindi_bn.claims.quantities import effects
-from hindi_bn.claims.trial import Trained
+from hindi_bn.claims.plan import Trained
 from hindi_bn.claims.verdict import LEVEL, Effect, Verdict, decide, effect_of, together
 from hindi_bn.errors import ClaimsError
 from hindi_bn.files import write_text
+from hindi_bn.stats.intervals import summarise
 
 FILE = "claims.json"
 BOOTSTRAP_SEED = 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hindi_bn import environment
 from hindi_bn.claims.claim import Claim, ScaleName
+from hindi_bn.claims.plan import Trained, Trial, read_trial, trial_of
 from hindi_bn.claims.report import document
 from hindi_bn.claims.results import (
     ClaimResult,
@@ -17,10 +18,9 @@ from hindi_bn.claims.results import (
     result_of,
     write_results,
 )
-from hindi_bn.claims.trial import Trained, Trial, read_trial, trial_of
 from hindi_bn.files import write_text
+from hindi_bn.runners.local import Executor
 from hindi_bn.sweeps.cells import Cell
-from hindi_bn.sweeps.executors import Executor
 from hindi_bn.sweeps.run import OnEvent, SweepResult, run_sweep
 from hindi_bn.sweeps.store import RunStore
 

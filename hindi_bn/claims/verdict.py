@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hindi_bn.analysis.intervals import deviation_of
-from hindi_bn.analysis.pairs import compare_paired, holm
+from hindi_bn.stats.intervals import deviation_of
+from hindi_bn.stats.pairs import compare_paired, holm
 
 if TYPE_CHECKING:
     from hindi_bn.claims.claim import Test

@@ -64,7 +64,7 @@ def bench(
     recorded.
     """
     from hindi_bn.bench.benchmark import benchmark
-    from hindi_bn.study_files import load_study
+    from hindi_bn.study.files import load_study
 
     _check_figure(figure)
     changes = options.overrides(set_, device=device, threads=threads, data=data)

@@ -184,6 +184,7 @@ def run(
     given again. Results land in DIR/claims; those of other claims in there are kept.
     """
     from hindi_bn.claims.claim import choose, load_claims
+    from hindi_bn.claims.plan import ALL_IMAGES
     from hindi_bn.claims.running import (
         Asked,
         cells_of,
@@ -191,7 +192,6 @@ def run(
         judge_claims,
         train_claims,
     )
-    from hindi_bn.claims.trial import ALL_IMAGES
     from hindi_bn.sweeps.store import RunStore
 
     check_executor(executor, ray_address, gpus_per_run, workers)
@@ -218,9 +218,9 @@ def run(
 def _announce(cells: Sequence[Cell], digits: Digits, store: RunStore, workers: int | None) -> None:
     """Say what is left to train, and about how long it will take."""
     from hindi_bn.cli.sweep_progress import duration
+    from hindi_bn.runners.plan import plan
     from hindi_bn.sweeps.estimate import estimate
     from hindi_bn.sweeps.run import plan_sweep
-    from hindi_bn.training.plan import plan
 
     planned = plan_sweep(cells, lambda name: digits, store, "")
     left = len(planned.todo(store))

@@ -35,7 +35,7 @@ def examine(data_dir: Path, out: Path) -> dict[str, dict[str, Any]]:
     import torch
 
     from hindi_bn import environment
-    from hindi_bn.study_files import study_names
+    from hindi_bn.study.files import study_names
     from hindi_bn.training.device import choose_device
 
     device = choose_device("auto")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from hindi_bn.sweeps.executors import Executor
+    from hindi_bn.runners.local import Executor
 
 
 class ExecutorName(StrEnum):
@@ -61,9 +61,9 @@ def executor_of(
 ) -> Executor:
     """Return who trains the runs."""
     if name is ExecutorName.ray:
-        from hindi_bn.sweeps.ray_executor import RayExecutor
+        from hindi_bn.runners.ray_executor import RayExecutor
 
         return RayExecutor(address, gpus_per_run=gpus or 0)
-    from hindi_bn.sweeps.executors import LocalExecutor
+    from hindi_bn.runners.local import LocalExecutor
 
     return LocalExecutor(workers)

@@ -82,7 +82,7 @@ def networks(
 def _run(name: str, norm: str | None, assignments: list[str] | None) -> Run:
     """Return a run with the settings asked for; the flag `--norm` beats `--set norm`."""
     from hindi_bn.networks import run_of
-    from hindi_bn.study_files import parse_assignments
+    from hindi_bn.study.files import parse_assignments
 
     settings: dict[str, Any] = {"norm": norm or "none"}
     for key, value in parse_assignments(assignments or []).items():

@@ -98,7 +98,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no n
 
 def overrides(assignments: list[str] | None, **flags: Any) -> dict[str, Any]:
     """Join `--set` and the flags that were given; a flag beats `--set`, which beats the file."""
-    from hindi_bn.study_files import parse_assignments
+    from hindi_bn.study.files import parse_assignments
 
     given = {key: getattr(value, "value", value) for key, value in flags.items()}
     chosen = {key: value for key, value in given.items() if value is not None}

@@ -61,8 +61,8 @@ def plot(
     curves, gradients, activations and weights join all runs in one figure; the others make a figure
     a run. What was not recorded is refused with what to put into the study.
     """
-    from hindi_bn.analysis.plots import Image, write_plot
     from hindi_bn.digits import load
+    from hindi_bn.plots import Image, write_plot
 
     records = read_runs(folders, least=1)
     image = None

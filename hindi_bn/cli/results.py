@@ -73,7 +73,7 @@ def compare(
     accuracy and loss figures, the tables (CSV, JSON, Markdown), per-class scores and confusion
     matrices.
     """
-    from hindi_bn.study_files import load_study
+    from hindi_bn.study.files import load_study
 
     if folders:
         records, target = read_runs(folders, least=2), to or beside(folders, out)
@@ -102,7 +102,7 @@ def plot_descent(
     One figure a run, the runs side by side, and the same paths projected: wx against wy, coloured
     by the loss.
     """
-    from hindi_bn.study_files import load_study
+    from hindi_bn.study.files import load_study
 
     if folders:
         records, target = read_runs(folders, least=1), to or beside(folders, out)
@@ -146,7 +146,7 @@ def reproduce(
     study runs on the drawn stand-in and says so everywhere.
     """
     from hindi_bn.digits import resolve
-    from hindi_bn.study_files import load_study
+    from hindi_bn.study.files import load_study
 
     changes = options.overrides(set_, device=device, threads=threads)
     study = load_study(config, changes)
@@ -212,8 +212,8 @@ def write_comparison(
     records: list[Record], target: Path, data_dir: Path, figure_formats: tuple[str, ...], dpi: int
 ) -> dict[str, Any]:
     """Predict the test images with every run and write the comparison; return its document."""
-    from hindi_bn.analysis import report
-    from hindi_bn.analysis.reference import is_published
+    from hindi_bn.article import report
+    from hindi_bn.article.reference import is_published
     from hindi_bn.digits import load
 
     digits = load(data_dir, records[0].study.data)
@@ -260,7 +260,7 @@ def write_descent(
     records: list[Record], target: Path, figure_formats: tuple[str, ...], dpi: int
 ) -> list[Path]:
     """Write the descent figures; return their paths."""
-    from hindi_bn.analysis import report
+    from hindi_bn.article import report
 
     return report.write_descent(
         target,

@@ -159,9 +159,9 @@ def show_plan(
 
     from hindi_bn.cli.sweep_tables import plan_document, plan_tables
     from hindi_bn.digits import load
+    from hindi_bn.runners.plan import plan
     from hindi_bn.sweeps.estimate import estimate
     from hindi_bn.sweeps.run import plan_sweep
-    from hindi_bn.training.plan import plan
 
     planned = plan_sweep(runs, lambda name: load(data_dir, name), store, "")
     side_by_side = plan(len(runs), workers=workers, threads=1).workers

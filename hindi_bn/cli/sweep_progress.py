@@ -82,7 +82,7 @@ def first_line(progress: Progress) -> str:
 
 def ended_line(progress: Progress, what: Any) -> str:
     """Return a line for a run's outcome, with the time left; empty for anything else."""
-    from hindi_bn.training.jobs import Outcome
+    from hindi_bn.runners.jobs import Outcome
 
     if not isinstance(what, Outcome):
         return ""

@@ -39,7 +39,7 @@ def comparison_tables(document: dict[str, Any]) -> list[Table | str]:
     Parameters
     ----------
     document
-        As `hindi_bn.analysis.report.write_comparison` returns it.
+        As `hindi_bn.article.report.write_comparison` returns it.
     """
     parts: list[Table | str] = [
         table_of(

@@ -102,7 +102,7 @@ def chosen_study(config: str, changes: dict[str, Any], norm: str | None) -> tupl
     StudyError
         When a key or a value is wrong.
     """
-    from hindi_bn.study_files import load_study
+    from hindi_bn.study.files import load_study
 
     plain = load_study(config)
     if norm is None:

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from hindi_bn.digits import identity
-from hindi_bn.digits.identity import CLASSES, SPLITS, Pixels
+from hindi_bn.digits import checksums
+from hindi_bn.digits.checksums import CLASSES, SPLITS, Pixels
 from hindi_bn.digits.images import Advance, decode, fingerprint, silent
 from hindi_bn.digits.staging import locked
 from hindi_bn.errors import DataError
@@ -61,7 +61,7 @@ class Digits:
     @property
     def identical(self) -> bool:
         """Whether every pixel is the article's."""
-        return dict(self.digests) == dict(identity.ARTICLE.digests)
+        return dict(self.digests) == dict(checksums.ARTICLE.digests)
 
     @cached_property
     def differing(self) -> dict[str, list[int]]:
@@ -69,8 +69,8 @@ class Digits:
         if self.identical:
             return {split: [] for split in SPLITS}
         return {
-            "train": identity.differing_classes("train", self.train_images.numpy()),
-            "test": identity.differing_classes("test", self.test_images.numpy()),
+            "train": checksums.differing_classes("train", self.train_images.numpy()),
+            "test": checksums.differing_classes("test", self.test_images.numpy()),
         }
 
     @property
@@ -83,7 +83,7 @@ class Digits:
         if self.identical:
             total = len(self.train_labels) + len(self.test_labels)
             return f"Hindi digits, identical to the article's {total:,} images"
-        where = identity.name_classes(self.differing)
+        where = checksums.name_classes(self.differing)
         return f"Hindi digits, NOT identical to the article's ({where})"
 
     @property
@@ -165,7 +165,7 @@ def from_pixels(name: str, source: str, pixels: Mapping[str, Pixels]) -> Digits:
         labels["train"],
         torch.from_numpy(pixels["test"]),
         labels["test"],
-        {split: identity.digest(images) for split, images in pixels.items()},
+        {split: checksums.digest(images) for split, images in pixels.items()},
     )
 
 
@@ -180,7 +180,9 @@ def refuse_different(digits: Digits, accepted: Mapping[str, str] | None) -> None
     if digits.identical or dict(digits.digests) == accepted:
         return
     raise DataError(
-        "The digits are not the article's: " + identity.name_classes(digits.differing) + " differ.",
+        "The digits are not the article's: "
+        + checksums.name_classes(digits.differing)
+        + " differ.",
         "Their pixels have another digest, though counts and sizes are right"
         + (" and a difference was accepted before, but not this one." if accepted else "."),
         "fetch them again (hindi-bn download --force), or use them all the same "
@@ -247,7 +249,7 @@ def read_arrays(path: Path, names: Sequence[str]) -> tuple[dict[str, Pixels], di
     except OSError as error:
         why = error.strerror or str(error)
         raise DataError(f"{path} cannot be read.", why, "check its permissions") from error
-    intact = all(facts.get(name) == identity.digest(array) for name, array in arrays.items())
+    intact = all(facts.get(name) == checksums.digest(array) for name, array in arrays.items())
     return (arrays, facts) if intact else ({}, {})
 
 
@@ -255,7 +257,7 @@ def write_pixels(path: Path, pixels: Mapping[str, Pixels], facts: Mapping[str, s
     """Write pixels with their digests and `facts` as metadata, in one step."""
     from safetensors.numpy import save_file
 
-    digests = {split: identity.digest(images) for split, images in pixels.items()}
+    digests = {split: checksums.digest(images) for split, images in pixels.items()}
     with replacing(path) as temporary:
         save_file(dict(pixels), temporary, metadata=digests | dict(facts))
 
@@ -265,7 +267,7 @@ def _load_drawn(data_dir: Path) -> Digits:
     facts = {"drawing": _drawing_code()}
     pixels = read_pixels(cache, facts)
     if pixels is None:
-        from hindi_bn.digits.drawn import draw
+        from hindi_bn.digits.stand_in import draw
 
         with locked(data_dir):
             pixels = read_pixels(cache, facts)  # another process may have drawn it by now
@@ -299,6 +301,6 @@ def _load_mnist(data_dir: Path, name: str) -> Digits:
 def _drawing_code() -> str:
     """Return a hash of the code that draws, so that a changed drawing is drawn again."""
     hashed = hashlib.sha256()
-    for module in ("drawn.py", "strokes.py"):
+    for module in ("stand_in.py", "strokes.py"):
         hashed.update((Path(__file__).parent / module).read_bytes())
     return hashed.hexdigest()

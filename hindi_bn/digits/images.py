@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hindi_bn.digits import identity
-from hindi_bn.digits.identity import CLASSES, FOLDERS, SIDE, SPLITS, Pixels
+from hindi_bn.digits import checksums
+from hindi_bn.digits.checksums import CLASSES, FOLDERS, SIDE, SPLITS, Pixels
 from hindi_bn.errors import DataError
 
 Advance = Callable[[str, int, int | None], None]
@@ -40,7 +40,7 @@ def check_counts(folder: Path) -> None:
     """
     wrong = []
     for split in SPLITS:
-        expected = identity.ARTICLE.per_class[split]
+        expected = checksums.ARTICLE.per_class[split]
         for digit in range(CLASSES):
             images = folder / FOLDERS[split] / f"digit_{digit}"
             if not images.is_dir():
@@ -52,8 +52,8 @@ def check_counts(folder: Path) -> None:
     if wrong:
         raise DataError(
             "The digits are not complete: " + "; ".join(wrong) + ".",
-            f"There must be {identity.ARTICLE.per_class['train']:,} training and "
-            f"{identity.ARTICLE.per_class['test']:,} test images of each of the ten digits.",
+            f"There must be {checksums.ARTICLE.per_class['train']:,} training and "
+            f"{checksums.ARTICLE.per_class['test']:,} test images of each of the ten digits.",
             FETCH_AGAIN,
         )
 
@@ -94,7 +94,7 @@ def decode(folder: Path, advance: Advance = silent) -> dict[str, Pixels]:
     """
     check_counts(folder)
     done = 0
-    total = CLASSES * sum(identity.ARTICLE.per_class.values())
+    total = CLASSES * sum(checksums.ARTICLE.per_class.values())
 
     def load(path: str) -> Pixels:
         nonlocal done

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from hindi_bn.digits import identity
-from hindi_bn.digits.identity import FOLDERS, SPLITS
+from hindi_bn.digits import checksums
+from hindi_bn.digits.checksums import FOLDERS, SPLITS
 from hindi_bn.errors import DataError
 
 CLASS_FOLDER = re.compile(r"(?:digit_)?([0-9])", re.IGNORECASE)
@@ -78,7 +78,7 @@ def choose(paths: Iterable[str]) -> dict[str, Place]:
 def _rank(tree: dict[str, Place]) -> tuple[int, int, int]:
     """Return the number of complete classes, the number of images, and how shallow they are."""
     counts = Counter((image.split, image.digit) for image in tree.values())
-    expected = identity.ARTICLE.per_class
+    expected = checksums.ARTICLE.per_class
     complete = sum(count == expected[split] for (split, _), count in counts.items())
     return complete, len(tree), -len(next(iter(tree.values())).root)
 

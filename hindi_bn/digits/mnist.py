@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from hindi_bn.digits.checksums import SPLITS, Pixels
 from hindi_bn.digits.dataset import TITLES, Digits, load, write_pixels
-from hindi_bn.digits.identity import SPLITS, Pixels
 from hindi_bn.digits.images import Advance
 from hindi_bn.digits.network import CONNECT_TIMEOUT
 from hindi_bn.digits.staging import Note, locked, staged

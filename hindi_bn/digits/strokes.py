@@ -9,7 +9,7 @@ marks:
 - `|` between points: the pen is lifted.
 
 The forms were drawn by hand for this project. The box is only a frame: what is drawn from a form is
-bent, slanted and stretched (see `hindi_bn.digits.drawn`).
+bent, slanted and stretched (see `hindi_bn.digits.stand_in`).
 """
 
 from __future__ import annotations

@@ -120,7 +120,8 @@ def gradients_figure(
     Parameters
     ----------
     captures
-        The captured gradients of each run, in study order; see `hindi_bn.captures.COLUMNS`.
+        The captured gradients of each run, in study order: columns as in
+        `hindi_bn.records.recordings.COLUMNS`.
     layers
         The layers of each run's network; see `layer_lines`.
     data_title, details
@@ -147,7 +148,8 @@ def activations_figure(
     Parameters
     ----------
     captures
-        The captured activations of each run, in study order; see `hindi_bn.captures.COLUMNS`.
+        The captured activations of each run, in study order: columns as in
+        `hindi_bn.records.recordings.COLUMNS`.
     layers, data_title, details
         As for `gradients_figure`.
     """
@@ -179,7 +181,7 @@ def statistics_figure(
     Parameters
     ----------
     statistics
-        The run's captured statistics; see `hindi_bn.captures.COLUMNS`.
+        The run's captured statistics; see `hindi_bn.records.recordings.COLUMNS`.
     layers
         The layers of its network.
     run
@@ -217,7 +219,8 @@ def weights_figure(
     Parameters
     ----------
     captures
-        The captured weights of each run, in study order; see `hindi_bn.captures.COLUMNS`.
+        The captured weights of each run, in study order: columns as in
+        `hindi_bn.records.recordings.COLUMNS`.
     data_title, details
         For the note at the bottom.
     """

@@ -78,7 +78,7 @@ def dose_lines(
     hue
         The key whose values are told apart by colour; None for a single line.
     outcome
-        A name of `hindi_bn.analysis.outcomes`.
+        A name of `hindi_bn.stats.metrics`.
 
     Returns
     -------

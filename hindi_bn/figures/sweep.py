@@ -31,7 +31,7 @@ def sweep_figures(
     ----------
     runs
         A row a run: `arm`, `seed`, `status`, the varied keys, and the outcomes of
-        `hindi_bn.analysis.outcomes`. The arms come in the order of their first rows; the first one
+        `hindi_bn.stats.metrics`. The arms come in the order of their first rows; the first one
         is the baseline of the paired differences.
     epochs
         A row a run and epoch: `arm`, `seed` and the columns of a history.

@@ -45,7 +45,7 @@ def mean_map(
     x, y
         The keys whose values make the columns and the rows; numbers ascend, text keeps its order.
     outcome
-        A name of `hindi_bn.analysis.outcomes`.
+        A name of `hindi_bn.stats.metrics`.
     span
         Ends of the colour scale in the outcome's unit; the smallest and largest mean by default.
     whole

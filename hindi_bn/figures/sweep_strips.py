@@ -44,7 +44,7 @@ def seed_strips(runs: pd.DataFrame, ax: Axes, outcome: str = "final_test_accurac
     ax
         Where to draw.
     outcome
-        A name of `hindi_bn.analysis.outcomes`.
+        A name of `hindi_bn.stats.metrics`.
 
     Returns
     -------

@@ -16,10 +16,10 @@ from torch import nn
 from hindi_bn.errors import StudyError
 from hindi_bn.networks.blocks import Blocks
 from hindi_bn.networks.initialisation import initialise, initialise_gamma_beta
-from hindi_bn.networks.noisy_norm import number_noise
 from hindi_bn.networks.norms import parametrise
+from hindi_bn.networks.norms.batch_noisy import number_noise
 from hindi_bn.study import Run
-from hindi_bn.study_files import validate
+from hindi_bn.study.files import validate
 
 Chosen = dict[str, Any]  # value of each option that the network has
 

@@ -9,12 +9,12 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from hindi_bn.networks.architectures import parameter_count
-from hindi_bn.networks.batch_renorm import BatchRenormalisation
-from hindi_bn.networks.by_hand import HandwrittenBatchNorm
 from hindi_bn.networks.dropout import CountedDropout
-from hindi_bn.networks.lp_norm import LpBatchNorm
-from hindi_bn.networks.noisy_norm import NoisyBatchNormalisation
 from hindi_bn.networks.norms import OVER_AN_IMAGE, OVER_THE_BATCH
+from hindi_bn.networks.norms.batch_by_hand import HandwrittenBatchNorm
+from hindi_bn.networks.norms.batch_lp import LpBatchNorm
+from hindi_bn.networks.norms.batch_noisy import NoisyBatchNormalisation
+from hindi_bn.networks.norms.batch_renorm import BatchRenormalisation
 
 _NAMES = {
     HandwrittenBatchNorm: "Batch norm by hand",

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from hindi_bn.errors import StudyError
 from hindi_bn.study import Run, Study
-from hindi_bn.study_files import find_study, is_run_key, overridden, read_yaml, validate
+from hindi_bn.study.files import find_study, is_run_key, overridden, read_yaml, validate
 from hindi_bn.sweeps.keys import significant
 from hindi_bn.sweeps.recorded_weights import with_weights_to_record
 from hindi_bn.sweeps.sweep_file import RUN, Sweep, same

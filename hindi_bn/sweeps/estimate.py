@@ -170,9 +170,9 @@ def _measure(study: Study, digits: Digits, device: torch.device) -> _Measured:
     import torch
 
     from hindi_bn.networks import build_run
-    from hindi_bn.training.arithmetic import arrange
     from hindi_bn.training.augment import Augmenter
     from hindi_bn.training.loop import evaluate, make_optimizer, train_epoch
+    from hindi_bn.training.numerics import arrange
     from hindi_bn.training.tensors import to_tensors
 
     run = study.runs[0]

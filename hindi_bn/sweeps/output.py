@@ -38,7 +38,7 @@ def write_sweep(
     HindiBnError
         When a file cannot be written or a format is unknown.
     """
-    from hindi_bn.analysis.statistics import paired_table, summary_table
+    from hindi_bn.stats.tables import paired_table, summary_table
 
     for name, table in zip(TABLES, (result.runs, result.epochs), strict=True):
         with replacing(folder / f"{name}.parquet") as temporary:

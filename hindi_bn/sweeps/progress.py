@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hindi_bn.analysis.outcomes import GUESSING
+from hindi_bn.runners.jobs import Outcome
+from hindi_bn.runners.workers import Event
+from hindi_bn.stats.metrics import GUESSING
 from hindi_bn.sweeps.store import RunStore, Status, SweepRun
-from hindi_bn.training.jobs import Outcome
-from hindi_bn.training.workers import Event
 
 
 @dataclass

@@ -26,7 +26,7 @@ def with_weights_to_record(run: Run, image_size: int) -> Run:
     import torch
 
     from hindi_bn.networks import build_run
-    from hindi_bn.training.capture import WeightPair
+    from hindi_bn.training.weights import WeightPair
 
     if run.capture != Capture():
         return run

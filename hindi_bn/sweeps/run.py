@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hindi_bn.errors import StudyError
+from hindi_bn.runners.jobs import Outcome
+from hindi_bn.runners.local import Executor
+from hindi_bn.runners.workers import Event
 from hindi_bn.sweeps.cells import Cell, cells, varied
-from hindi_bn.sweeps.executors import Executor
 from hindi_bn.sweeps.progress import Progress
 from hindi_bn.sweeps.store import RunStore, Status, SweepRun
 from hindi_bn.sweeps.sweep_file import Sweep
 from hindi_bn.sweeps.tables import epochs_table, runs_table
-from hindi_bn.training.jobs import Outcome
-from hindi_bn.training.workers import Event
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from hindi_bn.errors import RunError
 from hindi_bn.files import write_text
 from hindi_bn.records import Record, RunFolder
+from hindi_bn.runners.jobs import Failure, Job, Outcome
 from hindi_bn.sweeps.cells import Cell
 from hindi_bn.sweeps.keys import run_key
-from hindi_bn.training.jobs import Failure, Job, Outcome
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from hindi_bn.errors import StudyError
-from hindi_bn.settings import NAME, Settings
-from hindi_bn.study_files import configs_folder, find_config, nearest, read_yaml
+from hindi_bn.study.files import configs_folder, find_config, nearest, read_yaml
+from hindi_bn.study.settings import NAME, Settings
 
 RESERVED = ("seed", "stream", "name", "runs")
 """Keys that cannot be varied by a grid: seeds have their own key, and arms are always paired."""

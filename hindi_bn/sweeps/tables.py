@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hindi_bn.analysis.outcomes import OUTCOMES, outcomes
 from hindi_bn.records import COLUMNS
+from hindi_bn.stats.metrics import OUTCOMES, outcomes
 from hindi_bn.sweeps.store import RunStore, Status, SweepRun
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def runs_table(
     Returns
     -------
     Columns `arm`, `seed`, `key`, `status`, the varied keys, the outcomes of
-    `hindi_bn.analysis.outcomes`, `diverged_epoch` and `diverged_step` (NaN unless it diverged),
+    `hindi_bn.stats.metrics`, `diverged_epoch` and `diverged_step` (NaN unless it diverged),
     `epochs` (finished ones) and `seconds` (of training).
 
     Raises

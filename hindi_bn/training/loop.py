@@ -13,13 +13,13 @@ from torch.nn import functional
 
 from hindi_bn.errors import DivergedError
 from hindi_bn.study import Arithmetic, Precision, Run, batches
-from hindi_bn.training.arithmetic import arrange, on_cpu
 from hindi_bn.training.augment import Augmenter
-from hindi_bn.training.capture import WeightPair
 from hindi_bn.training.device import autocast
+from hindi_bn.training.numerics import arrange, on_cpu
+from hindi_bn.training.rng import EpochStream
 from hindi_bn.training.sgd import PlainSGD
-from hindi_bn.training.stream import EpochStream
 from hindi_bn.training.tensors import Tensors
+from hindi_bn.training.weights import WeightPair
 
 OnStep = Callable[[int, int], None]
 OnLosses = Callable[[int, torch.Tensor], None]
@@ -157,7 +157,7 @@ def epochs(
     on_losses
         Called before each row with its epoch and the losses of its steps, float (steps,).
     arithmetic
-        How the layers are computed on the CPU; see `hindi_bn.training.arithmetic`.
+        How the layers are computed on the CPU; see `hindi_bn.training.numerics`.
 
     Raises
     ------

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from hindi_bn.captures import Row, check_epochs, join_epochs, write_epoch
 from hindi_bn.errors import StudyError
 from hindi_bn.networks.norms import OVER_AN_IMAGE, OVER_THE_BATCH
 from hindi_bn.records import RunFolder
+from hindi_bn.records.recordings import Row, check_epochs, join_epochs, write_epoch
 from hindi_bn.study import Run, batches
-from hindi_bn.study_captures import (
+from hindi_bn.study.recordings import (
     ActivationsCapture,
     AnyCapture,
     GradientsCapture,
@@ -27,9 +27,9 @@ from hindi_bn.study_captures import (
     WeightCapture,
     WeightsCapture,
 )
-from hindi_bn.training.capture import SampledWeights, SingleWeight
 from hindi_bn.training.loop import OnStep
 from hindi_bn.training.tensors import Tensors
+from hindi_bn.training.weights import SampledWeights, SingleWeight
 
 Label = tuple[str, str, str]  # quantity, layer, index
 Watched = WeightCapture | WeightsCapture | ActivationsCapture | GradientsCapture | StatisticsCapture

@@ -19,14 +19,14 @@ from hindi_bn.errors import RunError
 from hindi_bn.networks import build_run, check
 from hindi_bn.records import Checkpoint, Record, RunFolder
 from hindi_bn.study import Run, Study
-from hindi_bn.training.capture import WeightPair
 from hindi_bn.training.checkpoint import restore, snapshot
-from hindi_bn.training.cuda import graphed_epochs
 from hindi_bn.training.device import check_precision, choose_device, prepare
+from hindi_bn.training.gpu.graphs import graphed_epochs
 from hindi_bn.training.loop import EpochRow, OnStep, epochs, make_optimizer
 from hindi_bn.training.recorder import Recording
-from hindi_bn.training.stream import move_to_run
+from hindi_bn.training.rng import move_to_run
 from hindi_bn.training.tensors import to_tensors, training_digits
+from hindi_bn.training.weights import WeightPair
 
 
 class RunInterrupted(KeyboardInterrupt):

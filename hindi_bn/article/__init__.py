@@ -1,0 +1,1 @@
+"""The published facts, and runs beside them."""

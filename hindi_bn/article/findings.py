@@ -1,0 +1,232 @@
+"""The article's three findings with what was measured beside them, for any runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hindi_bn.article.compare import check_histories
+from hindi_bn.article.facts import FINDINGS
+from hindi_bn.article.facts import Finding as Published
+from hindi_bn.stats.paths import mean_turning_angle, scaled_to_range, tortuosity
+
+LAST_CHANGES = 20  # epochs whose change from the epoch before enters the deviation
+_WITHOUT_NORM = ("no-bn", "none")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A finding of the article and the same quantities measured on our runs.
+
+    Parameters
+    ----------
+    number, title, statement, figure
+        The article's finding in our own words and the figure that carries it.
+    measured
+        Quantities by run (findings 1 and 3), or by compared run (finding 2); None where the
+        history is too short for one.
+    sentences
+        What was measured, in words; no verdict.
+    method
+        How it was measured.
+    """
+
+    number: int
+    title: str
+    statement: str
+    figure: int
+    measured: dict[str, dict[str, Any]]
+    sentences: tuple[str, ...]
+    method: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the finding as plain data for JSON."""
+        return asdict(self) | {"sentences": list(self.sentences)}
+
+
+def findings(histories: Mapping[str, pd.DataFrame]) -> list[Finding]:
+    """Measure the article's three findings.
+
+    Parameters
+    ----------
+    histories
+        A history a run, in study order. The run without normalisation (`no-bn` or `none`), or else
+        the first, is the one that the others are compared with. One run alone is measured too.
+
+    Returns
+    -------
+    Three findings: test accuracy, training loss, smoothness of the descent. One run a network
+    proves little about networks; see `method` of each.
+    """
+    check_histories(histories)
+    return [_accuracy(histories), _loss(histories), _smoothness(histories)]
+
+
+def baseline(runs: Sequence[str]) -> str:
+    """Return the run that the others are compared with: without normalisation, else the first."""
+    return next((run for run in runs if run in _WITHOUT_NORM), runs[0])
+
+
+def _finding(
+    published: Published,
+    measured: dict[str, dict[str, Any]],
+    sentences: Sequence[str],
+    method: str,
+) -> Finding:
+    return Finding(
+        **asdict(published), measured=measured, sentences=tuple(sentences), method=method
+    )
+
+
+def _accuracy(histories: Mapping[str, pd.DataFrame]) -> Finding:
+    measured = {run: steadiness(history) for run, history in histories.items()}
+    sentences = [_accuracy_sentence(run, values) for run, values in measured.items()]
+    first = baseline(list(histories))
+    for run in histories:
+        if run != first:
+            gap = measured[run]["final_test_accuracy"] - measured[first]["final_test_accuracy"]
+            side = "below" if gap < 0 else "above"
+            sentences.append(f"{run} ends {100 * abs(gap):.2f} percentage points {side} {first}.")
+    method = (
+        "One run each. A fall is an epoch with a lower test accuracy than the epoch before. The "
+        f"deviation is the sample standard deviation of the changes into the last {LAST_CHANGES} "
+        "epochs, or into all but the first when there are fewer."
+    )
+    return _finding(FINDINGS[0], measured, sentences, method)
+
+
+def steadiness(history: pd.DataFrame) -> dict[str, Any]:
+    """Measure how steadily the test accuracy climbs.
+
+    Returns
+    -------
+    `final_test_accuracy`; `falls` among `changes` from epoch to epoch; `change_deviation`, the
+    sample standard deviation of the last `deviation_changes` changes (None below two);
+    `lowest_of_last_ten` and `highest_of_last_ten` epochs. Accuracies are shares, 0..1.
+    """
+    accuracy = history["test_accuracy"].to_numpy(dtype=float)
+    changes = np.diff(accuracy)
+    last = changes[-LAST_CHANGES:]
+    return {
+        "final_test_accuracy": float(accuracy[-1]),
+        "falls": int((changes < 0).sum()),
+        "changes": len(changes),
+        "change_deviation": float(last.std(ddof=1)) if len(last) > 1 else None,
+        "deviation_changes": len(last),
+        "lowest_of_last_ten": float(accuracy[-10:].min()),
+        "highest_of_last_ten": float(accuracy[-10:].max()),
+    }
+
+
+def _accuracy_sentence(run: str, values: Mapping[str, Any]) -> str:
+    text = f"{run}: {100 * values['final_test_accuracy']:.2f} % after the last epoch"
+    if values["changes"]:
+        text += f"; it falls in {values['falls']} of {values['changes']} epoch-to-epoch changes"
+    if values["change_deviation"] is not None:
+        text += (
+            f"; the last {values['deviation_changes']} changes have a standard deviation of "
+            f"{100 * values['change_deviation']:.2f} points"
+        )
+    low, high = values["lowest_of_last_ten"], values["highest_of_last_ten"]
+    epochs = min(values["changes"] + 1, 10)
+    return f"{text}; range of the last {epochs} epochs {100 * low:.2f} to {100 * high:.2f} %."
+
+
+def _loss(histories: Mapping[str, pd.DataFrame]) -> Finding:
+    first = baseline(list(histories))
+    measured: dict[str, dict[str, Any]] = {}
+    for run, history in histories.items():
+        if run != first:
+            epoch = stays_below(history, histories[first])
+            common = min(len(history), len(histories[first]))
+            measured[run] = {"compared_with": first, "below_from_epoch": epoch, "epochs": common}
+    sentences = [_loss_sentence(run, values) for run, values in measured.items()]
+    if not sentences:
+        sentences = ["There is one run only: no training loss to compare it with."]
+    method = (
+        "The first epoch, counted from 0, from which the training loss (mean over the epoch's "
+        "batches, train mode) is below that of the other run in every epoch that both have."
+    )
+    return _finding(FINDINGS[1], measured, sentences, method)
+
+
+def stays_below(history: pd.DataFrame, other: pd.DataFrame) -> int | None:
+    """Return the first epoch from which `history`'s train loss stays below `other`'s.
+
+    Only the epochs that both have are looked at; None when it is not below at the last of them.
+    """
+    common = min(len(history), len(other))
+    ours, theirs = (h["train_loss"].to_numpy(dtype=float)[:common] for h in (history, other))
+    not_below = np.flatnonzero(~(ours < theirs))
+    first = int(not_below[-1]) + 1 if not_below.size else 0
+    return first if first < common else None
+
+
+def _loss_sentence(run: str, values: Mapping[str, Any]) -> str:
+    other, epochs, start = (values[key] for key in ("compared_with", "epochs", "below_from_epoch"))
+    if start is None:
+        return f"The training loss of {run} is not below that of {other} at epoch {epochs - 1}."
+    return (
+        f"The training loss of {run} is below that of {other} from epoch {start} (counted from 0) "
+        f"to epoch {epochs - 1}, the last that both have."
+    )
+
+
+def _smoothness(histories: Mapping[str, pd.DataFrame]) -> Finding:
+    measured = {run: smoothness(history) for run, history in histories.items()}
+    sentences = [_smoothness_sentence(run, values) for run, values in measured.items()]
+    method = (
+        "The path has a point an epoch; every axis is scaled to its own range. Turning angle: mean "
+        "over successive steps, 0 is straight on, 180 is back. Tortuosity: length of the path over "
+        "the distance between its ends, 1 is straight. One pair of weights of one run each. A "
+        "weight that moves by few steps of float32 is a staircase whatever the network does."
+    )
+    return _finding(FINDINGS[2], measured, sentences, method)
+
+
+def smoothness(history: pd.DataFrame) -> dict[str, Any]:
+    """Measure how smooth the path of the two sample weights is, every axis scaled to its range.
+
+    Returns
+    -------
+    `turning_angle` (mean, degrees) and `tortuosity` of the path (wx, wy, train loss), figure 8 of
+    the article; `projected_turning_angle` and `projected_tortuosity` of (wx, wy); for either weight
+    `…_range` and `…_float32_steps`, that range in float32's spacing at the weight. None where the
+    path is too short.
+    """
+    path = history[["wx", "wy", "train_loss"]].to_numpy(dtype=float)
+    full, projected = scaled_to_range(path), scaled_to_range(path[:, :2])
+    values: dict[str, Any] = {
+        "turning_angle": mean_turning_angle(full),
+        "tortuosity": tortuosity(full),
+        "projected_turning_angle": mean_turning_angle(projected),
+        "projected_tortuosity": tortuosity(projected),
+    }
+    for axis, name in enumerate(("wx", "wy")):
+        weight = path[:, axis]
+        spacing = float(np.spacing(np.float32(np.abs(weight).max())))
+        values[f"{name}_range"] = float(np.ptp(weight))
+        values[f"{name}_float32_steps"] = round(float(np.ptp(weight)) / spacing)
+    return values
+
+
+def _smoothness_sentence(run: str, values: Mapping[str, Any]) -> str:
+    if values["turning_angle"] is None or values["tortuosity"] is None:
+        return f"{run}: the path is too short to measure."
+    text = (
+        f"{run}: the path of (wx, wy, training loss) turns by {values['turning_angle']:.1f} "
+        f"degrees an epoch on average, tortuosity {values['tortuosity']:.2f}"
+    )
+    if values["projected_turning_angle"] is not None and values["projected_tortuosity"] is not None:
+        text += (
+            f"; of (wx, wy) alone by {values['projected_turning_angle']:.1f} degrees, tortuosity "
+            f"{values['projected_tortuosity']:.2f}"
+        )
+    return text + (
+        f"; wx ranges over {values['wx_range']:.1e} ({values['wx_float32_steps']} float32 steps), "
+        f"wy over {values['wy_range']:.1e} ({values['wy_float32_steps']})."
+    )

@@ -1,0 +1,203 @@
+"""A comparison's document as Markdown, to read where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hindi_bn.article.compare import FINAL_TOLERANCE
+from hindi_bn.article.facts import ARTICLE, HALF_LAST_DIGIT
+
+Row = Mapping[str, Any]
+Column = tuple[str, str, Callable[[Any], str]]  # key, heading, how to write a value
+
+
+def comparison_markdown(document: Mapping[str, Any]) -> str:
+    """Write a comparison's document (see `report.write_comparison`) as Markdown."""
+    parts = [
+        _head(document),
+        _summary(document),
+        *_published(document),
+        _figure(document, "accuracy", "Test accuracy by epoch"),
+        _figure(document, "loss", "Training loss by epoch"),
+        _findings(document["findings"], published=document["published_compared"]),
+        *_classes(document),
+        _runs(document),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+    """Write a Markdown table.
+
+    Parameters
+    ----------
+    rows
+        A mapping a row.
+    columns
+        Key, heading and writer of each column; None is written as a dash. Columns whose first value
+        is a number are aligned right.
+    """
+    lines = [_line(heading for _, heading, _ in columns)]
+    first = rows[0]
+    lines.append(
+        _line("---:" if isinstance(first.get(key), int | float) else "---" for key, _, _ in columns)
+    )
+    for row in rows:
+        cells = ((row.get(key), write) for key, _, write in columns)
+        lines.append(_line("–" if value is None else write(value) for value, write in cells))
+    return "\n".join(lines)
+
+
+def _line(cells: Any) -> str:
+    return f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def _number(value: float) -> str:
+    return f"{value:.6f}"
+
+
+def _small(value: float) -> str:
+    return "0" if value == 0 else f"{value:.1e}"
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def _head(document: Mapping[str, Any]) -> str:
+    runs = ", ".join(f"`{run}`" for run in document["runs"])
+    return (
+        f"# Runs compared: {runs}\n\nData: **{document['data']}**. Made by `{document['command']}`."
+    )
+
+
+def _source(document: Mapping[str, Any]) -> str:
+    """Name the data under a table, so that it can be quoted alone."""
+    return f"*Data: {document['data']}; n = 1 run each.*"
+
+
+def _summary(document: Mapping[str, Any]) -> str:
+    columns: list[Column] = [
+        ("run", "run", str),
+        ("epochs", "epochs", str),
+        ("final_test_accuracy", "final test accuracy", _percent),
+        ("best_test_accuracy", "best", _percent),
+        ("best_epoch", "at epoch", str),
+        ("last_five_mean_test_accuracy", "mean of the last five", _percent),
+        ("final_train_loss", "final training loss", lambda loss: f"{loss:.5f}"),
+        ("seconds", "training, min:s", _minutes),
+    ]
+    rows = table(document["summary"], columns)
+    return f"## Summary\n\n{rows}\n\nEpochs are counted from 0. {_source(document)}"
+
+
+def _published(document: Mapping[str, Any]) -> list[str]:
+    rows = document["published"]
+    if not rows:
+        return []
+    agree = sum(row["verdict"] == "agrees" for row in rows)
+    text = (
+        f"## Against the article\n\n{document['article']}.\n\n"
+        f"**{agree} of {len(rows)} published numbers agree.** A number agrees when the difference "
+        f"is at most the tolerance; published numbers are rounded to six decimals, so half a unit "
+        f"of the last one ({HALF_LAST_DIGIT:g}) is added to every tolerance, and a tolerance of 0 "
+        f"means equal at the digits shown. Final test accuracies may differ by {FINAL_TOLERANCE:g}."
+    )
+    condensed: list[Column] = [
+        ("run", "run", str),
+        ("quantity", "quantity", str),
+        ("numbers", "published numbers", str),
+        ("agree", "agree", str),
+        ("largest_difference", "largest difference", _small),
+    ]
+    every: list[Column] = [
+        ("run", "run", str),
+        ("epoch", "epoch", str),
+        ("quantity", "quantity", str),
+        ("published", "published", _number),
+        ("ours", "ours", _number),
+        ("difference", "difference", lambda value: f"{value:+.1e}"),
+        ("tolerance", "tolerance", _small),
+        ("verdict", "verdict", str),
+    ]
+    return [
+        text,
+        f"{table(document['agreement'], condensed)}\n\n{_source(document)}",
+        f"<details><summary>Every published number</summary>\n\n{table(rows, every)}\n\n</details>",
+    ]
+
+
+def _figure(document: Mapping[str, Any], name: str, words: str) -> str:
+    return f"![{words}: {document['data']}]({document['figures'][name]})"
+
+
+def _findings(findings: Sequence[Row], *, published: bool) -> str:
+    head = "## The article's three findings, and what these runs give"
+    if not published:
+        head += "\n\nThese runs are not the article's: the numbers are not comparable with its own."
+    parts = [head]
+    for finding in findings:
+        measured = "\n".join(f"- {sentence}" for sentence in finding["sentences"])
+        parts.append(
+            f"### {finding['number']}. {finding['title']} (article, figure {finding['figure']})\n\n"
+            f"The article: {finding['statement']}\n\nMeasured:\n\n{measured}\n\n{finding['method']}"
+        )
+    return "\n\n".join(parts)
+
+
+def _classes(document: Mapping[str, Any]) -> list[str]:
+    if not document["per_class"]:
+        return []
+    rows: dict[int, dict[str, Any]] = {}
+    columns: list[Column] = [("class", "digit", str), ("support", "test images", str)]
+    for row in document["per_class"]:
+        digit = rows.setdefault(row["class"], {"class": row["class"], "support": row["support"]})
+        for score in ("precision", "recall", "f1"):
+            digit[f"{row['run']} {score}"] = row[score]
+            key = f"{row['run']} {score}"
+            if all(known != key for known, _, _ in columns):
+                columns.append((key, key.replace(" f1", " F1"), _percent))
+    return [
+        f"## Digit by digit\n\n{table(list(rows.values()), columns)}\n\n{_source(document)}",
+        _figure(document, "per_class", "F1 score by digit"),
+        _figure(document, "confusion", "Confusion matrices"),
+    ]
+
+
+def _runs(document: Mapping[str, Any]) -> str:
+    rows = []
+    for row in document["summary"]:
+        about = document["environments"].get(row["run"], {})
+        rows.append(
+            {
+                "run": f"`{row['run']}`",
+                "device": about.get("device_name") or about.get("device"),
+                "threads": about.get("threads"),
+                "torch": about.get("versions", {}).get("torch"),
+                "seconds": row["seconds"],
+                "author": ARTICLE.total_seconds.get(row["run"]),
+                "command": f"`{about['command']}`" if about.get("command") else None,
+            }
+        )
+    columns: list[Column] = [
+        ("run", "run", str),
+        ("device", "device", str),
+        ("threads", "threads", str),
+        ("torch", "torch", str),
+        ("seconds", "training passes, s", lambda seconds: f"{seconds:.1f}"),
+        ("author", "author's progress bar (30 epochs), s", lambda seconds: f"{seconds:.0f}"),
+        ("command", "command", str),
+    ]
+    if not document["published_compared"]:
+        columns = [column for column in columns if column[0] != "author"]
+    copies = ", ".join(f"`{name}`" for name in document["files"])
+    return (
+        f"## How the runs were made\n\n{table(rows, columns)}\n\n{_source(document)}\n\n"
+        f"In this folder: {copies}."
+    )

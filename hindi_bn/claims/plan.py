@@ -1,0 +1,183 @@
+"""What a claim is tested with: its runs at a scale, and the tables that its tests read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hindi_bn.claims.claim import Claim, Scale, ScaleName
+from hindi_bn.claims.effects import Table, outcomes_of
+from hindi_bn.records import RunFolder
+from hindi_bn.study import Run
+from hindi_bn.sweeps.cells import Cell, cells, varied
+from hindi_bn.sweeps.store import RunStore, Status
+from hindi_bn.sweeps.sweep_file import sweep_of
+from hindi_bn.sweeps.tables import epochs_table, runs_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hindi_bn.digits import Digits
+
+ALL_IMAGES = 17_000
+"""Training images of the article's data, of which a scale's `images` are a part."""
+
+FEWEST_IMAGES = 20
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A claim at a scale.
+
+    Parameters
+    ----------
+    cells
+        The runs of each of its sweeps, by the sweep's name.
+    """
+
+    claim: Claim
+    scale: ScaleName
+    cells: dict[str, tuple[Cell, ...]]
+
+    @property
+    def every_cell(self) -> list[Cell]:
+        """The runs of all sweeps."""
+        return [cell for chosen in self.cells.values() for cell in chosen]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trial's runs as they stand in the store: the tables of each sweep, by its name.
+
+    Parameters
+    ----------
+    runs
+        As `hindi_bn.sweeps.tables.runs_table`, and a column for each measured outcome.
+    epochs
+        As `hindi_bn.sweeps.tables.epochs_table`.
+    arms
+        Varied values by arm.
+    """
+
+    trial: Trial
+    runs: dict[str, pd.DataFrame]
+    epochs: dict[str, pd.DataFrame]
+    arms: dict[str, dict[str, dict[str, Any]]]
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """What the claim's tests read, by sweep."""
+        return {name: Table(self.arms[name], runs) for name, runs in self.runs.items()}
+
+    @property
+    def first(self) -> str:
+        """Name of the claim's first sweep."""
+        return self.trial.claim.sweeps[0].name
+
+
+def trial_of(claim: Claim, scale: ScaleName, images: int, seeds: int | None = None) -> Trial:
+    """Return what a claim is tested with.
+
+    Parameters
+    ----------
+    images
+        Training images that there are.
+    seeds
+        Number of seeds in place of the scale's.
+
+    Raises
+    ------
+    StudyError
+        When one of the claim's sweeps is wrong; the message names its key.
+    """
+    chosen = {}
+    for part in claim.sweeps:
+        size = part.scale(scale)
+        settings = part.set | ({} if size.epochs is None else {"epochs": size.epochs})
+        document = part.model_dump(exclude={"scales", "set"})
+        sweep = sweep_of(
+            document | {"set": settings, "seeds": seeds or size.seeds}, f"claim {claim.id}"
+        )
+        chosen[part.name] = tuple(_sized(cell, size, images) for cell in cells(sweep))
+    return Trial(claim, scale, chosen)
+
+
+def _sized(cell: Cell, scale: Scale, images: int) -> Cell:
+    """Return the cell with as few training images as the scale says, parts of all in proportion."""
+    if scale.images is None:
+        return cell
+    share = min(scale.images, images) / ALL_IMAGES
+    of_each = round(share * (cell.run.train_images or ALL_IMAGES) / CLASSES)
+    number = max(FEWEST_IMAGES, of_each * CLASSES)
+    run: Run = cell.run.model_copy(update={"train_images": number})
+    study = cell.study.model_copy(update={"runs": (run,)})
+    return Cell(cell.arm, cell.values, cell.seed, study)
+
+
+def read_trial(
+    trial: Trial,
+    digits: Digits,
+    store: RunStore,
+    note: Callable[[str], None] = lambda text: None,
+) -> Trained:
+    """Read what is in the store of a trial's runs, and measure what its tests ask for.
+
+    Parameters
+    ----------
+    note
+        Told what is being measured.
+
+    Raises
+    ------
+    RunError
+        When a run's folder cannot be read.
+    """
+    runs, epochs, arms = {}, {}, {}
+    for name, chosen in trial.cells.items():
+        placed = [store.place(cell, digits.name, digits.digests) for cell in chosen]
+        statuses: dict[str, Status] = {run.key: store.status(run.job) for run in placed}
+        columns = varied(chosen)
+        table = runs_table(placed, statuses, columns, store)
+        folders = [RunFolder(run.job.folder) for run in placed]
+        for outcome in _measured(trial.claim, name):
+            table[outcome] = _measure(folders, outcome, digits, note)
+        runs[name] = table
+        epochs[name] = epochs_table(placed, statuses, columns, store)
+        arms[name] = {cell.arm: dict(cell.values) for cell in chosen}
+    return Trained(trial, runs, epochs, arms)
+
+
+def _measured(claim: Claim, sweep: str) -> list[str]:
+    """Return the outcomes of a sweep that are measured on the trained networks."""
+    first = claim.sweeps[0].name
+    asked = [
+        outcome
+        for test in claim.comparisons
+        for quantity, outcome in outcomes_of(test)
+        if (quantity.sweep or first) == sweep
+    ]
+    if (claim.figure.sweep or first) == sweep:
+        asked.append(claim.figure.outcome)
+    return [outcome for outcome in dict.fromkeys(asked) if "." in outcome]
+
+
+def _measure(
+    folders: Sequence[RunFolder],
+    outcome: str,
+    digits: Digits,
+    note: Callable[[str], None],
+) -> list[float]:
+    """Measure an outcome of each run; not a number where it has not finished, or has it not."""
+    from hindi_bn.measures.registry import measure
+
+    name, _, quantity = outcome.partition(".")
+    finished = sum(folder.finished for folder in folders)
+    note(f"Measuring {outcome} of {finished} trained networks.")
+    return [
+        measure(folder, name, digits).get(quantity, float("nan"))
+        if folder.finished
+        else float("nan")
+        for folder in folders
+    ]

@@ -1,0 +1,68 @@
+"""Batch normalisation with an lp norm as its scale."""
+
+from __future__ import annotations
+
+import torch
+
+from hindi_bn.networks.norms.batch_by_hand import ChannelNorm, average, beside, mean_per_channel
+from hindi_bn.study.model import BatchLpNorm
+
+
+class LpBatchNorm(ChannelNorm):
+    """Batch normalisation whose scale is the l1, l2 or l-infinity norm of a channel's values.
+
+    The mean over batch and pixels is subtracted, as batch norm does, and the result divided by the
+    average lp norm of the values **before** the mean is subtracted::
+
+        l1:          scale = mean |x| + eps
+        l2:          scale = sqrt(mean x**2 + eps)
+        l-infinity:  scale = max |x| + eps
+        output = gamma * (x - mean x) / scale + beta
+
+    In evaluation, running averages stand for mean and scale.
+
+    Source: Santurkar, Tsipras, Ilyas, Madry 2018, arXiv 1805.11604, on schemes other than batch
+    norm that smooth the landscape. The paper does not say how its layers evaluate, nor where eps
+    stands; both are ours, after batch norm.
+
+    Parameters
+    ----------
+    channels
+        Number of channels.
+    settings
+        Which norm, eps and momentum.
+
+    Attributes
+    ----------
+    running_mean, running_scale
+        Running averages (channels,), from 0 and 1.
+    """
+
+    running_mean: torch.Tensor
+    running_scale: torch.Tensor
+
+    def __init__(self, channels: int, settings: BatchLpNorm) -> None:
+        super().__init__(channels, settings.affine)
+        self.settings = settings
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_scale", torch.ones(channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise (batch, channels) or (batch, channels, height, width); the shape stays."""
+        self.values_per_channel(x)
+        if self.training:
+            mean, scale = mean_per_channel(x), self._scale(x)
+            average(self.running_mean, mean, self.settings.momentum)
+            average(self.running_scale, scale, self.settings.momentum)
+        else:
+            mean, scale = self.running_mean, self.running_scale
+        return self.scale_and_shift((x - beside(mean, x)) / beside(scale, x))
+
+    def _scale(self, x: torch.Tensor) -> torch.Tensor:
+        """Average lp norm of each channel's values: (channels,)."""
+        eps = self.settings.eps
+        if self.settings.name == "batch-l1":
+            return mean_per_channel(x.abs()) + eps
+        if self.settings.name == "batch-l2":
+            return torch.sqrt(mean_per_channel(x**2) + eps)
+        return x.abs().amax(dim=[0, *range(2, x.ndim)]) + eps

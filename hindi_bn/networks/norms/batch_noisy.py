@@ -1,0 +1,115 @@
+"""Batch norm with noise after it, to ask whether it helps by keeping distributions still."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hindi_bn.networks.dropout import counted_words
+from hindi_bn.networks.norms.batch_by_hand import ChannelNorm, beside
+from hindi_bn.study.model import NoisyBatchNorm
+
+_WORD = 0xFFFFFFFF
+_WORDS = 2.0**32
+
+
+class NoisyBatchNormalisation(ChannelNorm):
+    """torch's batch norm, then noise that shifts and scales each channel anew at every step.
+
+    In training, with a the output of batch norm (gamma and beta included)::
+
+        m_j uniform in [-noise_shift, noise_shift], s_j uniform in [1, noise_scale]
+        m_ij = m_j + noise_spread * u_ij with u_ij uniform in [-1, 1]
+        s_ij = s_j + noise_spread * n_ij with n_ij from a standard normal
+        output = s_ij * a + m_ij
+
+    for channel j of image i: what the next layer gets has a mean that is not 0 and a variance that
+    is not 1, and both jump from step to step. In evaluation there is no noise.
+
+    The noise is computed from the seed, the number of training steps and the place, not drawn from
+    the stream that shuffles the images: a run sees the batches that it would see without it, and a
+    resumed run goes on with the same noise, on every device.
+
+    Source: Santurkar, Tsipras, Ilyas, Madry 2018, arXiv 1805.11604, section 2.2; the defaults are
+    ours, and a channel of feature maps is one unit.
+
+    Parameters
+    ----------
+    channels
+        Number of channels.
+    settings
+        eps, momentum and the noise's sizes.
+
+    Attributes
+    ----------
+    quiet
+        Whether to leave the noise away in training, too.
+    running_mean, running_var
+        Running averages (channels,) of the input, from 0 and 1, as torch's.
+    num_batches_tracked
+        Training batches seen so far: int64.
+    seed
+        int64, from torch's default generator as it was last seeded; nothing is drawn from it.
+        `number_noise` makes it another one for each layer.
+    """
+
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+    num_batches_tracked: torch.Tensor
+    seed: torch.Tensor
+
+    def __init__(self, channels: int, settings: NoisyBatchNorm) -> None:
+        super().__init__(channels, settings.affine)
+        self.settings, self.quiet = settings, False
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("seed", torch.tensor(torch.initial_seed() & _WORD))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise (batch, channels) or (batch, channels, height, width); the shape stays."""
+        self.values_per_channel(x)
+        settings = self.settings
+        contiguous = x.contiguous()  # torch's kernel for channels_last is less exact
+        out = functional.batch_norm(
+            contiguous, self.running_mean, self.running_var, self.weight, self.bias,
+            self.training, settings.momentum, settings.eps,
+        )  # fmt: skip
+        if not self.training or self.quiet:
+            return out
+        shift, scale = self.noise(len(x))
+        self.num_batches_tracked += 1
+        over_pixels = (*shift.shape, *[1] * (x.ndim - 2))
+        return out * scale.to(out.dtype).view(over_pixels) + shift.to(out.dtype).view(over_pixels)
+
+    def noise(self, images: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return shift and scale of each image's channels at the next training step.
+
+        Returns
+        -------
+        Two tensors (images, channels), on the layer's device.
+        """
+        s, channels = self.settings, self.channels
+        uniform = self._uniform((2 + 3 * images) * channels)
+        unit, own = uniform[: 2 * channels], uniform[2 * channels :]
+        mean = s.noise_shift * (2 * unit[:channels] - 1)
+        factor = 1 + (s.noise_scale - 1) * unit[channels:]
+        spread, radius, angle = own.view(3, images, channels)
+        normal = (-2 * (1 - radius).log()).sqrt() * (2 * math.pi * angle).cos()  # Box-Muller
+        shift = beside(mean, spread) + s.noise_spread * (2 * spread - 1)
+        return shift, beside(factor, normal) + s.noise_spread * normal
+
+    def _uniform(self, count: int) -> torch.Tensor:
+        """Numbers 0 <= u < 1 of the next step: (count,)."""
+        words = counted_words(self.seed, self.num_batches_tracked, count)
+        return (words.double() / _WORDS).to(self.running_mean.dtype).clamp(max=1 - 2**-24)
+
+
+def number_noise(network: nn.Sequential) -> None:
+    """Give each layer with noise a seed of its own, made from the common one and its place."""
+    for place, layer in enumerate(network):
+        if isinstance(layer, NoisyBatchNormalisation):
+            layer.seed.copy_(counted_words(layer.seed, torch.tensor(place), 1)[0])

@@ -1,0 +1,94 @@
+"""Batch renormalisation: batch norm whose training output follows the running averages."""
+
+from __future__ import annotations
+
+import torch
+
+from hindi_bn.networks.norms.batch_by_hand import (
+    ChannelNorm,
+    average,
+    beside,
+    biased_variance,
+    mean_per_channel,
+)
+from hindi_bn.study.model import BatchRenorm
+
+
+class BatchRenormalisation(ChannelNorm):
+    """Batch renormalisation of (batch, channels) and (batch, channels, height, width).
+
+    In training, with the batch's mean m and deviation s = sqrt(biased variance + eps), and the
+    running averages M and S of these as they were before the batch::
+
+        r = s / S, clipped to [1 / r_limit, r_limit]
+        d = (m - M) / S, clipped to [-d_limit, d_limit]
+        output = gamma * ((x - m) / s * r + d) + beta
+
+    No gradient goes through r and d. Unclipped, the output is (x - M) / S, as in evaluation. The
+    limits are 1 and 0 (plain batch norm) for `warm_up` steps and then rise linearly, to r_max in
+    `r_ramp` and to d_max in `d_ramp` steps.
+
+    Source: Ioffe 2017, arXiv 1702.03275, algorithm 1 and section 3; the paper averages the
+    deviation, not the variance, with a weight of 0.01.
+
+    Parameters
+    ----------
+    channels
+        Number of channels.
+    settings
+        Limits, schedule, eps and momentum.
+
+    Attributes
+    ----------
+    running_mean, running_std
+        Running averages (channels,), from 0 and 1.
+    steps
+        Training batches seen so far: int64, in the saved state, so that a resumed run goes on.
+    """
+
+    running_mean: torch.Tensor
+    running_std: torch.Tensor
+    steps: torch.Tensor
+
+    def __init__(self, channels: int, settings: BatchRenorm) -> None:
+        super().__init__(channels, settings.affine)
+        self.settings = settings
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_std", torch.ones(channels))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def limits(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return r_limit and d_limit for the next training batch, scalars on the layer's device."""
+        s = self.settings
+        r_limit = 1 + (s.r_max - 1) * self._risen(s.r_ramp)
+        return r_limit, s.d_max * self._risen(s.d_ramp)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise (batch, channels) or (batch, channels, height, width); the shape stays."""
+        self.values_per_channel(x)
+        if not self.training:
+            centred = x - beside(self.running_mean, x)
+            return self.scale_and_shift(centred / beside(self.running_std, x))
+        mean = mean_per_channel(x)
+        std = torch.sqrt(biased_variance(x, mean) + self.settings.eps)
+        r, d = self._corrections(mean.detach(), std.detach())
+        normalised = (x - beside(mean, x)) / beside(std, x) * beside(r, x) + beside(d, x)
+        average(self.running_mean, mean, self.settings.momentum)
+        average(self.running_std, std, self.settings.momentum)
+        self.steps += 1
+        return self.scale_and_shift(normalised)
+
+    def _corrections(
+        self, mean: torch.Tensor, std: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        r_limit, d_limit = self.limits()
+        r = (std / self.running_std).clamp(1 / r_limit, r_limit)
+        d = ((mean - self.running_mean) / self.running_std).clamp(-d_limit, d_limit)
+        return r, d
+
+    def _risen(self, ramp: int) -> torch.Tensor:
+        """Share of the way to the final limit, 0 to 1: (steps - warm_up) / ramp."""
+        beyond = (self.steps - self.settings.warm_up).to(self.running_mean.dtype)
+        if ramp == 0:
+            return (beyond >= 0).to(beyond.dtype)
+        return (beyond / ramp).clamp(0, 1)

@@ -1,0 +1,334 @@
+"""A run's folder: write, read, lock.
+
+`<out>/<study>/<run>/` holds `run.yaml` (resolved study, command), `history.csv` (a row an epoch),
+`environment.json`, `weights.safetensors` and, while the run is unfinished, `checkpoint/`. Weights
+are safetensors and state is JSON: nothing here loads a pickle. What else a study records goes into
+`captures.csv` (see `hindi_bn.records.recordings`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from hindi_bn.errors import RunError
+from hindi_bn.files import replacing, write_text
+from hindi_bn.study import Run, Study
+from hindi_bn.study.files import as_yaml, read_yaml, validate
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+COLUMNS = (
+    "epoch", "seconds", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "wx", "wy",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where an unfinished run stands.
+
+    Parameters
+    ----------
+    tensors
+        The network's and the optimiser's tensors and the random state, by name.
+    rows
+        The finished epochs' rows of history.csv.
+    settings
+        What the run depends on; a run is resumed only with equal settings.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    rows: list[dict[str, float]]
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run's folder tells: settings, history (DataFrame with `COLUMNS`), environment."""
+
+    folder: Path
+    study: Study
+    run: Run
+    history: pd.DataFrame
+    environment: dict[str, Any]
+
+
+class RunFolder:
+    """The folder of one run.
+
+    Parameters
+    ----------
+    path
+        `<out>/<study>/<run>`; it need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoint_folder = path / "checkpoint"
+        self.weights_file = path / "weights.safetensors"
+        self.history_file = path / "history.csv"
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything has been recorded here."""
+        return (self.path / "run.yaml").exists() or self.history_file.exists()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run ended: its weights are written last."""
+        return self.weights_file.exists()
+
+    @property
+    def resumable(self) -> bool:
+        """Whether there is a checkpoint to go on from, be it a damaged one.
+
+        A run that was killed while it wrote its very first checkpoint has none, and no rows.
+        """
+        state = self.checkpoint_folder / "state.json"
+        return state.exists() or (self.checkpoint_folder.is_dir() and self._has_rows())
+
+    def _has_rows(self) -> bool:
+        return self.history_file.exists() and self.history_file.read_bytes().count(b"\n") > 1
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process; the lock goes when the process does.
+
+        Raises
+        ------
+        RunError
+            When another process holds it or the place cannot be written.
+        """
+        lock = self.path.parent / f".{self.path.name}.lock"
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            holder = FileLock(lock, timeout=0)
+            holder.acquire()
+        except Timeout as error:
+            raise RunError(
+                f"Run folder {self.path} is in use.",
+                "Another process is training into it.",
+                "wait for it, stop it, or train elsewhere with --out DIR",
+            ) from error
+        except OSError as error:
+            raise RunError(
+                f"Cannot write into {self.path.parent}.",
+                error.strerror or str(error),
+                "choose a folder that can be written with --out DIR",
+            ) from error
+        try:
+            yield
+        finally:
+            holder.release()
+
+    def clear(self) -> None:
+        """Delete what an earlier run recorded here; a kill leaves all of it or nothing."""
+        aside = self.path.parent / f".{self.path.name}.removed"
+        for folder in (aside, self.path):
+            if not folder.exists():
+                continue
+            try:
+                if folder == self.path:
+                    folder.replace(aside)
+                shutil.rmtree(aside)
+            except OSError as error:
+                raise RunError(
+                    f"Cannot clear {self.path}.",
+                    error.strerror or str(error),
+                    "choose another folder with --out DIR",
+                ) from error
+
+    def write_settings(self, study: Study, run: Run, command: str) -> None:
+        """Write run.yaml: the command, the run's name and the whole resolved study."""
+        document = {
+            "command": command,
+            "run": run.name,
+            "study": study.model_dump(mode="json", exclude_unset=False),
+        }
+        write_text(self.path / "run.yaml", as_yaml(document))
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """Write environment.json."""
+        text = json.dumps(environment, indent=2, ensure_ascii=False, allow_nan=False)
+        write_text(self.path / "environment.json", text + "\n")
+
+    def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Write history.csv: floats as the shortest text that reads back to the same number."""
+        lines = [",".join(COLUMNS)]
+        lines += [",".join(repr(row[column]) for column in COLUMNS) for row in rows]
+        write_text(self.history_file, "\n".join(lines) + "\n")
+
+    def write_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint: first its tensors under a new name, then the state that names them.
+
+        A kill between the two leaves the older pair in force.
+        """
+        name = f"epoch-{len(checkpoint.rows)}.safetensors"
+        file = self.checkpoint_folder / name
+        _write_tensors(file, checkpoint.tensors)
+        state = {
+            "tensors": name,
+            "sha256": _sha256(file),
+            "rows": checkpoint.rows,
+            "settings": checkpoint.settings,
+        }
+        write_text(self.checkpoint_folder / "state.json", json.dumps(state, allow_nan=False) + "\n")
+        for older in self.checkpoint_folder.glob("*.safetensors"):
+            if older.name != name:
+                older.unlink()
+
+    def read_checkpoint(self) -> Checkpoint:
+        """Read the checkpoint back.
+
+        Raises
+        ------
+        RunError
+            When there is none, or it is damaged.
+        """
+        if not self.checkpoint_folder.is_dir():
+            raise RunError(
+                f"There is nothing to resume in {self.path}.",
+                "The run is finished." if self.finished else "It has no checkpoint.",
+                "train without --resume (with --overwrite if the folder may be replaced)",
+            )
+        try:
+            state = json.loads((self.checkpoint_folder / "state.json").read_text(encoding="utf-8"))
+            file = self.checkpoint_folder / str(state["tensors"])
+            if _sha256(file) != state["sha256"]:
+                raise ValueError(f"the sha256 of {file.name} is not the recorded one")  # noqa: TRY301
+            return Checkpoint(_read_tensors(file), list(state["rows"]), dict(state["settings"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(
+                f"The checkpoint in {self.path} is damaged.",
+                _reason(error),
+                "history.csv is untouched; start this run again with --overwrite",
+            ) from error
+
+    def finish(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Write the trained weights, then drop the checkpoint: the run is finished."""
+        _write_tensors(self.weights_file, dict(weights))
+        self.drop_checkpoint()
+
+    def drop_checkpoint(self) -> None:
+        """Delete the checkpoint of a finished run, or what a kill left of it."""
+        shutil.rmtree(self.checkpoint_folder, ignore_errors=True)
+
+    def read_weights(self) -> dict[str, torch.Tensor]:
+        """Read the trained weights by name.
+
+        Raises
+        ------
+        RunError
+            When they are missing or damaged.
+        """
+        if not self.weights_file.exists():
+            raise RunError(
+                f"{self.path} holds no trained weights.",
+                "The run is unfinished." if self.exists else "There is no run.",
+                "train it first with `hindi-bn train`, or go on with --resume",
+            )
+        try:
+            return _read_tensors(self.weights_file)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"{self.weights_file} is damaged.", _reason(error), "train again with --overwrite"
+            ) from error
+
+    def read(self) -> Record:
+        """Read what was recorded.
+
+        Raises
+        ------
+        RunError
+            When something is missing or damaged; the message names the file.
+        """
+        study, run = self._read_settings()
+        return Record(self.path, study, run, self.read_history(), self._read_environment())
+
+    def read_history(self) -> pd.DataFrame:
+        """Read history.csv as a DataFrame with `COLUMNS`; RunError when it is damaged."""
+        import pandas as pd
+
+        try:
+            history = pd.read_csv(self.history_file, dtype=str)  # read as text: exact floats
+            if tuple(history.columns) != COLUMNS:
+                raise ValueError(f"its columns are {', '.join(map(str, history.columns))}")  # noqa: TRY301
+            history = history.astype(dict.fromkeys(COLUMNS[1:], "float64") | {"epoch": "int64"})
+            if list(history["epoch"]) != list(range(len(history))):
+                raise ValueError("its epochs do not count up from 0")  # noqa: TRY301
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"{self.history_file} cannot be read.",
+                _reason(error),
+                "mend it, or train this run again with --overwrite",
+            ) from error
+        return history
+
+    def _read_settings(self) -> tuple[Study, Run]:
+        file = self.path / "run.yaml"
+        if not file.exists():
+            raise RunError(
+                f"{self.path} is not a run's folder.",
+                "It holds no run.yaml.",
+                "name a folder such as results/article/bn, or train with `hindi-bn train`",
+            )
+        document = read_yaml(file)
+        raw, name = document.get("study"), document.get("run")
+        if not isinstance(raw, dict):
+            raise RunError(
+                f"{file} is damaged.", "It holds no study.", "train this run again with --overwrite"
+            )
+        study = validate(raw, str(file))
+        if name not in {run.name for run in study.runs}:
+            raise RunError(
+                f"{file} is damaged.",
+                f"Its study has no run {name!r}.",
+                "train this run again with --overwrite",
+            )
+        return study, study.run(str(name))
+
+    def _read_environment(self) -> dict[str, Any]:
+        file = self.path / "environment.json"
+        try:
+            return dict(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise RunError(
+                f"{file} cannot be read.", _reason(error), "train this run again with --overwrite"
+            ) from error
+
+
+def _write_tensors(file: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    from safetensors.torch import save
+
+    with replacing(file) as temporary:
+        temporary.write_bytes(save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}))
+
+
+def _read_tensors(file: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(file.read_bytes())
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"It has no entry {error}."
+    return " ".join(str(error).split()) or type(error).__name__

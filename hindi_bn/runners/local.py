@@ -1,0 +1,141 @@
+"""Who trains a sweep's runs: worker processes on the CPU, or ensembles on a GPU."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from hindi_bn.errors import StudyError
+from hindi_bn.records import RunFolder
+from hindi_bn.runners.jobs import Failure, Job, Outcome, perform
+from hindi_bn.runners.workers import Event, run_jobs
+
+if TYPE_CHECKING:
+    from hindi_bn.digits import Digits
+    from hindi_bn.training.gpu.ensemble import Member
+    from hindi_bn.training.loop import EpochRow
+
+OnEvent = Callable[[Event], None]
+
+
+class Executor(Protocol):
+    """Trains jobs, somewhere and somehow."""
+
+    def run(
+        self, jobs: Sequence[Job], digits: Digits, *, on_event: OnEvent = lambda event: None
+    ) -> Iterator[Outcome]:
+        """Train every job on the digits; give each one's outcome as soon as it ends.
+
+        A run that fails is an outcome. When the iterator is closed, the runs in progress save what
+        they have and end.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LocalExecutor:
+    """On this machine: one-thread worker processes on the CPU, ensembles on a CUDA device.
+
+    Parameters
+    ----------
+    workers
+        Worker processes; chosen by `hindi_bn.runners.plan` unless given.
+    together
+        Whether runs that differ only in their seed are trained together on one device, in this
+        process; unless given, where a job's device is CUDA.
+    """
+
+    workers: int | None = None
+    together: bool | None = None
+
+    def run(
+        self, jobs: Sequence[Job], digits: Digits, *, on_event: OnEvent = lambda event: None
+    ) -> Iterator[Outcome]:
+        """Train the jobs; see `Executor`. Raises StudyError when `workers` is not positive."""
+        here: list[Job] = []
+        crew: list[Job] = []
+        for job in jobs:
+            (here if self._in_this_process(job) else crew).append(job)
+        yield from run_jobs(crew, digits, workers=self.workers, threads=1, on_event=on_event)
+        for group in groups(here):
+            yield from _on_device(group, digits, on_event)
+
+    def _in_this_process(self, job: Job) -> bool:
+        from hindi_bn.training.device import choose_device
+
+        if self.together is not None:
+            return self.together
+        try:
+            return choose_device(job.study.device).type != "cpu"
+        except StudyError:  # the device is not there: a worker's outcome will say so
+            return False
+
+
+def groups(jobs: Iterable[Job]) -> list[list[Job]]:
+    """Put jobs together that one ensemble can train: equal settings but for the seed.
+
+    What only a single run can do, recording captures or going on from a checkpoint, is by itself.
+    """
+    grouped: dict[tuple[str, ...], list[Job]] = {}
+    for job in jobs:
+        study = job.study
+        run = study.run(job.run)
+        alone = bool(run.captures) or RunFolder(job.folder).resumable
+        settings = run.model_dump_json(exclude={"name"})
+        alike = (settings, study.precision, study.device, job.run if alone else "")
+        grouped.setdefault(alike, []).append(job)
+    return list(grouped.values())
+
+
+def _on_device(jobs: list[Job], digits: Digits, on_event: OnEvent) -> Iterator[Outcome]:
+    """Train a group in this process, as an ensemble if it is more than one run."""
+    if len(jobs) > 1:
+        try:
+            yield from _ensemble(jobs, digits, on_event)
+        except StudyError as error:  # it refuses their settings, which they share
+            yield from (Outcome(job, 0.0, Failure.of(error)) for job in jobs)
+            return
+        except Exception as error:  # such as too little memory: each by itself may fare better
+            on_event(Event("note", jobs[0], text=f"Training one by one: {Failure.of(error).why}"))
+        else:
+            return
+    for job in jobs:
+        on_event(Event("started", job))
+        yield perform(
+            job, digits,
+            on_epoch=partial(_tell_epoch, on_event, job), note=partial(_tell, on_event, job),
+        )  # fmt: skip
+
+
+def _ensemble(jobs: list[Job], digits: Digits, on_event: OnEvent) -> list[Outcome]:
+    from hindi_bn.training.gpu.ensemble import Member
+    from hindi_bn.training.gpu.ensemble_record import record_ensemble
+
+    began, by_run = time.perf_counter(), {job.run: job for job in jobs}
+    for job in jobs:
+        on_event(Event("started", job))
+
+    def tell(member: Member, row: EpochRow) -> None:
+        _tell_epoch(on_event, by_run[member.name], row)
+
+    trained = record_ensemble(
+        [Member(job.study, job.run) for job in jobs], digits, jobs[0].out,
+        overwrite=True, command=jobs[0].command, on_epoch=tell,
+        note=partial(_tell, on_event, jobs[0]),
+    )  # fmt: skip
+    seconds = (time.perf_counter() - began) / len(jobs)
+    return [
+        Outcome(job, seconds, Failure.of(each.diverged) if each.diverged else None)
+        for job, each in zip(jobs, trained, strict=True)
+    ]
+
+
+def _tell(on_event: OnEvent, job: Job, text: str) -> None:
+    on_event(Event("note", job, text=text))
+
+
+def _tell_epoch(on_event: OnEvent, job: Job, row: EpochRow) -> None:
+    on_event(Event("epoch", job, row=row))

@@ -1,0 +1,148 @@
+"""The connection to a Ray cluster: one that exists, or one started here and shut down again."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from hindi_bn.errors import HindiBnError
+from hindi_bn.runners.plan import available_cores
+
+CONNECT_SECONDS = 30.0
+"""How long a cluster may take to answer; Ray itself would try for many minutes."""
+
+STORE_BYTES = 256 * 2**20
+"""Object store of a cluster started here: the digits (20 MB, MNIST 55 MB) and the runs' files."""
+
+_SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+_PROBE = "import logging, sys, ray; ray.init(address=sys.argv[1], logging_level=logging.ERROR)"
+
+
+def import_ray() -> ModuleType:
+    """Return Ray's module; HindiBnError when the extra `cluster` is not installed."""
+    try:
+        import ray
+    except ImportError as error:
+        raise HindiBnError(
+            "Runs cannot be sent to a Ray cluster.",
+            f"The package ray cannot be imported: {error}.",
+            "pip install 'hindi-bn[cluster]'",
+        ) from error
+    return ray
+
+
+@contextlib.contextmanager
+def connected(address: str | None) -> Iterator[ModuleType]:
+    """Connect this process to a cluster; gives Ray's module while it is connected.
+
+    Parameters
+    ----------
+    address
+        `HOST:PORT` of a cluster's head, or `auto` for one that runs on this machine. None starts a
+        cluster on this machine with all cores that this process may use, and shuts it down in the
+        end. A connection that the process already has is used and left as it is.
+
+    Raises
+    ------
+    HindiBnError
+        When Ray is not installed, the cluster does not answer, or the process is connected to
+        another one.
+    """
+    ray = import_ray()
+    if ray.is_initialized():
+        _refuse_another(ray, address)
+        yield ray
+        return
+    with _environment(_SILENT), _started(ray) if address is None else _joined(ray, address):
+        yield ray
+
+
+@contextlib.contextmanager
+def _started(ray: ModuleType) -> Iterator[None]:
+    # Sockets lie in this folder, and a socket's path may have little more than 100 letters.
+    place = "/tmp" if Path("/tmp").is_dir() else None
+    with tempfile.TemporaryDirectory(
+        prefix="hindi-bn-ray-", dir=place, ignore_cleanup_errors=True
+    ) as folder:
+        try:
+            with _environment({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}):
+                ray.init(
+                    address="local", num_cpus=available_cores(), include_dashboard=False,
+                    object_store_memory=STORE_BYTES, log_to_driver=False,
+                    logging_level=logging.ERROR, _temp_dir=folder,
+                )  # fmt: skip
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextlib.contextmanager
+def _joined(ray: ModuleType, address: str) -> Iterator[None]:
+    _refuse_silent(address)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _refuse_silent(address: str) -> None:
+    """Refuse an address where no cluster answers; found out in a process that can be stopped."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS / 3).close()
+        except (OSError, OverflowError) as error:
+            raise _unreachable(address, f"Nothing listens there: {error}.") from error
+    command = [sys.executable, "-c", _PROBE, address]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=CONNECT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        why = f"It has not answered within {CONNECT_SECONDS:g} seconds."
+        raise _unreachable(address, why) from error
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise _unreachable(address, lines[-1] if lines else "Ray could not connect.")
+
+
+def _unreachable(address: str, why: str) -> HindiBnError:
+    return HindiBnError(
+        f"The Ray cluster at {address!r} cannot be reached.",
+        why,
+        "look at `ray status` on its head and give its HOST:PORT with --ray-address; "
+        "without an address a cluster is started on this machine",
+    )
+
+
+def _refuse_another(ray: ModuleType, address: str | None) -> None:
+    here = ray.get_runtime_context().gcs_address
+    if address not in (None, "auto", here):
+        raise HindiBnError(
+            f"This process is connected to the Ray cluster at {here!r}, not {address!r}.",
+            "A process can have one such connection.",
+            "call ray.shutdown() first, or give no address",
+        )
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

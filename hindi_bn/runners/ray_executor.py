@@ -1,0 +1,345 @@
+"""Many runs on a Ray cluster: each a task with one thread on whatever node has a core free.
+
+The digits go into the object store once and are read there by all tasks of a node without a copy.
+A run's files come back as bytes and are written here, so that no file system need be shared. A run
+gives the bits that it would give here with one thread.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from hindi_bn.errors import HindiBnError, StudyError
+from hindi_bn.records import RunFolder
+from hindi_bn.runners.jobs import Failure, Job, Outcome
+from hindi_bn.runners.ray_cluster import connected
+from hindi_bn.runners.ray_task import (
+    Message,
+    Order,
+    Result,
+    arrays_of,
+    pack,
+    train,
+    unpack,
+    versions,
+)
+from hindi_bn.runners.workers import Event
+
+if TYPE_CHECKING:
+    from hindi_bn.digits import Digits
+
+POLL_SECONDS = 0.2
+
+SHIP_SECONDS = 30.0
+"""How often a run sends its checkpoint home; what a dead node had done since is done again."""
+
+STOP_SECONDS = 30.0
+"""How long cancelled runs may take to send home what they have before they are killed."""
+
+OnEvent = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class RayExecutor:
+    """Trains runs on a Ray cluster.
+
+    Parameters
+    ----------
+    address
+        `HOST:PORT` of the cluster's head, or `auto`; None starts a cluster on this machine, with a
+        core for each that this process may use, and shuts it down in the end.
+    cpus_per_run, gpus_per_run
+        What a run reserves; 0.25 GPUs let four runs share one. Without GPUs runs that do not name
+        a device are trained on the CPU, otherwise on CUDA.
+    max_retries
+        How often a run is given out again when its worker or node died. A run's own error is its
+        result and is not tried again.
+    """
+
+    address: str | None = None
+    cpus_per_run: float = 1
+    gpus_per_run: float = 0
+    max_retries: int = 3
+
+    def __post_init__(self) -> None:
+        if self.cpus_per_run < 0 or self.gpus_per_run < 0 or self.max_retries < 0:
+            raise StudyError(
+                f"A run cannot reserve {self.cpus_per_run:g} CPUs and {self.gpus_per_run:g} GPUs, "
+                f"and be tried again {self.max_retries} times.",
+                "None of these can be negative.",
+            )
+        if not self.cpus_per_run + self.gpus_per_run:
+            raise StudyError(
+                "A run must reserve some CPU or GPU.", "", "reserve one CPU, the default"
+            )
+
+    def run(
+        self,
+        jobs: Sequence[Job],
+        digits: Digits,
+        *,
+        on_event: OnEvent = lambda event: None,
+    ) -> Iterator[Outcome]:
+        """Train many runs on the cluster.
+
+        Parameters
+        ----------
+        jobs
+            What to train, all on the same data; none may share a folder with another.
+        digits
+            That data, verified.
+        on_event
+            Told what happens, from this thread. The `worker` of an event is the number of the node.
+
+        Yields
+        ------
+        Each job's outcome as soon as it ends, its files written. When the caller stops taking
+        outcomes, on Ctrl-C or otherwise, the runs in progress send what they have and end.
+
+        Raises
+        ------
+        HindiBnError
+            When Ray is not installed, or the cluster cannot be reached, has no node that a run
+            fits on, or is lost.
+        """
+        if not jobs:
+            return
+        with connected(self.address) as ray:
+            try:
+                dispatch = _Dispatch(ray, self, jobs, digits, on_event)
+                try:
+                    yield from dispatch.outcomes()
+                finally:
+                    dispatch.stop()
+            except ray.exceptions.RayError as error:
+                raise HindiBnError(
+                    "The Ray cluster was lost.",
+                    " ".join(str(error).split()) or type(error).__name__,
+                    "start the same command again: finished runs are kept",
+                ) from error
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A run that has been given out; `resume` is set once it has sent a checkpoint home."""
+
+    number: int
+    job: Job
+    lock: ExitStack
+    began: float
+    resume: bool
+    attempt: int = 0
+
+
+class _Dispatch:
+    """Gives jobs out as there is room for them, and takes in what comes back."""
+
+    def __init__(
+        self,
+        ray: ModuleType,
+        executor: RayExecutor,
+        jobs: Sequence[Job],
+        digits: Digits,
+        on_event: OnEvent,
+    ) -> None:
+        from ray.util.queue import Queue
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        self._ray, self._executor, self._on_event = ray, executor, on_event
+        self._waiting = deque(_there(job, executor) for job in jobs)
+        self._tasks: dict[Any, _Task] = {}
+        self._numbers, self._nodes = itertools.count(), list[str]()
+        room = self._room()
+        if room == 0:
+            raise _no_room(executor)
+        on_event(Event("plan", text=self._plan(len(jobs), room)))
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self._inbox = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        self._digits = ray.put(arrays_of(digits))
+        self._versions = versions()
+        self._train = ray.remote(_train_on_node).options(
+            num_cpus=executor.cpus_per_run, num_gpus=executor.gpus_per_run,
+            max_retries=0,  # given out again by this class, from the newest checkpoint
+        )  # fmt: skip
+
+    def outcomes(self) -> Iterator[Outcome]:
+        while self._waiting or self._tasks:
+            while self._waiting and len(self._tasks) < max(1, self._room()):
+                refused = self._begin(self._waiting.popleft())
+                if refused is not None:
+                    yield refused
+            if not self._tasks:
+                continue
+            done, _ = self._ray.wait(list(self._tasks), timeout=POLL_SECONDS)
+            for message in self._messages():
+                self._take(message)
+            for reference in done:
+                outcome = self._collect(reference)
+                if outcome is not None:
+                    yield outcome
+
+    def stop(self) -> None:
+        """Cancel what is in progress; keep what it sends home."""
+        left = list(self._tasks)
+        try:
+            for reference in left:
+                self._ray.cancel(reference)
+            if left:
+                _, left = self._ray.wait(left, num_returns=len(left), timeout=STOP_SECONDS)
+                for message in self._messages():
+                    if message.kind == "files":
+                        self._take(message)
+            for reference in left:
+                self._ray.cancel(reference, force=True)
+            self._inbox.shutdown(force=True)
+        finally:
+            for task in self._tasks.values():
+                task.lock.close()
+            self._tasks.clear()
+
+    def _begin(self, job: Job) -> Outcome | None:
+        """Lock the run's folder and give the run out; its outcome when it is refused."""
+        began, lock = time.perf_counter(), ExitStack()
+        try:
+            lock.enter_context(RunFolder(job.folder).locked())
+            if job.overwrite:
+                RunFolder(job.folder).clear()
+            self._give_out(_Task(next(self._numbers), job, lock, began, job.resume))
+        except HindiBnError as error:
+            lock.close()
+            return Outcome(job, time.perf_counter() - began, Failure.of(error))
+        return None
+
+    def _give_out(self, task: _Task) -> None:
+        job = replace(task.job, resume=task.resume, overwrite=False)
+        order = Order(task.number, job.as_json(), pack(job.folder), self._versions, SHIP_SECONDS)
+        self._tasks[self._train.remote(order, self._digits, self._inbox)] = task
+
+    def _messages(self) -> list[Message]:
+        waiting = self._inbox.qsize()
+        return list(self._inbox.get_nowait_batch(waiting)) if waiting else []
+
+    def _take(self, message: Message) -> None:
+        from hindi_bn.training.loop import EpochRow
+
+        found = [(r, task) for r, task in self._tasks.items() if task.number == message.task]
+        if not found:  # it is of a worker that was given up
+            return
+        reference, task = found[0]
+        if message.kind == "files":
+            unpack(task.job.folder, message.content)
+            self._tasks[reference] = replace(task, resume=True)
+        elif message.kind == "epoch":
+            self._on_event(Event("epoch", task.job, row=EpochRow(**message.content)))
+        elif message.kind == "note":
+            self._on_event(Event("note", task.job, text=message.content))
+        else:
+            self._on_event(Event("started", task.job, self._node(message.content)))
+
+    def _node(self, name: str) -> int:
+        if name not in self._nodes:
+            self._nodes.append(name)
+        return self._nodes.index(name)
+
+    def _collect(self, reference: Any) -> Outcome | None:
+        """Return the outcome of a task that ended; None when its run has been given out again."""
+        task = self._tasks.pop(reference)
+        try:
+            result: Result = self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:
+            return self._ended(task, _of_the_node(task.job, error))
+        except self._ray.exceptions.RayError as error:  # the worker, its node or its memory
+            return self._again(task, error)
+        failure = result.failure
+        try:
+            unpack(task.job.folder, result.files)
+        except HindiBnError as error:
+            failure = Failure.of(error)
+        return self._ended(task, failure, result.seconds)
+
+    def _again(self, task: _Task, error: Exception) -> Outcome | None:
+        why = " ".join(str(error).split())
+        if task.attempt == self._executor.max_retries:
+            failure = Failure(
+                "WorkerDied",
+                f"The worker process of run {task.job.run!r} ended before the run did.",
+                f"{type(error).__name__}, {task.attempt + 1} times in all; the last: {why}",
+                "run it again with --resume: it goes on from what it had sent",
+            )
+            return self._ended(task, failure)
+        next_one = replace(task, number=next(self._numbers), attempt=task.attempt + 1)
+        text = f"{type(error).__name__}: given out again ({next_one.attempt} of "
+        text += f"{self._executor.max_retries})."
+        self._on_event(Event("note", task.job, text=text))
+        self._give_out(next_one)
+        return None
+
+    def _ended(self, task: _Task, failure: Failure | None, seconds: float | None = None) -> Outcome:
+        task.lock.close()
+        if seconds is None:
+            seconds = time.perf_counter() - task.began
+        return Outcome(task.job, seconds, failure)
+
+    def _room(self) -> int:
+        """Count the runs that the cluster holds at once."""
+        return sum(_fitting(node, self._executor) for node in self._alive())
+
+    def _alive(self) -> list[dict[str, Any]]:
+        return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+
+    def _plan(self, jobs: int, room: int) -> str:
+        nodes, share = len(self._alive()), self._executor
+        needs = f"{share.cpus_per_run:g} CPU"
+        if share.gpus_per_run:
+            needs += f" and {share.gpus_per_run:g} GPU"
+        return (
+            f"{jobs} run{'s' * (jobs != 1)} on a Ray cluster of {nodes} node{'s' * (nodes != 1)}: "
+            f"{room} at once with {needs} and 1 thread each"
+        )
+
+
+def _train_on_node(order: Order, arrays: dict[str, Any], outbox: Any) -> Result:
+    import ray
+
+    return train(order, arrays, ray.get_runtime_context().get_node_id(), outbox)
+
+
+def _there(job: Job, executor: RayExecutor) -> Job:
+    """Return the job as a node does it: one thread, on the device that the run reserves."""
+    changes: dict[str, Any] = {"threads": 1}
+    if job.study.device == "auto":
+        changes["device"] = "cuda" if executor.gpus_per_run else "cpu"
+    return replace(job, study=job.study.model_copy(update=changes))
+
+
+def _fitting(resources: dict[str, float], executor: RayExecutor) -> int:
+    needs = {"CPU": executor.cpus_per_run, "GPU": executor.gpus_per_run}
+    return min(
+        math.floor(resources.get(name, 0.0) / need + 1e-9) for name, need in needs.items() if need
+    )
+
+
+def _of_the_node(job: Job, error: Any) -> Failure:
+    return Failure(
+        type(error.cause).__name__,
+        f"The node could not carry out run {job.run!r}.",
+        str(error.cause),
+        "install hindi-bn on every node, in the same version as here",
+        details=str(error),
+    )
+
+
+def _no_room(executor: RayExecutor) -> HindiBnError:
+    return HindiBnError(
+        "No run fits on any node of the Ray cluster.",
+        f"A run reserves {executor.cpus_per_run:g} CPU and {executor.gpus_per_run:g} GPU.",
+        "reserve less, or add nodes",
+    )

@@ -1,0 +1,232 @@
+"""What happens on a node of a Ray cluster: one run, trained in a folder of its own.
+
+The node shares no file system with whoever gave the job: the run's files travel as bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from hindi_bn import __version__
+from hindi_bn.errors import HindiBnError
+from hindi_bn.files import replacing
+from hindi_bn.records import RunFolder
+from hindi_bn.runners.jobs import Failure, Job, Outcome, perform, row_as_json
+
+if TYPE_CHECKING:
+    from hindi_bn.digits import Digits
+    from hindi_bn.training.loop import EpochRow
+
+Files = dict[str, bytes]
+"""A run's files: what is in them by their path in its folder, as `checkpoint/state.json`."""
+
+STATE = "checkpoint/state.json"
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a task tells while it trains.
+
+    Parameters
+    ----------
+    task
+        Number of the task; a run that is tried again is another task.
+    kind
+        `started` (content: the node), `epoch` (a row), `note` (a sentence), `files` (`Files`).
+    """
+
+    task: int
+    kind: Literal["started", "epoch", "note", "files"]
+    content: Any
+
+
+class Outbox(Protocol):
+    """Takes messages to the process that gave the job."""
+
+    def put(self, item: Message, /) -> None:
+        """Send a message."""
+        ...
+
+
+@dataclass(frozen=True)
+class Order:
+    """A job with everything that a node needs for it but the digits.
+
+    Parameters
+    ----------
+    task
+        Number of the task.
+    job
+        As `Job.as_json` gives it.
+    files
+        Of the run's folder, so that the run goes on from its checkpoint.
+    versions
+        Of the packages that the run's numbers depend on; a node with others refuses the job.
+    ship_seconds
+        The checkpoint is sent home after an epoch when this long has passed since it last was.
+    """
+
+    task: int
+    job: dict[str, Any]
+    files: Files
+    versions: dict[str, str]
+    ship_seconds: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of an order: seconds, why the run did not finish, and its folder's files."""
+
+    seconds: float
+    failure: Failure | None
+    files: Files
+
+
+def train(order: Order, arrays: Mapping[str, Any], node: str, outbox: Outbox) -> Result:
+    """Train an order's run with one thread; a run's error is part of the result.
+
+    Parameters
+    ----------
+    arrays
+        The digits, as `arrays_of` gives them; they may be read-only memory of the object store.
+    node
+        Name of the node, for the message `started`.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
+    import torch
+
+    torch.set_num_threads(1)
+    refusal = _other_versions(order.versions, node)
+    if refusal is not None:
+        return Result(0.0, refusal, order.files)
+    outbox.put(Message(order.task, "started", node))
+    with tempfile.TemporaryDirectory(prefix="hindi-bn-run-") as name:
+        home = Job.from_json(order.job)
+        job = replace(home, out=Path(name))
+        unpack(job.folder, order.files)
+        reporter = _Reporter(order, job.folder, outbox)
+        try:
+            outcome = perform(
+                job, digits_of(arrays), on_epoch=reporter.epoch,
+                note=lambda text: reporter.note(text.replace(name, str(home.out))),
+            )  # fmt: skip
+        except KeyboardInterrupt:  # the run was cancelled
+            reporter.ship()
+            raise
+        failure = _at_home(outcome, name, str(home.out))
+        return Result(outcome.seconds, failure, pack(job.folder))
+
+
+class _Reporter:
+    def __init__(self, order: Order, folder: Path, outbox: Outbox) -> None:
+        self._task, self._every = order.task, order.ship_seconds
+        self._folder, self._outbox = folder, outbox
+        self._shipped = time.monotonic()
+
+    def note(self, text: str) -> None:
+        self._outbox.put(Message(self._task, "note", text))
+
+    def epoch(self, row: EpochRow) -> None:
+        self._outbox.put(Message(self._task, "epoch", row_as_json(row)))
+        if time.monotonic() - self._shipped >= self._every:
+            self.ship()
+
+    def ship(self) -> None:
+        self._outbox.put(Message(self._task, "files", pack(self._folder)))
+        self._shipped = time.monotonic()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that a run's numbers depend on."""
+    from importlib.metadata import version
+
+    return {"hindi-bn": __version__, "torch": version("torch")}
+
+
+def _other_versions(wanted: dict[str, str], node: str) -> Failure | None:
+    there = versions()
+    differing = [f"{name} {there[name]}, not {wanted[name]}" for name in wanted
+                 if there[name] != wanted[name]]  # fmt: skip
+    if not differing:
+        return None
+    error = HindiBnError(
+        f"Node {node} has other packages than this machine.",
+        f"It has {'; '.join(differing)}.",
+        "install the same versions on every node",
+    )
+    return Failure.of(error)
+
+
+def _at_home(outcome: Outcome, there: str, here: str) -> Failure | None:
+    """Return the failure with the folder's name as it is where the job was given."""
+    failure = outcome.failure
+    if failure is None:
+        return None
+    texts = {key: getattr(failure, key).replace(there, here)
+             for key in ("what", "why", "next_step", "details")}  # fmt: skip
+    return replace(failure, **texts)
+
+
+def arrays_of(digits: Digits) -> dict[str, Any]:
+    """Return the digits as arrays (uint8 and int64, as in `Digits`) and facts, for the store."""
+    from hindi_bn.runners.shared_digits import TENSORS
+
+    arrays = {key: getattr(digits, key).contiguous().numpy() for key in TENSORS}
+    facts = {"name": digits.name, "source": digits.source, "digests": dict(digits.digests)}
+    return arrays | facts
+
+
+def digits_of(arrays: Mapping[str, Any]) -> Digits:
+    """Return the digits that `arrays_of` took apart; nothing is copied."""
+    import torch
+
+    from hindi_bn.digits import Digits
+    from hindi_bn.runners.shared_digits import TENSORS
+
+    with warnings.catch_warnings():
+        # torch warns of memory that it may not write to; nobody writes to digits
+        warnings.filterwarnings("ignore", "The given NumPy array is not writ", UserWarning)
+        tensors = {key: torch.from_numpy(arrays[key]) for key in TENSORS}
+    return Digits(**{**arrays, **tensors})
+
+
+def pack(folder: Path) -> Files:
+    """Read the files of a run's folder; none when there is no such folder."""
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and not file.name.startswith(".")
+    }
+
+
+def unpack(folder: Path, files: Files) -> None:
+    """Make a run's folder hold these files, so that a kill on the way leaves a usable folder.
+
+    A checkpoint's state is written after the tensors that it names, and the weights, which mark a
+    finished run, after everything else.
+
+    Raises
+    ------
+    HindiBnError
+        When the folder cannot be written.
+    """
+    for name in sorted(files, key=lambda name: (name == WEIGHTS, name == STATE, name)):
+        file = folder / name
+        if not (file.is_file() and file.read_bytes() == files[name]):
+            with replacing(file) as temporary:
+                temporary.write_bytes(files[name])
+    checkpoint = RunFolder(folder).checkpoint_folder
+    if not any(name.startswith("checkpoint/") for name in files):
+        RunFolder(folder).drop_checkpoint()
+    elif checkpoint.is_dir():
+        for file in checkpoint.iterdir():
+            if f"checkpoint/{file.name}" not in files:
+                file.unlink()

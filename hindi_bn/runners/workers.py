@@ -1,0 +1,268 @@
+"""Many runs on one machine: worker processes, each with few threads, that share the digits.
+
+A step of these networks is too small to keep several threads busy, so that runs side by side on
+one thread each get more done than one run after the other on all of them. Each worker is a process
+of its own (`hindi_bn.runners.worker`): a run that fails, or even takes its process down, does not
+stop the others. A run gives the bits that it would give by itself with as many threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from hindi_bn.runners.jobs import Failure, Job, Outcome
+from hindi_bn.runners.plan import plan
+
+if TYPE_CHECKING:
+    from hindi_bn.digits import Digits
+    from hindi_bn.training.loop import EpochRow
+
+STOP_SECONDS = 30.0
+"""How long an interrupted worker may take to save its run before it is killed."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in a worker.
+
+    Parameters
+    ----------
+    kind
+        `plan` (how many workers there are, in `text`), `started`, `epoch` (with its `row`) or
+        `note` (a sentence in `text`).
+    job
+        The job; None for `plan`.
+    worker
+        Number of the worker, from 0.
+    """
+
+    kind: Literal["plan", "started", "epoch", "note"]
+    job: Job | None = None
+    worker: int = 0
+    row: EpochRow | None = None
+    text: str = ""
+
+
+def run_jobs(
+    jobs: Iterable[Job],
+    digits: Digits,
+    *,
+    workers: int | None = None,
+    threads: int | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Iterator[Outcome]:
+    """Train many runs in worker processes on the CPU.
+
+    Parameters
+    ----------
+    jobs
+        What to train, all on the same data; none may share a folder with another.
+    digits
+        That data, verified; the workers map one copy of it.
+    workers, threads
+        Processes, and threads in each; chosen by `plan` unless given. The last digits of a run's
+        numbers depend on its threads: give `threads=1` for the same bits however many jobs and
+        cores there are.
+    on_event
+        Told what happens, from the thread that takes the outcomes.
+
+    Yields
+    ------
+    Each job's outcome as soon as it ends. When the caller stops taking outcomes, on Ctrl-C or
+    otherwise, the runs in progress save what they have and the workers end.
+
+    Raises
+    ------
+    StudyError
+        When `workers` or `threads` is not positive.
+    HindiBnError
+        When the temporary folder for the digits cannot be written.
+    """
+    from hindi_bn.runners.shared_digits import shared
+
+    waiting = list(jobs)
+    if not waiting:
+        return
+    chosen = plan(len(waiting), workers=workers, threads=threads)
+    on_event(Event("plan", text=chosen.reason))
+    with shared(digits) as folder:
+        crew = _Crew([_here(job, chosen.threads) for job in waiting])
+        members = [_Worker(n, crew, folder, chosen.threads) for n in range(chosen.workers)]
+        try:
+            for member in members:
+                member.start()
+            yield from crew.outcomes(on_event)
+        finally:
+            for member in members:
+                member.interrupt()
+            for member in members:
+                member.end()
+
+
+def _here(job: Job, threads: int) -> Job:
+    """Return the job as a worker does it: on the CPU unless another device is asked for by name."""
+    changes: dict[str, Any] = {"threads": threads}
+    if job.study.device == "auto":
+        changes["device"] = "cpu"
+    return replace(job, study=job.study.model_copy(update=changes))
+
+
+class _Crew:
+    """The jobs that wait, and what the workers report."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self._count = len(jobs)
+        self._waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        for job in jobs:
+            self._waiting.put(job)
+        self.reports: queue.SimpleQueue[Outcome | Event | BaseException] = queue.SimpleQueue()
+
+    def next_job(self) -> Job | None:
+        with suppress(queue.Empty):
+            return self._waiting.get_nowait()
+        return None
+
+    def outcomes(self, on_event: Callable[[Event], None]) -> Iterator[Outcome]:
+        ended = 0
+        while ended < self._count:
+            report = self.reports.get()
+            if isinstance(report, BaseException):
+                raise report
+            if isinstance(report, Event):
+                on_event(report)
+                continue
+            ended += 1
+            yield report
+
+
+class _Worker(threading.Thread):
+    """Looks after one worker process, and starts another when it dies."""
+
+    def __init__(self, number: int, crew: _Crew, folder: Path, threads: int) -> None:
+        super().__init__(name=f"worker-{number}", daemon=True)
+        self._number, self._crew, self._folder, self._threads = number, crew, folder, threads
+        self._log = folder / f"worker-{number}.log"
+        self._process: subprocess.Popen[str] | None = None
+        self._starting, self._interrupted = threading.Lock(), False
+
+    def run(self) -> None:
+        """Do jobs until there are none or the worker is interrupted."""
+        try:
+            while not self._interrupted and (job := self._crew.next_job()) is not None:
+                self._crew.reports.put(self._train(job))
+            self._quit()
+        except BaseException as error:  # for the thread that takes the outcomes
+            self._crew.reports.put(error)
+
+    def interrupt(self) -> None:
+        """End the process's jobs, and with them the one that it is doing."""
+        with self._starting:
+            self._interrupted = True
+            if self._process is not None:
+                _close(self._process.stdin)
+
+    def end(self) -> None:
+        """Wait for the process; kill it when it takes too long."""
+        self.join(STOP_SECONDS)
+        if self.is_alive() and self._process is not None:
+            self._process.kill()
+            self.join()
+
+    def _train(self, job: Job) -> Outcome:
+        from hindi_bn.training.loop import EpochRow
+
+        began, process = time.perf_counter(), self._process_for_a_job()
+        if process is None or not self._give(process, job.as_json()):
+            return self._died(job, began)
+        self._crew.reports.put(Event("started", job, self._number))
+        assert process.stdout is not None
+        for line in process.stdout:
+            message = json.loads(line)
+            if message["kind"] == "outcome":
+                failure = message["failure"] and Failure(**message["failure"])
+                return Outcome(job, message["seconds"], failure)
+            row = EpochRow(**message["row"]) if "row" in message else None
+            event = Event(message["kind"], job, self._number, row, message.get("text", ""))
+            self._crew.reports.put(event)
+        return self._died(job, began)
+
+    def _process_for_a_job(self) -> subprocess.Popen[str] | None:
+        with self._starting:
+            if self._interrupted:
+                return None
+            if self._process is not None and self._process.poll() is not None:
+                _close(self._process.stdin)  # it died while it had nothing to do
+                _close(self._process.stdout)
+                self._process = None
+            if self._process is None:
+                self._process = self._start()
+            return self._process
+
+    def _start(self) -> subprocess.Popen[str]:
+        count = str(self._threads)
+        with self._log.open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "hindi_bn.runners.worker"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                env=os.environ | {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count},
+                start_new_session=True,  # Ctrl-C is for this process alone, which passes it on
+            )  # fmt: skip
+        self._give(process, {"digits": str(self._folder), "threads": self._threads})
+        return process
+
+    def _give(self, process: subprocess.Popen[str], message: dict[str, Any]) -> bool:
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(message) + "\n")
+            process.stdin.flush()
+        except (OSError, ValueError):  # it died, or its stdin was closed to interrupt it
+            return False
+        return True
+
+    def _died(self, job: Job, began: float) -> Outcome:
+        process, self._process = self._process, None
+        code = None
+        if process is not None:
+            _close(process.stdin)
+            code = process.wait()
+            _close(process.stdout)
+        last = self._log.read_text(errors="replace")[-2000:] if self._log.exists() else ""
+        failure = Failure(
+            "WorkerDied",
+            f"The worker process of run {job.run!r} ended before the run did.",
+            "It was interrupted." if self._interrupted else _reason(code),
+            "run it again with --resume: it goes on from its last finished epoch",
+            details=last,
+        )
+        return Outcome(job, time.perf_counter() - began, failure)
+
+    def _quit(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            self._give(process, {"quit": True})
+            _close(process.stdin)
+            process.wait()
+            _close(process.stdout)
+
+
+def _close(stream: IO[str] | None) -> None:
+    if stream is not None:
+        with suppress(OSError):  # unsent lines to a process that is gone
+            stream.close()
+
+
+def _reason(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"It was killed by signal {-code}; 9 is what a system short of memory sends."
+    return f"It ended with exit code {code}."

@@ -1,0 +1,1 @@
+"""Numbers of runs: metrics, intervals, pairs, tables."""

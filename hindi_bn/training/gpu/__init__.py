@@ -1,0 +1,1 @@
+"""Training on CUDA: graphs, and many networks at once."""

@@ -1,0 +1,108 @@
+"""Ensembles written down: every member as an ordinary run's folder."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hindi_bn.digits import Digits
+from hindi_bn.errors import RunError
+from hindi_bn.records import RunFolder
+from hindi_bn.training.device import choose_device, prepare
+from hindi_bn.training.gpu.ensemble import Asked, Member, OnEpoch, Trained, train_ensemble
+from hindi_bn.training.run import run_folder, surroundings_of
+
+
+def record_ensemble(
+    members: Sequence[Member],
+    digits: Digits,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    command: str = "",
+    device: torch.device | None = None,
+    method: Asked = "auto",
+    together: int | None = None,
+    on_epoch: OnEpoch = lambda member, row: None,
+    note: Callable[[str], None] = lambda text: None,
+) -> list[Trained]:
+    """Train many runs at once, each into its folder `<out>/<study>/<run>/`.
+
+    The folders are those of `hindi_bn.training.run.train_run`; environment.json says how many were
+    trained together and how. They are held from the beginning and written when all members are
+    trained: an ensemble that is interrupted leaves nothing, and is trained again. A diverged
+    member's folder has its history and no weights, and `diverged` in environment.json.
+
+    Parameters
+    ----------
+    overwrite
+        Delete what earlier runs recorded in the folders.
+    command
+        The command line, for run.yaml.
+    device, method, together, on_epoch, note
+        As in `hindi_bn.training.gpu.ensemble.train_ensemble`.
+
+    Raises
+    ------
+    RunError
+        When two members have the same folder, or a folder exists without `overwrite`, is in use,
+        or cannot be written.
+    StudyError
+        See `train_ensemble`.
+    """
+    if not members:
+        return []
+    device = device or choose_device(members[0].study.device)
+    folders = [run_folder(member.study, member.name, out) for member in members]
+    _refuse_twins(folders)
+    with contextlib.ExitStack() as held:
+        for folder in folders:
+            held.enter_context(folder.locked())
+            if folder.exists and not overwrite:
+                raise RunError(
+                    f"{folder.path} already holds a run.",
+                    "Nothing is overwritten unasked.",
+                    "leave this member away, write elsewhere, or replace it with --overwrite",
+                )
+        prepare(members[0].study.threads, device, members[0].study.precision)
+        surroundings = surroundings_of(digits, device, command)
+        every = train_ensemble(
+            members, digits, device=device, method=method, together=together,
+            on_epoch=on_epoch, note=note,
+        )  # fmt: skip
+        for folder, trained in zip(folders, every, strict=True):
+            _write(folder, trained, surroundings, command)
+    return every
+
+
+def _refuse_twins(folders: Sequence[RunFolder]) -> None:
+    paths = [folder.path for folder in folders]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise RunError(
+                f"Two members of the ensemble have the folder {path}.",
+                "They have the same study's name and the same run's name.",
+                "name each member's study differently, for example by its seed",
+            )
+
+
+def _write(folder: RunFolder, trained: Trained, surroundings: dict[str, Any], command: str) -> None:
+    folder.clear()
+    folder.write_settings(trained.member.study, trained.member.run, command)
+    folder.write_history([asdict(row) for row in trained.rows])
+    seconds = trained.rows[-1].seconds if trained.rows else 0.0
+    told = {
+        **surroundings,
+        "ensemble": {"method": trained.method, "members": trained.together},
+        "seconds": {"training": seconds},
+    }
+    if trained.diverged is not None:
+        told["diverged"] = {"epoch": trained.diverged.epoch, "step": trained.diverged.step}
+    folder.write_environment(told)
+    if trained.weights is not None:
+        folder.finish(trained.weights)

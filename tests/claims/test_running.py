@@ -1,0 +1,330 @@
+"""Claims end to end on tiny digits: files, runs, verdicts, documents, the command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from tiny import tiny_digits
+from typer.testing import CliRunner
+
+import hindi_bn.cli.claims as command
+from hindi_bn.claims.claim import SCALES, Claim, choose, load_claims
+from hindi_bn.claims.effects import Table, outcomes_of
+from hindi_bn.claims.numbers import number, p_said, p_text
+from hindi_bn.claims.plan import trial_of
+from hindi_bn.claims.report import anchor, decisive, effect_text, ledger
+from hindi_bn.claims.results import decided, read_results
+from hindi_bn.claims.running import Asked, judge_claims, train_claims
+from hindi_bn.cli import app
+from hindi_bn.digits import Digits
+from hindi_bn.errors import ClaimsError, StudyError
+from hindi_bn.runners.jobs import Failure, Job, Outcome, perform
+from hindi_bn.sweeps.store import RunStore
+
+DIGITS = tiny_digits(train=70, test=40)
+CLAIMS = load_claims()
+
+
+class Here:
+    """An executor that trains in this process, run by run."""
+
+    def __init__(self) -> None:
+        self.trained: list[str] = []
+
+    def run(self, jobs: Sequence[Job], digits: Digits, **_: Any) -> Iterator[Outcome]:
+        torch.set_num_threads(1)
+        for job in jobs:
+            self.trained.append(job.run)
+            yield perform(job, digits)
+
+
+def claim_file(**changes: Any) -> dict[str, Any]:
+    """A claim that tiny digits can be asked."""
+    return {
+        "id": 1, "name": "shape", "title": "BN changes something", "statement": "It does.",
+        "source": "Nobody.", "method": "By looking.",
+        "sweeps": [{
+            "name": "seeds", "study": {"name": "tiny", "threads": 1},
+            "grid": {"norm": ["none", "batch"]},
+            "scales": {s: {"seeds": 3, "epochs": 2} for s in SCALES[1:]},
+        }],
+        "tests": [{
+            "label": "Loss, with BN less without", "outcome": "final_train_loss",
+            "plus": [{"where": {"norm": "batch"}}], "minus": [{"where": {"norm": "none"}}],
+            "below": 0,
+        }],
+    } | changes  # fmt: skip
+
+
+def a_claim(**changes: Any) -> Claim:
+    return Claim.model_validate(claim_file(**changes))
+
+
+def run(claims: Sequence[Claim], out: Path, scale: Any = "quick") -> tuple[Any, Here]:
+    store, here = RunStore(out), Here()
+    trials = Asked(claims, scale).trials(len(DIGITS.train_labels))
+    train_claims(trials, DIGITS, store, here)
+    return judge_claims(trials, DIGITS, store, out / "claims"), here
+
+
+def test_there_are_seventeen_and_every_test_finds_its_arms() -> None:
+    assert [claim.id for claim in CLAIMS] == list(range(1, 18))
+    for claim in CLAIMS:
+        for scale in SCALES:
+            trial = trial_of(claim, scale, 17_000)
+            for test in claim.comparisons:
+                for quantity, _ in outcomes_of(test):
+                    cells = trial.cells[quantity.sweep or claim.sweeps[0].name]
+                    arms = {cell.arm: dict(cell.values) for cell in cells}
+                    chosen = Table(arms, pd.DataFrame()).select(quantity.where)
+                    single = quantity.take == "mean" and "norm" in quantity.where
+                    assert len(chosen) >= 1
+                    if single and {*quantity.where} >= {*arms[chosen[0]]}:
+                        assert len(chosen) == 1
+
+
+def test_the_main_claims_have_ten_seeds_and_thirty_epochs_at_standard_scale() -> None:
+    for claim in CLAIMS[:4]:
+        cells = trial_of(claim, "standard", 17_000).every_cell
+        assert {cell.run.epochs for cell in cells} == {30}
+        assert len(cells) == 20
+        assert len({cell.seed for cell in cells}) == 10
+
+
+def test_smoke_scale_keeps_the_proportions_of_training_images() -> None:
+    nine = choose(CLAIMS, ["9"])[0]
+    images = {cell.run.train_images for cell in trial_of(nine, "smoke", 17_000).every_cell}
+    assert images == {30, 320}
+    assert {c.run.train_images for c in trial_of(nine, "quick", 17_000).every_cell} == {1700, None}
+
+
+def test_a_claim_is_trained_once_judged_and_written(tmp_path: Path) -> None:
+    aside = {"label": "Loss without", "outcome": "final_train_loss"}
+    besides = [aside | {"plus": [{"where": {"norm": "none"}}]}]
+    claim = a_claim(figure={"kind": "strip"}, besides=besides)
+    (result,), here = run([claim], tmp_path)
+    assert len(here.trained) == 6
+    assert result.findings[0].startswith("Loss without: 2.")
+    assert "(n = 3)" in result.findings[0]
+    assert result.runs == {"finished": 6}
+    (effect,) = result.effects
+    store, expected = RunStore(tmp_path), []
+    cells = trial_of(a_claim(), "quick", 70).every_cell
+    for none, batch in zip(cells[:3], cells[3:], strict=True):
+        losses = [
+            store.history(store.place(cell, "digits", DIGITS.digests).job)["train_loss"].iloc[-1]
+            for cell in (none, batch)
+        ]
+        expected.append(losses[1] - losses[0])
+    assert list(effect.by_seed) == pytest.approx(expected)
+    folder = tmp_path / "claims"
+    assert read_results(folder) == [result]
+    page = (folder / "claims.md").read_text()
+    assert f"**{result.verdict}**" in page
+    assert "## Claim 1: BN changes something" in page
+    assert effect_text(effect) in page
+    assert (folder / "figures/01-shape.png").stat().st_size > 10_000
+    runs = pd.read_csv(folder / "runs/01-shape.csv")
+    assert len(runs) == 6
+    assert set(runs["sweep"]) == {"seeds"}
+    again, idle = run([claim], tmp_path)
+    assert idle.trained == []
+    assert again == [result]
+
+
+def test_other_claims_stay_in_the_document_and_count_in_the_correction(tmp_path: Path) -> None:
+    (first,), _ = run([a_claim()], tmp_path)
+    other = a_claim(id=2, name="other", tests=[{**claim_file()["tests"][0], "below": -100.0}])
+    results, here = run([other], tmp_path)
+    assert here.trained == []  # the same runs
+    assert [result.id for result in results] == [1, 2]
+    pair = [(r.p_holds, r.p_fails) for r in results]
+    smaller = sorted(min(p) for p in pair)
+    assert min(r.p_corrected for r in results) == pytest.approx(min(1.0, 2 * smaller[0]))
+    assert results[0].p_holds == first.p_holds
+    assert results[1].verdict != "supported"
+
+
+@pytest.mark.parametrize("kind", ["forest", "gap", "curves", "dose"])
+def test_every_kind_of_figure_is_drawn(tmp_path: Path, kind: str) -> None:
+    figure = {"kind": kind}
+    if kind == "curves":
+        figure["outcome"] = "train_loss"
+    if kind == "dose":
+        figure |= {"x": "lr"}
+    sweeps = claim_file()["sweeps"]
+    sweeps[0]["grid"] |= {"lr": [0.001, 0.01]} if kind == "dose" else {}
+    sweeps[0]["scales"]["smoke"] = {"seeds": 2, "epochs": 2}
+    (result,), _ = run([a_claim(figure=figure, sweeps=sweeps)], tmp_path, "smoke")
+    assert result.verdict == "undecided"  # two seeds decide nothing
+    assert (tmp_path / "claims/figures/01-shape.png").exists()
+    assert len(result.findings) == (2 if kind == "gap" else 0)
+    if kind == "gap":
+        assert "6.73" in result.findings[0]
+
+
+def test_a_run_that_cannot_be_is_a_result(tmp_path: Path) -> None:
+    """BatchNorm1d refuses a batch of one; the claim counts it as it says."""
+    sweeps = [{
+        "name": "one",
+        "study": {"name": "tiny", "network": "mlp", "norm": "batch", "batch_size": 1,
+                  "capture": {"layer": "1", "wx": [3, 496], "wy": [3, 527]}},
+        "scales": {s: {"seeds": 3, "epochs": 1} for s in SCALES[1:]},
+    }]  # fmt: skip
+    tests = [{"label": "Accuracy", "outcome": "final_test_accuracy", "plus": [{}], "below": 50,
+              "unit": "points", "missing": 0.1}]  # fmt: skip
+    (result,), _ = run([a_claim(sweeps=sweeps, tests=tests)], tmp_path)
+    assert result.runs == {"failed": 3}
+    assert result.effects[0].by_seed == (10.0, 10.0, 10.0)
+    assert result.verdict == "supported"
+
+
+def a_test(**changes: Any) -> dict[str, Any]:
+    return {"tests": [{"label": "x", "outcome": "y", "plus": [{}]} | changes]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (a_test(), "above or below"),
+        (a_test(above=1, below=0), "less"),
+        (a_test(above=1, plus=[{"sweep": "z"}]), "z"),
+        (a_test(above=1, plus=[{"key": "lr"}]), "largest"),
+        (a_test(above=1, unit="doublings"), "minus"),
+        ({"colour": "red"}, "colour"),
+        ({"sweeps": [{"name": "a", "study": "mlp", "scales": {}}]}, "lacks quick"),
+    ],
+)
+def test_wrong_files_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(claim_file(**changes)))
+    with pytest.raises(StudyError, match=message) as refused:
+        load_claims(tmp_path)
+    assert "wrong.yaml" in refused.value.what
+
+
+def test_numbers_are_unique_and_unknown_claims_named(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(claim_file(name=name)))
+    with pytest.raises(StudyError, match="Two claims have the number 1"):
+        load_claims(tmp_path)
+    assert [claim.id for claim in choose(CLAIMS, ["momentum", "1"])] == [1, 14]
+    with pytest.raises(StudyError, match="no claim 'x'"):
+        choose(CLAIMS, ["x"])
+    with pytest.raises(StudyError, match="There are none"):
+        choose([], ["x"])
+
+
+def test_damaged_results_are_named(tmp_path: Path) -> None:
+    (tmp_path / "claims.json").write_text("{}")
+    with pytest.raises(ClaimsError, match=r"claims\.json cannot be read"):
+        read_results(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (6.7333, "6.73"), (123.4, "123"), (0.01234, "0.0123"), (-0.5, "-0.500"),
+     (0.00001, "0"), (float("nan"), "–"), (12.345, "12.3")],
+)  # fmt: skip
+def test_numbers_are_written_with_three_digits(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_p_values_and_the_ledger_are_written(tmp_path: Path) -> None:
+    assert [p_text(p) for p in (0.00001, 0.0123, 1.0, float("nan"))] == [
+        "< 0.0001", "0.012", "1", "–",
+    ]  # fmt: skip
+    assert [p_said(p) for p in (0.00001, 0.5)] == ["p < 0.0001", "p = 0.5"]
+    (result,), _ = run([a_claim()], tmp_path)
+    assert anchor(result) == "claim-1-bn-changes-something"
+    table = ledger([result], "docs/claims.md")
+    assert "[BN changes something](docs/claims.md#claim-1-bn-changes-something)" in table
+    label = decisive(result).label
+    assert label[0].lower() + label[1:] in table
+    printed = invoke("--markdown", "--out", str(tmp_path))
+    assert printed.stdout == ledger([result], "docs/claims.md") + "\n"
+    assert invoke("--markdown", "--out", str(tmp_path / "none")).exit_code == 1
+    assert decided([]) == []
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["claims", *arguments])
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Here:
+    """The command on tiny digits, trained in this process."""
+    one = Here()
+    monkeypatch.setattr(command, "loader", lambda data_dir, quiet: lambda name: DIGITS)
+    monkeypatch.setattr(command, "executor_of", lambda *arguments: one)
+    return one
+
+
+def test_the_command_lists_explains_and_runs(tmp_path: Path, here: Here) -> None:
+    out = ("--out", str(tmp_path))
+    listed = json.loads(invoke("--json", *out).stdout)
+    assert [entry["id"] for entry in listed] == list(range(1, 18))
+    assert {entry["verdict"] for entry in listed} == {None}
+    assert "not tested" in invoke(*out).stdout
+    shown = invoke("show", "momentum", *out)
+    assert "Not tested yet: hindi-bn claims run 14" in shown.stdout
+    assert "below 0.5 points" in shown.stdout
+    ran = invoke("run", "14", "--scale", "smoke", "--seeds", "3", *out)
+    assert ran.exit_code == 0, ran.output
+    assert len(here.trained) == 12
+    assert "Verdicts" in ran.stdout
+    assert "12 runs to train, 12 epochs: about" in ran.stderr
+    again = ("run", "14", "--scale", "smoke", "--seeds", "3", "--json", "--quiet", *out)
+    document = json.loads(invoke(*again).stdout)
+    assert len(here.trained) == 12
+    assert document[0]["effects"][0]["label"] == "Range of final test accuracy over momenta"
+    assert document[0]["verdict"] in invoke(*out).stdout
+    assert "Its tests" in invoke("show", "14", *out).stdout
+    known = json.loads(invoke("show", "14", "--json", *out).stdout)
+    assert known["result"]["scale"] == "smoke"
+    assert known["claim"]["id"] == 14
+
+
+def test_runs_without_a_result_are_an_error_and_refused_ones_are_not(
+    tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(jobs: Sequence[Job], digits: Digits, **_: Any) -> Iterator[Outcome]:
+        for job in jobs:
+            yield Outcome(job, 0.0, Failure("OSError", "It broke."))
+
+    monkeypatch.setattr(here, "run", broken)
+    out = ("--scale", "smoke", "--seeds", "1", "--out", str(tmp_path))
+    result = invoke("run", "14", "--quiet", *out)
+    assert result.exit_code == 1
+    assert "4 runs have no result" in result.stderr
+    refused = Failure("StudyError", "No.")
+    store = RunStore(tmp_path)
+    trial = trial_of(choose(CLAIMS, ["14"])[0], "smoke", 70, 1)
+    for cell in trial.every_cell:
+        store.keep_failure(Outcome(store.place(cell, "digits", DIGITS.digests).job, 0.0, refused))
+    assert invoke("run", "14", "--quiet", *out).exit_code == 0
+
+
+def test_what_was_found_on_the_stand_in_is_listed_where_there_is_nothing_else(
+    tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = replace(DIGITS, name="drawn")
+    monkeypatch.setattr(command, "loader", lambda data_dir, quiet: lambda name: drawn)
+    out = ("--out", str(tmp_path))
+    assert invoke("run", "14", "--scale", "smoke", "--quiet", *out).exit_code == 0
+    assert (tmp_path / "claims-drawn" / "claims.md").exists()
+    verdicts = {one["id"]: one["verdict"] for one in json.loads(invoke("--json", *out).stdout)}
+    assert verdicts[14] == "undecided"
+    assert "Its tests" in invoke("show", "14", *out).stdout
+
+
+def test_the_command_refuses_what_it_does_not_know(tmp_path: Path) -> None:
+    assert invoke("show", "99", "--out", str(tmp_path)).exit_code == 1
+    assert invoke("run", "--ray-address", "x", "--out", str(tmp_path)).exit_code == 2

@@ -1,0 +1,162 @@
+"""Verdicts: regions and p-values by hand and by scipy's intervals, Holm's correction by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from hindi_bn.claims.claim import Test
+from hindi_bn.claims.effects import Table, effects
+from hindi_bn.claims.verdict import decide, effect_of, region_p, together
+from hindi_bn.errors import StudyError
+
+RNG = np.random.default_rng(0)
+
+
+def a_test(**changes: Any) -> Test:
+    plain = {"label": "x", "outcome": "acc", "plus": [{}], "above": 0}
+    return Test.model_validate(plain | changes)
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """The 95 % t-interval, by scipy."""
+    found = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    return float(found.low), float(found.high)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_verdict_is_where_the_interval_lies(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(rng.uniform(-2, 2), 1.0, size=6)
+    low, high = interval(values.tolist())
+    for above, below in ((0.0, None), (None, 0.5), (-0.5, 0.5), (-3.0, 3.0)):
+        effect = effect_of(a_test(above=above, below=below), values, RNG)
+        start = -np.inf if above is None else above
+        end = np.inf if below is None else below
+        inside, outside = start < low and high < end, high < start or low > end
+        expected = "supported" if inside else "contradicted" if outside else "undecided"
+        assert effect.verdict == expected
+        assert (effect.low, effect.high) == pytest.approx((low, high))
+        assert effect.mean == pytest.approx(values.mean())
+
+
+def test_p_values_are_twice_the_one_sided_t_tests() -> None:
+    values = np.array([1.0, 2.0, 4.0, 5.0])  # mean 3, standard error sqrt(10/3)/2
+    t = (3.0 - 1.0) / (np.sqrt(10 / 3) / 2)
+    holds, fails = region_p(values, 1.0, None)
+    assert holds == pytest.approx(2 * stats.t.sf(t, 3))
+    assert fails == 1.0
+    both, neither = region_p(values, 1.0, 6.0)  # the nearer end decides, 1.0
+    assert both == pytest.approx(2 * stats.t.sf(t, 3))
+    assert neither == 1.0
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ([1.0] * 3, "supported"),
+        ([-1.0] * 3, "contradicted"),
+        ([0.0] * 3, "undecided"),
+        ([1.0, 1.0], "undecided"),
+        ([], "undecided"),
+    ],
+)
+def test_equal_values_decide_and_two_seeds_do_not(values: list[float], verdict: str) -> None:
+    assert effect_of(a_test(), np.array(values), RNG).verdict == verdict
+
+
+def test_seeds_without_the_outcome_are_left_out_and_counted() -> None:
+    effect = effect_of(a_test(), np.array([1.0, np.nan, 2.0, 3.0]), RNG)
+    assert effect.n == 3
+    assert effect.left_out == 1
+    assert effect.mean == 2.0
+
+
+def test_a_claim_needs_all_its_tests_and_fails_by_one() -> None:
+    good = effect_of(a_test(), np.array([5.0, 5.1, 5.2]), RNG)
+    bad = effect_of(a_test(), np.array([-5.0, -5.1, -5.2]), RNG)
+    assert together([good]) == (good.p_holds, good.p_fails)
+    holds, fails = together([good, bad])
+    assert holds == bad.p_holds
+    assert fails == pytest.approx(2 * bad.p_fails)
+
+
+def test_claims_are_corrected_by_holm() -> None:
+    """0.01 x 3, then max(0.02 x 2, ...), then 0.04: all at most 0.05."""
+    decisions = decide([(0.04, 1.0), (1.0, 0.01), (0.02, 1.0)])
+    assert [d.p_corrected for d in decisions] == pytest.approx([0.04, 0.03, 0.04])
+    assert [d.verdict for d in decisions] == ["supported", "contradicted", "supported"]
+    undecided = decide([(0.04, 1.0), (1.0, 0.03), (0.02, 1.0)])
+    assert [d.p_corrected for d in undecided] == pytest.approx([0.06, 0.06, 0.06])
+    assert {d.verdict for d in undecided} == {"undecided"}
+    assert decide([]) == []
+
+
+ARMS = {
+    "a": {"norm": "none", "lr": 0.1},
+    "b": {"norm": "none", "lr": 1.0},
+    "c": {"norm": "batch", "lr": 0.1},
+    "d": {"norm": "batch", "lr": 1.0},
+}
+RUNS = pd.DataFrame(
+    [
+        {"arm": arm, "seed": seed, "acc": value}
+        for arm, values in {
+            "a": (0.5, 0.6, 0.7), "b": (0.1, 0.2, 0.3), "c": (0.9, 0.8, 0.95), "d": (0.7, 0.9, 0.8),
+        }.items()
+        for seed, value in zip((3, 1, 2), values, strict=True)
+    ]
+)  # fmt: skip
+TABLES = {"one": Table(ARMS, RUNS)}
+
+
+NONE_LOW, NONE_HIGH = {"norm": "none", "lr": 0.1}, {"norm": "none", "lr": 1.0}
+BATCH_LOW, BATCH_HIGH = {"norm": "batch", "lr": 0.1}, {"norm": "batch", "lr": 1.0}
+BOTH_BATCH = {"norm": "batch"}
+
+
+def of(where: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+    return [{"where": where, **more}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),  # seeds 1, 2, 3
+    [
+        ({"plus": of(BATCH_LOW)}, [0.8, 0.95, 0.9]),
+        ({"plus": of(BATCH_LOW), "minus": of(NONE_LOW)}, [0.2, 0.25, 0.4]),
+        ({"plus": of(BOTH_BATCH)}, [0.85, 0.875, 0.8]),
+        ({"plus": of(BOTH_BATCH, take="max")}, [0.9, 0.95, 0.9]),
+        ({"plus": of(BOTH_BATCH, take="min")}, [0.8, 0.8, 0.7]),
+        ({"plus": of(BOTH_BATCH, take="range")}, [0.1, 0.15, 0.2]),
+        ({"plus": of(BOTH_BATCH, take="best")}, [0.8, 0.95, 0.9]),
+        ({"plus": of({"lr": [0.1]}, take="best")}, [0.8, 0.95, 0.9]),
+        ({"plus": of(BOTH_BATCH, take="largest", key="lr", at_least=0.8)}, [0.0, 0.0, -1.0]),
+        ({"plus": of(NONE_LOW), "unit": "points"}, [60.0, 70.0, 50.0]),
+        (
+            {"plus": of(BATCH_HIGH), "minus": of(NONE_HIGH), "unit": "doublings"},
+            [np.log2(4.5), np.log2(0.8 / 0.3), np.log2(7)],
+        ),
+    ],
+)
+def test_effects_by_hand(changes: dict[str, Any], expected: list[float]) -> None:
+    assert effects(a_test(**changes), TABLES, "one").tolist() == pytest.approx(expected)
+
+
+def test_no_rate_that_works_is_no_number_and_missing_outcomes_can_be_replaced() -> None:
+    none = {"where": {"norm": "none"}, "take": "largest", "key": "lr", "at_least": 0.65}
+    found = effects(a_test(plus=[none]), TABLES, "one")
+    np.testing.assert_array_equal(found, [np.nan, -1.0, np.nan])
+    holed = {"one": Table(ARMS, RUNS.assign(acc=RUNS["acc"].where(RUNS["seed"] != 2)))}
+    chosen: dict[str, Any] = {"plus": [{"where": {"norm": "batch", "lr": 1.0}}]}
+    np.testing.assert_array_equal(effects(a_test(**chosen), holed, "one"), [0.9, np.nan, 0.7])
+    filled = effects(a_test(**chosen, missing=0.1), holed, "one")
+    assert filled.tolist() == [0.9, 0.1, 0.7]
+
+
+def test_arms_that_do_not_exist_are_named() -> None:
+    with pytest.raises(StudyError, match="mend `where`"):
+        effects(a_test(plus=[{"where": {"norm": "layer"}}]), TABLES, "one")

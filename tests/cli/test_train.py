@@ -1,0 +1,336 @@
+"""The commands that train and show results, on a tiny data set put in place of the digits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from tiny import tiny_digits
+from typer.testing import CliRunner, Result
+
+import hindi_bn.digits
+from hindi_bn.cli import app
+from hindi_bn.digits import checksums
+from hindi_bn.digits.own_images import prepare
+from hindi_bn.records import RunFolder
+from hindi_bn.study import norm_names
+from hindi_bn.training.run import load_network
+
+TINY = ["--set", "epochs=2", "--threads", "1", "--device", "cpu"]
+
+
+@pytest.fixture(autouse=True)
+def _tiny_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hindi_bn.digits, "load", lambda data_dir, name="digits": tiny_digits())
+    monkeypatch.setattr(hindi_bn.digits, "resolve", lambda *_, **__: tiny_digits())
+
+
+def run(*arguments: str, code: int = 0) -> Result:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_train_bn_trains_that_run_alone() -> None:
+    result = run("train", "--bn", *TINY)
+    assert Path("results/article/bn/weights.safetensors").exists()
+    assert not Path("results/article/no-bn").exists()
+    assert "bn: test accuracy" in result.stdout
+    assert "epoch 2/2" in result.stderr
+    assert "\r" not in result.stderr
+
+
+def test_epochs_of_a_chosen_run_leave_the_stream_at_its_place() -> None:
+    """With --bn the other model keeps its 30 epochs in the stream; without --bn it does not."""
+    run("train", "--bn", "--epochs", "1", "--threads", "1", "--out", "alone")
+    settings = Path("alone/article/bn/run.yaml").read_text()
+    assert settings.count("epochs: 30") == 1
+    assert settings.count("epochs: 1\n") == 1
+    run("train", "--epochs", "1", "--threads", "1", "--out", "both")
+    losses = [
+        pd.read_csv(f"{out}/article/bn/history.csv")["train_loss"][0] for out in ("alone", "both")
+    ]
+    assert losses[0] != losses[1]
+
+
+def test_train_json_is_one_document_of_all_runs() -> None:
+    result = run("train", *TINY, "--json", "--quiet")
+    assert result.stderr == ""
+    outcomes = json.loads(result.stdout)
+    assert [outcome["run"] for outcome in outcomes] == ["no-bn", "bn"]
+    for outcome in outcomes:
+        history = pd.read_csv(Path(outcome["folder"]) / "history.csv")
+        assert outcome["epochs"] == 2
+        assert outcome["final"]["wx"] == history["wx"].iloc[-1]
+        assert outcome["best_test_accuracy"] == history["test_accuracy"].max()
+
+
+def test_every_flag_reaches_the_record() -> None:
+    run(
+        "train", "--no-bn", "--epochs", "1", "--seed", "7", "--batch-size", "16", "--lr", "0.02",
+        "--device", "cpu", "--threads", "1", "--set", "scaling=half", "--out", "elsewhere",
+    )  # fmt: skip
+    text = Path("elsewhere/article/no-bn/run.yaml").read_text()
+    for line in ("seed: 7", "batch_size: 16", "lr: 0.02", "device: cpu", "scaling: half"):
+        assert line in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "--config", "nowhere"], "no study 'nowhere'"),
+        (["train", "--set", "lr"], "KEY=VALUE"),
+        (["train", "--set", "lrr=1"], "Did you mean 'lr'?"),
+        (["train", "--epochs", "0"], "epochs"),
+        (["compare", "results/one"], "cannot be compared"),
+        (["compare", "results/one", "results/two"], "not a run's folder"),
+        (["plot-descent"], "not a run's folder"),
+        (["predict", "nothing.png"], "not a run's folder"),
+    ],
+)
+def test_expected_errors_say_what_why_and_next_with_exit_code_1(
+    arguments: list[str], said: str
+) -> None:
+    result = run(*arguments, code=1)
+    assert said in result.stderr
+    assert "Next: " in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_any_norm_takes_the_place_of_the_run_with_batch_norm() -> None:
+    """The same place in the stream gives the same first weights; groups of 16 are layer norm."""
+    run("train", "--norm", "group", "--set", "norm.groups=1", *TINY)
+    run("train", "--norm", "layer", *TINY)
+    losses = [
+        pd.read_csv(f"results/article/{name}/history.csv")["train_loss"].tolist()
+        for name in ("group", "layer")
+    ]
+    assert losses[0] == losses[1]
+    settings = Path("results/article/group/run.yaml").read_text()
+    assert "run: group" in settings
+    assert settings.count("epochs: 30") == 1
+
+
+def test_a_study_without_such_a_run_lends_its_last_one(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("name: own\nruns: [{name: plain, norm: none}]\n")
+    run("train", "--bn", "--config", str(file), *TINY)
+    assert Path("results/own/batch/weights.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--nonsense"],
+        ["train", "--bn", "--norm", "layer"],
+        ["train", "--device", "tpu"],
+        ["train", "--epochs", "x"],
+        ["no"],
+    ],
+)
+def test_usage_errors_have_exit_code_2(arguments: list[str]) -> None:
+    run(*arguments, code=2)
+
+
+def test_debug_shows_where_an_error_comes_from() -> None:
+    result = CliRunner().invoke(app, ["--debug", "train", "--config", "nowhere"])
+    assert type(result.exception).__name__ == "StudyError"
+
+
+def test_an_existing_run_is_refused_resumed_or_replaced() -> None:
+    run("train", "--bn", *TINY)
+    refused = run("train", "--bn", *TINY, code=1)
+    assert "--resume" in refused.stderr
+    assert "--overwrite" in refused.stderr
+    assert "nothing to resume" in run("train", "--bn", *TINY, "--resume").stderr
+    run("train", "--bn", *TINY, "--overwrite")
+
+
+def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hindi_bn.training import loop
+
+    original, calls = loop.evaluate, []
+
+    def press(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "evaluate", press)
+        result = run("train", "--bn", *TINY, code=130)
+    assert "1 of 2 epochs" in result.stderr
+    assert "--resume" in result.stderr
+    assert len(pd.read_csv("results/article/bn/history.csv")) == 1
+    run("train", "--bn", *TINY, "--resume")
+    assert len(pd.read_csv("results/article/bn/history.csv")) == 2
+
+
+def test_divergence_is_told_and_exits_1() -> None:
+    result = run("train", "--no-bn", *TINY, "--lr", "1e20", code=1)
+    assert "no longer finite (epoch 0, step 1)" in result.stderr
+    assert "lower learning rate" in result.stderr
+
+
+def test_compare_trains_what_is_missing_and_writes_everything() -> None:
+    run("train", "--no-bn", *TINY)
+    result = run("compare", *TINY)
+    folder = Path("results/article/comparison")
+    for name in (
+        "accuracy.png", "loss.png", "confusion.png", "summary.csv", "per_class.csv",
+        "confusion.csv", "comparison.json", "comparison.md", "bn.history.csv",
+        "bn.environment.json",
+    ):  # fmt: skip
+        assert (folder / name).stat().st_size > 0, name
+    assert "no-bn is finished" in result.stderr
+    assert "No published numbers stand beside these" in result.stdout
+    assert not (folder / "published.csv").exists()
+    summary = pd.read_csv(folder / "summary.csv").set_index("run")
+    history = pd.read_csv("results/article/bn/history.csv")
+    assert summary.loc["bn", "final_test_accuracy"] == history["test_accuracy"].iloc[-1]
+
+
+def test_compare_takes_run_folders_and_prints_json() -> None:
+    run("train", *TINY)
+    run("train", "--bn", *TINY, "--config", "quick", "--set", "runs.bn.name=other")
+    result = run(
+        "compare", "results/article/bn", "results/quick/other", "--json", "--format", "svg"
+    )
+    document = json.loads(result.stdout)
+    assert document["runs"] == ["bn", "other"]
+    assert document["published_compared"] is False
+    assert Path("results/comparison/accuracy.svg").exists()
+    same = run("compare", "results/article/bn", "results/article/bn", code=1)
+    assert "same name" in same.stderr
+
+
+def test_runs_on_other_data_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    run("train", *TINY)
+    monkeypatch.setattr(
+        hindi_bn.digits, "load", lambda data_dir, name="digits": tiny_digits(seed=1)
+    )
+    result = run("compare", "results/article/no-bn", "results/article/bn", code=1)
+    assert "trained on other data" in result.stderr
+
+
+def test_plot_descent_draws_every_run_and_both_side_by_side() -> None:
+    run("train", *TINY)
+    result = run("plot-descent", "--format", "png", "--format", "pdf", "--dpi", "60")
+    names = {Path(line).name for line in result.stdout.split()}
+    for stem in ("descent", "descent-projected", "descent-bn", "descent-no-bn-projected"):
+        assert {f"{stem}.png", f"{stem}.pdf"} <= names
+    one = run("plot-descent", "results/article/bn", "--to", "here", "--quiet")
+    assert one.stderr == ""
+    assert Path("here/descent-bn.png").exists()
+
+
+def test_plot_descent_of_a_run_without_an_epoch_is_refused() -> None:
+    run("train", "--no-bn", *TINY, "--lr", "1e20", code=1)
+    result = run("plot-descent", "results/article/no-bn", code=1)
+    assert "has no finished epoch" in result.stderr
+
+
+def test_reproduce_does_all_of_it_and_again_uses_what_is_there() -> None:
+    flags = ["--set", "epochs=2", "--threads", "1"]
+    result = run("reproduce", *flags)
+    for finding in ("Finding 1", "Finding 2", "Finding 3"):
+        assert finding in result.stdout
+    assert Path("results/article/comparison/descent.png").exists()
+    again = run("reproduce", *flags, "--json")
+    assert again.stderr.count("nothing to resume") == 2
+    assert json.loads(again.stdout)["runs"] == ["no-bn", "bn"]
+
+
+def test_predict_names_the_digit_of_own_images() -> None:
+    run("train", "--bn", *TINY, "--set", "epochs=20", "--lr", "0.05", "--set", "scaling=standard")
+    names = []
+    for digit in (0, 7):
+        image = tiny_digits().test_images[digit].numpy()
+        names.append(f"{digit}.png")
+        Image.fromarray(image).save(names[-1])
+    result = run("predict", *names, "--json")
+    answers = json.loads(result.stdout)
+    assert [answer["image"] for answer in answers] == names
+    for answer in answers:
+        assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-6)
+        assert answer["probability"] == max(answer["probabilities"])
+        assert answer["digit"] == int(np.argmax(answer["probabilities"]))
+        assert answer["prepared"]
+    table = run("predict", *names)
+    assert "0.png" in table.stdout
+    assert "0.png:" in table.stderr
+    broken = Path("broken.png")
+    broken.write_bytes(b"no image")
+    assert "broken.png" in run("predict", str(broken), code=1).stderr
+
+
+def test_doctor_tells_what_would_be_used() -> None:
+    document = json.loads(run("doctor", "--json").stdout)
+    assert document["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert document["would be used"]["device"] in {"cpu", "cuda"}
+    text = run("doctor").stdout
+    assert "NOT identical" in text
+    assert "threads:" in text
+
+
+def test_doctor_without_data_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    result = run("doctor", "--data-dir", "nowhere")
+    assert "hindi-bn download" in result.stdout
+
+
+@pytest.mark.slow
+def test_published_numbers_stand_beside_runs_of_the_article_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pretend that the tiny data is the article's: then its numbers are compared, and differ."""
+    digests = tiny_digits().digests
+    article = dataclasses.replace(checksums.ARTICLE, digests=dict(digests))
+    monkeypatch.setattr(checksums, "ARTICLE", article)
+    flags = ["--set", "runs.bn.epochs=2", "--threads", "1"]
+    result = run("compare", *flags)
+    assert "of 43 published numbers agree" in result.stdout  # 5 x 6 and the end; 2 x 6
+    assert "differs" in result.stdout
+    assert Path("results/article/comparison/published.csv").exists()
+    other = run("compare", *flags, "--set", "lr=0.01", "--out", "elsewhere")
+    assert "No published numbers stand beside these" in other.stdout
+    renamed = run("compare", *flags, "--set", "runs.bn.name=bn2", "--out", "renamed")
+    assert "No published numbers stand beside these" in renamed.stdout
+
+
+def test_on_a_terminal_a_bar_and_a_line_an_epoch_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_INTERACTIVE", "1")
+    run("train", "--bn", *TINY)
+    result = run("train", "--bn", *TINY, "--resume")
+    assert "nothing to resume" in result.stderr
+    again = run("train", "--bn", *TINY, "--overwrite")
+    assert "epoch 2/2" in again.stderr
+    assert "step 3/3" in again.stderr
+
+
+@pytest.mark.parametrize("norm", norm_names())
+def test_every_norm_trains_resumes_and_predicts(norm: str) -> None:
+    """The answer is that of the trained network, computed here from the saved weights."""
+    flags = ["--norm", norm, *TINY]
+    run("train", *flags, "--epochs", "1")
+    folder = "bn" if norm == "batch" else "no-bn" if norm == "none" else norm
+    assert "nothing to resume" in run("train", *flags, "--epochs", "1", "--resume").stderr
+    image = tiny_digits().test_images[3]
+    Image.fromarray(image.numpy()).save("digit.png")
+    pixels = torch.from_numpy(prepare(Path("digit.png"))[0])
+    network = load_network(RunFolder(Path("results/article") / folder).read())
+    expected = network(pixels[None, None].float() / 255).softmax(1)[0]
+    result = run("predict", "digit.png", "--run", f"results/article/{folder}", "--json")
+    answer = json.loads(result.stdout)[0]
+    assert answer["probabilities"] == pytest.approx(expected.tolist(), abs=1e-6)

@@ -1,0 +1,104 @@
+"""How often intervals hold the true mean, and how often tests raise a false alarm, by simulation.
+
+`python -m pytest -m slow -s tests/test_statistics_coverage.py` prints the tables of
+docs/statistics.md and checks them against what stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from hindi_bn.stats.tables import Method, compare_paired, mean_interval
+
+PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
+SIZES = (5, 10, 30)
+TRIALS = 2_000
+
+
+class Population(NamedTuple):
+    """Differences to draw from, and their true mean."""
+
+    draw: Callable[[np.random.Generator, int], NDArray[np.float64]]
+    mean: float
+
+
+def diverging(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    """Differences of 5 points, but of 85 where the other run diverged, which one in ten does."""
+    return rng.normal(0.05, 0.01, n) + 0.8 * (rng.random(n) < 0.1)
+
+
+POPULATIONS = {
+    "normal": Population(lambda rng, n: rng.normal(size=n), 0.0),
+    "skewed": Population(lambda rng, n: rng.exponential(size=n), 1.0),
+    "one in ten diverges": Population(diverging, 0.13),
+}
+
+
+def coverage(population: str, n: int, method: Method, trials: int = TRIALS) -> float:
+    """Share of the 95 % intervals that hold the true mean."""
+    rng = np.random.default_rng(5842)
+    draw, mean = POPULATIONS[population]
+    intervals = [mean_interval(draw(rng, n), method=method, rng=rng) for _ in range(trials)]
+    return float(np.mean([found.low <= mean <= found.high for found in intervals]))
+
+
+def false_alarms(population: str, n: int, trials: int = TRIALS) -> tuple[float, float]:
+    """Share of p values of at most 0.05 where the mean difference is 0: ours, and Wilcoxon's."""
+    rng = np.random.default_rng(5843)
+    draw, mean = POPULATIONS[population]
+    samples = [draw(rng, n) - mean for _ in range(trials)]
+    ours = [compare_paired(sample, np.zeros(n)).p for sample in samples]
+    wilcoxon = [stats.wilcoxon(sample).pvalue for sample in samples]
+    return float(np.mean(np.array(ours) <= 0.05)), float(np.mean(np.array(wilcoxon) <= 0.05))
+
+
+def documented(heading: str) -> dict[tuple[str, int], list[float]]:
+    """The per cents of a table of the page, by population and n."""
+    section = PAGE.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    rows = [line.strip("| ").split("|") for line in section.splitlines() if line.startswith("|")]
+    return {
+        (row[0].strip(), int(row[1])): [float(cell.strip().removesuffix(" %")) for cell in row[2:]]
+        for row in rows[2:]
+    }
+
+
+def test_t_holds_the_mean_of_five_normal_differences_and_bca_does_less_often() -> None:
+    t = coverage("normal", 5, "t", trials=600)
+    bca = coverage("normal", 5, "bca", trials=400)
+    assert t == pytest.approx(0.95, abs=3 * (0.95 * 0.05 / 600) ** 0.5)
+    assert bca < 0.9
+
+
+def test_the_exact_test_of_ten_pairs_raises_as_many_false_alarms_as_it_says() -> None:
+    # 25 of the 512 pairs of opposite sign assignments lie at or below p = 0.05: 4.9 %.
+    share, _ = false_alarms("normal", 10, trials=500)
+    assert share == pytest.approx(25 / 512, abs=3 * (0.05 * 0.95 / 500) ** 0.5)
+
+
+def test_the_page_has_a_row_for_every_population_and_size() -> None:
+    wanted = {(name, n) for name in POPULATIONS for n in SIZES}
+    assert set(documented("Coverage")) == wanted
+    assert set(documented("False alarms")) == wanted
+
+
+@pytest.mark.slow
+def test_coverage_is_what_the_page_says() -> None:
+    for (population, n), (t, bca) in documented("Coverage").items():
+        found = [100 * coverage(population, n, method) for method in ("t", "bca")]
+        print(f"| {population} | {n} | {found[0]:.1f} % | {found[1]:.1f} % |")
+        assert found == pytest.approx([t, bca], abs=1.0)
+
+
+@pytest.mark.slow
+def test_false_alarms_are_what_the_page_says() -> None:
+    for (population, n), shares in documented("False alarms").items():
+        found = [100 * share for share in false_alarms(population, n)]
+        print(f"| {population} | {n} | {found[0]:.1f} % | {found[1]:.1f} % |")
+        assert found == pytest.approx(shares, abs=1.0)

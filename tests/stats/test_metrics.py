@@ -1,0 +1,91 @@
+"""A history condensed to outcomes, against values worked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_histories import history
+
+from hindi_bn.errors import RunError
+from hindi_bn.stats.metrics import OUTCOMES, STATUSES, outcomes
+
+ACCURACIES = {"final_test_accuracy", "best_test_accuracy", "last5_test_accuracy"}
+
+
+def six_epochs() -> pd.DataFrame:
+    """Six epochs that reach 90 % in the second and 95 % in the fourth, and fall in the last."""
+    made = history(
+        [2.0, 1.0, 0.5, 0.25, 0.125, 0.125], test_accuracy=[0.5, 0.9, 0.85, 0.96, 0.97, 0.92]
+    )
+    made["train_accuracy"] = [0.4, 0.8, 0.9, 0.95, 0.98, 0.99]
+    made["test_loss"] = [1.5, 0.5, 0.6, 0.3, 0.2, 0.4]
+    return made
+
+
+def test_every_outcome_of_six_epochs_worked_by_hand() -> None:
+    changes = np.array([0.4, -0.05, 0.11, 0.01, -0.05])  # mean 0.084
+    squares = ((changes - 0.084) ** 2).sum()
+    expected = {
+        "final_test_accuracy": 0.92,
+        "best_test_accuracy": 0.97,
+        "last5_test_accuracy": (0.9 + 0.85 + 0.96 + 0.97 + 0.92) / 5,
+        "train_loss_at_1": 2.0,
+        "train_loss_at_3": 0.5,
+        "train_loss_at_5": 0.125,
+        "train_loss_at_10": math.nan,
+        "train_loss_at_30": math.nan,
+        "final_train_loss": 0.125,
+        "epochs_to_90": 2.0,
+        "epochs_to_95": 4.0,
+        "epochs_to_98": math.nan,
+        "loss_area": 4.0 / 6,
+        "oscillation": math.sqrt(squares / 4),
+        "generalisation_gap": 0.07,
+        "final_test_loss": 0.4,
+    }
+    found = outcomes(six_epochs())
+    assert list(found) == list(OUTCOMES)
+    assert found == pytest.approx(expected, nan_ok=True)
+
+
+def test_oscillation_looks_at_the_last_twenty_changes_only() -> None:
+    # A jump of 0.5, then 20 changes of +0.01 and -0.01 in turn: squares sum to 20 x 0.0001.
+    accuracy = [0.3, 0.8] + [0.81, 0.80] * 10
+    found = outcomes(history([1.0] * len(accuracy), test_accuracy=accuracy))
+    assert found["oscillation"] == pytest.approx(math.sqrt(20 * 0.0001 / 19))
+
+
+def test_one_epoch_has_no_oscillation_and_counts_from_one() -> None:
+    found = outcomes(history([0.7], test_accuracy=[0.99]))
+    assert math.isnan(found["oscillation"])
+    assert (found["epochs_to_98"], found["train_loss_at_1"], found["loss_area"]) == (1, 0.7, 0.7)
+    assert found["last5_test_accuracy"] == 0.99
+
+
+def test_an_accuracy_of_exactly_ninety_per_cent_reaches_it() -> None:
+    found = outcomes(history([1.0, 1.0], test_accuracy=[2_699 / 3_000, 2_700 / 3_000]))
+    assert found["epochs_to_90"] == 2
+
+
+def test_a_diverged_run_counts_as_guessing_whatever_it_reached_before() -> None:
+    found = outcomes(six_epochs(), "diverged")
+    assert {name for name, value in found.items() if value == 0.1} == ACCURACIES
+    assert all(math.isnan(value) for name, value in found.items() if name not in ACCURACIES)
+
+
+@pytest.mark.parametrize("status", ["failed", "unfinished", "missing"])
+def test_a_run_that_did_not_end_has_no_outcomes(status: str) -> None:
+    found = outcomes(six_epochs(), status)
+    assert list(found) == list(OUTCOMES)
+    assert all(math.isnan(value) for value in found.values())
+
+
+def test_an_unknown_status_and_a_history_without_an_epoch_are_refused() -> None:
+    with pytest.raises(RunError, match="finnished") as refused:
+        outcomes(six_epochs(), "finnished")
+    assert all(status in refused.value.next_step for status in STATUSES)
+    with pytest.raises(RunError, match="cannot be analysed"):
+        outcomes(six_epochs().iloc[:0])

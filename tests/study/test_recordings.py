@@ -1,0 +1,65 @@
+"""The captures of a study file: what is refused, `--set`, and the published numbers beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from hindi_bn.article.reference import is_published
+from hindi_bn.digits.checksums import ARTICLE
+from hindi_bn.errors import StudyError
+from hindi_bn.records import Record
+from hindi_bn.study.files import load_study
+from hindi_bn.study.recordings import ActivationsCapture
+
+
+@pytest.mark.parametrize(
+    ("captures", "said"),
+    [
+        (["gradient"], "Did you mean 'gradients'"),
+        ([{"kind": "gradients", "evry": 1}], "captures.0.evry"),
+        ([{"kind": "gradients", "evry": 1}], "Unknown key of 'gradients'. Did you mean 'every'"),
+        ([{"kind": "gradients", "every": 0}], "whole number of steps"),
+        ([{"kind": "gradients", "every": True}], "whole number of steps"),
+        ([{"kind": "gradients", "every": "week"}], "must be 'epoch'"),
+        ([{"name": "x"}], "mapping with the key 'kind'"),
+        ([3], "mapping with the key 'kind'"),
+        (["gradients", "gradients"], "two captures have the same name"),
+        ([{"kind": "gradients", "name": "a,b"}], "pattern"),
+        ([{"kind": "activations", "mode": "both"}], "'both' is none of eval, train"),
+        ([{"kind": "weight", "name": "a", "index": [0]}], "captures.0.layer"),
+        ("gradients", "captures"),
+    ],
+)
+def test_wrong_captures_are_named_by_key(captures: Any, said: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        load_study("article", {"captures": captures})
+    assert said in str(caught.value)
+
+
+def test_set_reaches_single_captures_by_name_and_place() -> None:
+    changes = {"gradients.every": 7, "2.mode": "train", "wx.layer": "0"}
+    study = load_study("captures", {f"captures.{key}": value for key, value in changes.items()})
+    by_name = {capture.name: capture for capture in study.run("bn").captures}
+    assert by_name["gradients"].every == 7
+    assert isinstance(by_name["activations"], ActivationsCapture)
+    assert by_name["activations"].mode == "train"
+    assert by_name["wx"].layer == "0"  # type: ignore[union-attr]
+    short = {"captures": ["statistics"], "captures.statistics.every": 3}
+    assert load_study("article", short).run("bn").captures[0].every == 3
+    with pytest.raises(StudyError, match=r"no entry 'gradient' in captures(.|\n)*'gradients'"):
+        load_study("captures", {"captures.gradient.every": 7})
+
+
+def test_a_run_with_captures_still_stands_beside_the_published_numbers() -> None:
+    environment = {"data": {"identical": True, "sha256": dict(ARTICLE.digests)}}
+    history = pd.DataFrame()
+    for captures, published in (([], True), (["gradients"], True)):
+        study = load_study("article", {"captures": captures})
+        record = Record(Path(), study, study.run("bn"), history, environment)
+        assert is_published(record) == published
+    other = load_study("article", {"lr": 0.1})
+    assert not is_published(Record(Path(), other, other.run("bn"), history, environment))

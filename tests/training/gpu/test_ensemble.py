@@ -1,0 +1,307 @@
+"""Ensembles on the CPU: each member against its own single run, and their folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import tiny_digits, tiny_study
+
+from hindi_bn.errors import RunError, StudyError
+from hindi_bn.networks import build, build_run
+from hindi_bn.records import RunFolder
+from hindi_bn.study import Study
+from hindi_bn.training.gpu import ensemble
+from hindi_bn.training.gpu.ensemble import Member, members_of, train_ensemble
+from hindi_bn.training.gpu.ensemble_record import record_ensemble
+from hindi_bn.training.gpu.ensemble_size import bytes_per_member, free_bytes, members_that_fit
+from hindi_bn.training.gpu.graphs import Launches
+from hindi_bn.training.gpu.program import Program, SingleLearner
+from hindi_bn.training.loop import make_optimizer
+from hindi_bn.training.run import load_network, train_run
+from hindi_bn.training.tensors import to_tensors
+
+CPU = torch.device("cpu")
+COLUMNS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "wx", "wy")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+# many runs, whichever way
+
+
+def histories_alone(members: list[Member], out: Path) -> list[Any]:
+    return [
+        train_run(member.study, member.name, tiny_digits(), out / str(place)).history
+        for place, member in enumerate(members)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "stream"),
+    [("auto", "continued"), ("unfolded", "paired"), ("vmap", "paired"), ("streams", "continued")],
+)
+def test_an_ensemble_gives_what_its_runs_give_alone(
+    tmp_path: Path, method: Any, stream: str
+) -> None:
+    """Sums in another order differ by 1e-7, and by 1e-4 once a ReLU falls on its other side.
+
+    On streams every bit agrees but for the test loss, whose batches are evaluated together.
+    """
+    study = tiny_study(stream=stream)
+    members = members_of(study, ["no-bn", "bn"], [1, 2])
+    told: list[tuple[str, str, int]] = []
+    stream_before = torch.get_rng_state()
+    every = train_ensemble(
+        members, tiny_digits(), method=method,
+        on_epoch=lambda member, row: told.append((member.study.name, member.name, row.epoch)),
+    )  # fmt: skip
+    assert torch.equal(torch.get_rng_state(), stream_before)
+    for trained, member, alone in zip(
+        every, members, histories_alone(members, tmp_path), strict=True
+    ):
+        assert trained.member is member
+        for column in COLUMNS:
+            ours = [getattr(row, column) for row in trained.rows]
+            assert ours == pytest.approx(alone[column].tolist(), abs=2e-4), column
+            if method == "streams" and column != "test_loss":
+                assert ours == alone[column].tolist()
+        assert 0 < trained.rows[0].seconds < trained.rows[1].seconds
+    assert [trained.method for trained in every] == ["grouped" if method == "auto" else method] * 4
+    assert [trained.together for trained in every] == [4 if method == "streams" else 2] * 4
+    assert len(told) == len(set(told)) == 8
+
+
+def test_seeds_make_studies_of_their_own() -> None:
+    members = members_of(tiny_study(), ["bn"], [3, 11])
+    assert [(m.study.name, m.study.seed, m.run.norm.name) for m in members] == [
+        ("article-seed-3", 3, "batch"),
+        ("article-seed-11", 11, "batch"),
+    ]
+    with pytest.raises(ValueError, match="seed"):
+        members_of(tiny_study(), ["bn"], [-1])
+
+
+def test_each_run_gets_the_method_that_its_layers_allow() -> None:
+    notes: list[str] = []
+    small = {"epochs": 1, "network": "one_conv", "capture__layer": "0"}
+    small |= {"capture__wx": [0, 0, 0, 0], "capture__wy": [1, 0, 0, 0]}
+    study = tiny_study(**small, runs__bn__norm="batch-by-hand")
+    spectral = tiny_study(**small, norm="spectral")
+    members = [Member(study, "no-bn"), Member(study, "bn"), Member(spectral, "bn")]
+    every = train_ensemble(members, tiny_digits(), note=notes.append)
+    assert [trained.method for trained in every] == ["grouped", "vmap", "streams"]
+    assert notes == [f"Training 1 runs together ({m})." for m in ("grouped", "vmap", "streams")]
+    for method, able in (("unfolded", "vmap, streams"), ("vmap", "streams")):
+        member = members[1] if method == "unfolded" else members[2]
+        with pytest.raises(StudyError, match=f"method '{method}'") as caught:
+            train_ensemble([member], tiny_digits(), method=method)  # type: ignore[arg-type]
+        assert caught.value.next_step == f"choose auto or {able}"
+
+
+def test_an_ensemble_of_nothing_is_nothing(tmp_path: Path) -> None:
+    assert train_ensemble([], tiny_digits()) == []
+    assert record_ensemble([], tiny_digits(), tmp_path) == []
+
+
+def test_members_beyond_what_fits_are_trained_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    members = members_of(tiny_study(epochs=1), ["bn"], range(5))
+    every = train_ensemble(members, tiny_digits(), together=2)
+    assert sorted(trained.together for trained in every) == [1, 2, 2, 2, 2]
+    study = members[0].study
+    each = bytes_per_member(build("three_convs", "batch"), study.run("bn"), 70)
+    monkeypatch.setattr(ensemble, "free_bytes", lambda device: int(3.5 * each / 0.6))
+    every = train_ensemble(members, tiny_digits())
+    assert sorted(trained.together for trained in every) == [2, 2, 3, 3, 3]
+
+
+def poisoned(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Let the member with this seed begin with a weight that is not a number."""
+    start = ensemble._start
+
+    def poisoning(member: Member) -> Any:
+        network, stream = start(member)
+        if member.study.seed == seed:
+            with torch.no_grad():
+                network.get_parameter("0.weight")[0, 0, 0, 0] = torch.nan
+        return network, stream
+
+    monkeypatch.setattr(ensemble, "_start", poisoning)
+
+
+@pytest.mark.parametrize("method", ["grouped", "vmap", "streams"])
+def test_a_diverged_member_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: Any
+) -> None:
+    members = members_of(tiny_study(), ["bn"], [1, 2, 3])
+    expected = histories_alone(members, tmp_path)
+    poisoned(monkeypatch, seed=2)
+    first, second, third = record_ensemble(members, tiny_digits(), tmp_path / "out", method=method)
+    assert second.diverged is not None
+    assert (second.diverged.run, second.diverged.epoch, second.diverged.step) == ("bn", 0, 0)
+    assert (second.rows, second.weights) == ([], None)
+    for trained, alone in ((first, expected[0]), (third, expected[2])):
+        assert trained.diverged is None
+        assert [row.train_loss for row in trained.rows] == pytest.approx(
+            alone["train_loss"].tolist(), abs=2e-4
+        )
+    folder = RunFolder(tmp_path / "out" / "article-seed-2" / "bn")
+    assert (folder.exists, folder.finished) == (True, False)
+    told = json.loads((folder.path / "environment.json").read_text())
+    assert told["diverged"] == {"epoch": 0, "step": 0}
+    assert len(folder.read().history) == 0
+
+
+def test_an_ensemble_whose_members_all_diverge_ends() -> None:
+    steps: list[int] = []
+    every = train_ensemble(
+        members_of(tiny_study(lr=1e20, epochs=50), ["no-bn"], [1, 2]),
+        tiny_digits(),
+        on_epoch=lambda member, row: steps.append(row.epoch),
+    )
+    assert [trained.diverged is not None for trained in every] == [True, True]
+    assert steps == []
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"captures": ["gradients"]}, "captures, which are recorded by single runs only"),
+        ({"precision": "tf32"}, "'tf32' cannot be used"),
+        ({"capture__layer": "40"}, "no such layer"),
+        ({"batch_size": 69, "network": "mlp", "capture__layer": "1"}, "one value to normalise"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_at_once(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        train_ensemble(members_of(tiny_study(**settings), ["bn"], [1]), tiny_digits())
+
+
+# folders
+
+
+def test_every_member_becomes_an_ordinary_runs_folder(tmp_path: Path) -> None:
+    members = members_of(tiny_study(), ["no-bn", "bn"], [1, 2])
+    every = record_ensemble(members, tiny_digits(), tmp_path, command="hindi-bn something")
+    for trained, member in zip(every, members, strict=True):
+        folder = RunFolder(tmp_path / member.study.name / member.name)
+        assert folder.finished
+        record = folder.read()
+        assert (record.study, record.run) == (member.study, member.run)
+        assert record.history["test_loss"].tolist() == [row.test_loss for row in trained.rows]
+        assert record.environment["ensemble"] == {"method": "grouped", "members": 2}
+        assert record.environment["seconds"] == {"training": trained.rows[-1].seconds}
+        assert record.environment["command"] == "hindi-bn something"
+        network = load_network(record)
+        images = tiny_digits().test_images[:, None].float() / 255
+        right = (network(images).argmax(1) == tiny_digits().test_labels).float().mean()
+        assert trained.rows[-1].test_accuracy == pytest.approx(float(right))
+    again = train_run(members[0].study, "no-bn", tiny_digits(), tmp_path, resume=True)
+    assert len(again.history) == 2  # finished, as a single run would be
+
+
+def test_a_folder_is_replaced_only_when_asked_and_never_shared(tmp_path: Path) -> None:
+    members = members_of(tiny_study(epochs=1), ["bn"], [1])
+    record_ensemble(members, tiny_digits(), tmp_path)
+    with pytest.raises(RunError, match="already holds a run"):
+        record_ensemble(members, tiny_digits(), tmp_path)
+    kept = (tmp_path / "article-seed-1" / "bn" / "history.csv").read_text()
+    record_ensemble(members_of(tiny_study(epochs=2), ["bn"], [1]), tiny_digits(), tmp_path,
+                    overwrite=True)  # fmt: skip
+    assert (tmp_path / "article-seed-1" / "bn" / "history.csv").read_text() != kept
+    with pytest.raises(RunError, match="Two members of the ensemble have the folder"):
+        record_ensemble(members * 2, tiny_digits(), tmp_path, overwrite=True)
+    with RunFolder(tmp_path / "article-seed-1" / "bn").locked():
+        pass  # given back
+
+
+def test_an_interrupted_ensemble_leaves_nothing(tmp_path: Path) -> None:
+    def interrupt(member: Member, row: object) -> None:
+        raise KeyboardInterrupt
+
+    members = members_of(tiny_study(), ["bn"], [1, 2])
+    with pytest.raises(KeyboardInterrupt):
+        record_ensemble(members, tiny_digits(), tmp_path, on_epoch=interrupt)
+    assert [path.name for path in tmp_path.rglob("*.csv")] == []
+
+
+# memory
+
+
+def test_the_memory_of_a_member_by_hand() -> None:
+    """Three convolutions with batch norm, batches of 32 of 17,000 images, 30 epochs."""
+    network = build("three_convs", "batch")
+    run = tiny_study(epochs=30).run("bn")
+    parameters = 160 + 2320 + 2320 + 3 * 32 + 40970
+    values = 1024 + 9 * 16384 + 4096 + 4096 + 10  # input, convolutions to ReLUs, pool, flat, logits
+    plain = 4 * parameters * 3 + 4 * 32 * values * 2 + 8 * 17000 * 30
+    assert plain == 44_740_984
+    assert bytes_per_member(network, run, 17000) == plain
+    for changes, tensors in (({"momentum": 0.9}, 1), ({"optimizer": "adam"}, 2)):
+        other = run.model_copy(update=changes)
+        assert bytes_per_member(network, other, 17000) == plain + 4 * parameters * tensors
+    windows = 9 * 1024 * (1 + 16 + 16)
+    unfolded = bytes_per_member(network, run, 17000, unfolded=True)
+    assert unfolded == plain + 4 * 32 * windows * 2
+    assert members_that_fit(10**16, network, run, 17000, unfolded=True) == 455  # 9 * 16 * 1024
+
+
+@pytest.mark.parametrize(
+    ("free", "members"),
+    [
+        (10_000_000_000, 134),  # 6e9 / 44,740,984 = 134.1
+        (74_570_000, 1),  # 44,742,000 / 44,740,984
+        (150_000_000_000, 2011),
+        (10**15, 4095),  # (2**31 - 1) / (32 * 16384)
+    ],
+)
+def test_as_many_members_as_fit_into_the_free_memory(free: int, members: int) -> None:
+    run = tiny_study(epochs=30).run("bn")
+    assert members_that_fit(free, build("three_convs", "batch"), run, 17000) == members
+
+
+def test_a_member_that_does_not_fit_is_refused() -> None:
+    run = tiny_study(epochs=30).run("bn")
+    with pytest.raises(StudyError, match="does not fit") as caught:
+        members_that_fit(74_560_000, build("three_convs", "batch"), run, 17000)
+    assert caught.value.why == "It needs about 45 MB; 45 MB are to be had."
+
+
+def test_only_a_cuda_device_tells_its_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (123, 456))
+    assert free_bytes(CPU) is None
+    assert free_bytes(torch.device("cuda")) == 123
+
+
+# capturing
+
+
+def test_programs_are_captured_on_cuda_or_launched_step_by_step_with_a_note(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study: Study = tiny_study()
+    network = build_run(study.run("bn"))
+    learner = SingleLearner(study.run("bn"), network, make_optimizer(study.run("bn"), network))
+    program = Program(learner, to_tensors(tiny_digits(), "unit", CPU), study.run("bn"))
+    program.device = torch.device("cuda")
+    notes: list[str] = []
+    graphs = Launches({}, lambda: None)
+    monkeypatch.setattr(ensemble, "captured", lambda program, stream: graphs)
+    assert ensemble._launches(program, notes.append) is graphs
+    assert notes == []
+
+    def refuse(program: Program, stream: object) -> Launches:
+        raise RuntimeError("capture failed\nand more")
+
+    monkeypatch.setattr(ensemble, "captured", refuse)
+    assert list(ensemble._launches(program, notes.append).step) == [32, 6]
+    assert notes == ["Training step by step: the steps cannot be captured (capture failed)."]
