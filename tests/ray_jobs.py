@@ -1,4 +1,4 @@
-"""What the tests of the Ray executor share."""
+"""What the tests of the Ray runner share."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pandas as pd
 from tiny import tiny_digits
 
 from hindi_bn.digits import Digits
-from hindi_bn.runners.jobs import Job, Outcome, perform
+from hindi_bn.runners.jobs import Job, JobResult, perform
 from hindi_bn.runners.workers import Event
 from hindi_bn.sweeps.run import SweepResult, run_sweep
 from hindi_bn.sweeps.store import RunStore
@@ -32,13 +32,13 @@ def sweep(name: str = "s", study: dict[str, Any] | None = None, **keys: Any) -> 
 class Here:
     """Trains in this process, one run after the other, and remembers which."""
 
-    def __init__(self, ended: Callable[[Outcome], Outcome] = lambda outcome: outcome) -> None:
+    def __init__(self, ended: Callable[[JobResult], JobResult] = lambda result: result) -> None:
         self.jobs: list[Job] = []
         self.ended = ended
 
     def run(
         self, jobs: Sequence[Job], digits: Digits, *, on_event: Callable[[Event], None]
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[JobResult]:
         for job in jobs:
             self.jobs.append(job)
             on_event(Event("started", job))
@@ -47,12 +47,12 @@ class Here:
 
 
 def train(
-    what: Sweep, out: Path, executor: Any = None, **options: Any
+    what: Sweep, out: Path, runner: Any = None, **options: Any
 ) -> tuple[SweepResult, list[str]]:
     """The result, and the keys that were trained."""
-    executor = executor or Here()
-    result = run_sweep(what, load, RunStore(out), executor, **options)
-    return result, [job.run for job in getattr(executor, "jobs", [])]
+    runner = runner or Here()
+    result = run_sweep(what, load, RunStore(out), runner, **options)
+    return result, [job.run for job in getattr(runner, "jobs", [])]
 
 
 def compared(result: SweepResult) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from hindi_bn.claims.results import (
     write_results,
 )
 from hindi_bn.files import write_text
-from hindi_bn.runners.local import Executor
+from hindi_bn.runners.local import Runner
 from hindi_bn.sweeps.cells import Cell
 from hindi_bn.sweeps.run import OnEvent, SweepResult, run_sweep
 from hindi_bn.sweeps.store import RunStore
@@ -69,7 +69,7 @@ def train_claims(
     trials: Sequence[Trial],
     digits: Digits,
     store: RunStore,
-    executor: Executor,
+    runner: Runner,
     *,
     retry_failed: bool = False,
     command: str = "",
@@ -77,7 +77,7 @@ def train_claims(
 ) -> SweepResult:
     """Train what is missing for these claims; see `hindi_bn.sweeps.run.run_sweep`."""
     return run_sweep(
-        cells_of(trials), lambda name: digits, store, executor,
+        cells_of(trials), lambda name: digits, store, runner,
         retry_failed=retry_failed, command=command, on_event=on_event,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from hindi_bn.runners.local import Executor
+    from hindi_bn.runners.local import Runner
 
 
 class ExecutorName(StrEnum):
@@ -58,12 +58,12 @@ def check_executor(
 
 def executor_of(
     name: ExecutorName, address: str | None, gpus: float | None, workers: int | None
-) -> Executor:
+) -> Runner:
     """Return who trains the runs."""
     if name is ExecutorName.ray:
-        from hindi_bn.runners.ray_executor import RayExecutor
+        from hindi_bn.runners.ray_runner import RayRunner
 
-        return RayExecutor(address, gpus_per_run=gpus or 0)
-    from hindi_bn.runners.local import LocalExecutor
+        return RayRunner(address, gpus_per_run=gpus or 0)
+    from hindi_bn.runners.local import LocalRunner
 
-    return LocalExecutor(workers)
+    return LocalRunner(workers)

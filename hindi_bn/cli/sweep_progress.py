@@ -82,9 +82,9 @@ def first_line(progress: Progress) -> str:
 
 def ended_line(progress: Progress, what: Any) -> str:
     """Return a line for a run's outcome, with the time left; empty for anything else."""
-    from hindi_bn.runners.jobs import Outcome
+    from hindi_bn.runners.jobs import JobResult
 
-    if not isinstance(what, Outcome):
+    if not isinstance(what, JobResult):
         return ""
     key = what.job.run
     cell = next(run.cell for run in progress.runs if run.key == key)

@@ -1,7 +1,7 @@
-"""A run as a job that can be handed to another process, and what came of it.
+"""A run as a job that can be handed to another process, and how it ended.
 
-Whoever carries a job out (see `hindi_bn.runners.workers`) calls `perform`: a run that fails is an
-outcome like any other, and does not stop the jobs beside it.
+Whoever carries a job out (see `hindi_bn.runners.workers`) calls `perform`: a run that fails is a
+result like any other, and does not stop the jobs beside it.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a job.
+class JobResult:
+    """How a job ended.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def perform(
     *,
     on_epoch: Callable[[EpochRow], None] = lambda row: None,
     note: Callable[[str], None] = lambda text: None,
-) -> Outcome:
+) -> JobResult:
     """Train a job's run in this process.
 
     Parameters
@@ -148,7 +148,7 @@ def perform(
     Raises
     ------
     RunInterrupted
-        On Ctrl-C; every other error is part of the outcome.
+        On Ctrl-C; every other error is part of the result.
     """
     from hindi_bn.training.run import Reporter, train_run
 
@@ -159,9 +159,9 @@ def perform(
             resume=job.resume, overwrite=job.overwrite, command=job.command,
             reporter=Reporter(epoch=on_epoch, note=note),
         )  # fmt: skip
-    except Exception as error:  # a job's failure, whatever it is, is its outcome
+    except Exception as error:  # a job's failure, whatever it is, is its result
         failure = Failure.of(error)
-    return Outcome(job, time.perf_counter() - began, failure)
+    return JobResult(job, time.perf_counter() - began, failure)
 
 
 def row_as_json(row: EpochRow) -> dict[str, Any]:

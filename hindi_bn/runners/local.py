@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hindi_bn.errors import StudyError
 from hindi_bn.records import RunFolder
-from hindi_bn.runners.jobs import Failure, Job, Outcome, perform
+from hindi_bn.runners.jobs import Failure, Job, JobResult, perform
 from hindi_bn.runners.workers import Event, run_jobs
 
 if TYPE_CHECKING:
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 OnEvent = Callable[[Event], None]
 
 
-class Executor(Protocol):
+class Runner(Protocol):
     """Trains jobs, somewhere and somehow."""
 
     def run(
         self, jobs: Sequence[Job], digits: Digits, *, on_event: OnEvent = lambda event: None
-    ) -> Iterator[Outcome]:
-        """Train every job on the digits; give each one's outcome as soon as it ends.
+    ) -> Iterator[JobResult]:
+        """Train every job on the digits; give each one's result as soon as it ends.
 
-        A run that fails is an outcome. When the iterator is closed, the runs in progress save what
+        A run that fails is a result. When the iterator is closed, the runs in progress save what
         they have and end.
         """
         ...
 
 
 @dataclass(frozen=True)
-class LocalExecutor:
+class LocalRunner:
     """On this machine: one-thread worker processes on the CPU, ensembles on a CUDA device.
 
     Parameters
@@ -53,8 +53,8 @@ class LocalExecutor:
 
     def run(
         self, jobs: Sequence[Job], digits: Digits, *, on_event: OnEvent = lambda event: None
-    ) -> Iterator[Outcome]:
-        """Train the jobs; see `Executor`. Raises StudyError when `workers` is not positive."""
+    ) -> Iterator[JobResult]:
+        """Train the jobs; see `Runner`. Raises StudyError when `workers` is not positive."""
         here: list[Job] = []
         crew: list[Job] = []
         for job in jobs:
@@ -70,7 +70,7 @@ class LocalExecutor:
             return self.together
         try:
             return choose_device(job.study.device).type != "cpu"
-        except StudyError:  # the device is not there: a worker's outcome will say so
+        except StudyError:  # the device is not there: a worker's result will say so
             return False
 
 
@@ -90,13 +90,13 @@ def groups(jobs: Iterable[Job]) -> list[list[Job]]:
     return list(grouped.values())
 
 
-def _on_device(jobs: list[Job], digits: Digits, on_event: OnEvent) -> Iterator[Outcome]:
+def _on_device(jobs: list[Job], digits: Digits, on_event: OnEvent) -> Iterator[JobResult]:
     """Train a group in this process, as an ensemble if it is more than one run."""
     if len(jobs) > 1:
         try:
             yield from _ensemble(jobs, digits, on_event)
         except StudyError as error:  # it refuses their settings, which they share
-            yield from (Outcome(job, 0.0, Failure.of(error)) for job in jobs)
+            yield from (JobResult(job, 0.0, Failure.of(error)) for job in jobs)
             return
         except Exception as error:  # such as too little memory: each by itself may fare better
             on_event(Event("note", jobs[0], text=f"Training one by one: {Failure.of(error).why}"))
@@ -110,7 +110,7 @@ def _on_device(jobs: list[Job], digits: Digits, on_event: OnEvent) -> Iterator[O
         )  # fmt: skip
 
 
-def _ensemble(jobs: list[Job], digits: Digits, on_event: OnEvent) -> list[Outcome]:
+def _ensemble(jobs: list[Job], digits: Digits, on_event: OnEvent) -> list[JobResult]:
     from hindi_bn.training.gpu.ensemble import Member
     from hindi_bn.training.gpu.ensemble_record import record_ensemble
 
@@ -128,7 +128,7 @@ def _ensemble(jobs: list[Job], digits: Digits, on_event: OnEvent) -> list[Outcom
     )  # fmt: skip
     seconds = (time.perf_counter() - began) / len(jobs)
     return [
-        Outcome(job, seconds, Failure.of(each.diverged) if each.diverged else None)
+        JobResult(job, seconds, Failure.of(each.diverged) if each.diverged else None)
         for job, each in zip(jobs, trained, strict=True)
     ]
 

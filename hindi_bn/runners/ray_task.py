@@ -18,7 +18,7 @@ from hindi_bn import __version__
 from hindi_bn.errors import HindiBnError
 from hindi_bn.files import replacing
 from hindi_bn.records import RunFolder
-from hindi_bn.runners.jobs import Failure, Job, Outcome, perform, row_as_json
+from hindi_bn.runners.jobs import Failure, Job, JobResult, perform, row_as_json
 
 if TYPE_CHECKING:
     from hindi_bn.digits import Digits
@@ -82,15 +82,15 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Result:
-    """What came of an order: seconds, why the run did not finish, and its folder's files."""
+class Delivery:
+    """How an order ended: seconds, why the run did not finish, and its folder's files."""
 
     seconds: float
     failure: Failure | None
     files: Files
 
 
-def train(order: Order, arrays: Mapping[str, Any], node: str, outbox: Outbox) -> Result:
+def train(order: Order, arrays: Mapping[str, Any], node: str, outbox: Outbox) -> Delivery:
     """Train an order's run with one thread; a run's error is part of the result.
 
     Parameters
@@ -106,7 +106,7 @@ def train(order: Order, arrays: Mapping[str, Any], node: str, outbox: Outbox) ->
     torch.set_num_threads(1)
     refusal = _other_versions(order.versions, node)
     if refusal is not None:
-        return Result(0.0, refusal, order.files)
+        return Delivery(0.0, refusal, order.files)
     outbox.put(Message(order.task, "started", node))
     with tempfile.TemporaryDirectory(prefix="hindi-bn-run-") as name:
         home = Job.from_json(order.job)
@@ -114,15 +114,15 @@ def train(order: Order, arrays: Mapping[str, Any], node: str, outbox: Outbox) ->
         unpack(job.folder, order.files)
         reporter = _Reporter(order, job.folder, outbox)
         try:
-            outcome = perform(
+            result = perform(
                 job, digits_of(arrays), on_epoch=reporter.epoch,
                 note=lambda text: reporter.note(text.replace(name, str(home.out))),
             )  # fmt: skip
         except KeyboardInterrupt:  # the run was cancelled
             reporter.ship()
             raise
-        failure = _at_home(outcome, name, str(home.out))
-        return Result(outcome.seconds, failure, pack(job.folder))
+        failure = _at_home(result, name, str(home.out))
+        return Delivery(result.seconds, failure, pack(job.folder))
 
 
 class _Reporter:
@@ -165,9 +165,9 @@ def _other_versions(wanted: dict[str, str], node: str) -> Failure | None:
     return Failure.of(error)
 
 
-def _at_home(outcome: Outcome, there: str, here: str) -> Failure | None:
+def _at_home(result: JobResult, there: str, here: str) -> Failure | None:
     """Return the failure with the folder's name as it is where the job was given."""
-    failure = outcome.failure
+    failure = result.failure
     if failure is None:
         return None
     texts = {key: getattr(failure, key).replace(there, here)

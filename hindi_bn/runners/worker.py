@@ -54,14 +54,14 @@ def serve(lines: TextIO, send: Send) -> None:
     inbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(lines, inbox), daemon=True).start()
     while not (message := inbox.get()).get("quit"):
-        outcome = perform(
+        result = perform(
             Job.from_json(message),
             digits,
             on_epoch=lambda row: send({"kind": "epoch", "row": row_as_json(row)}),
             note=lambda text: send({"kind": "note", "text": text}),
         )
-        failure = outcome.failure and asdict(outcome.failure)
-        send({"kind": "outcome", "seconds": outcome.seconds, "failure": failure})
+        failure = result.failure and asdict(result.failure)
+        send({"kind": "result", "seconds": result.seconds, "failure": failure})
 
 
 def _read(lines: TextIO, inbox: queue.SimpleQueue[dict[str, Any]]) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from hindi_bn.runners.jobs import Failure, Job, Outcome
+from hindi_bn.runners.jobs import Failure, Job, JobResult
 from hindi_bn.runners.plan import plan
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def run_jobs(
     workers: int | None = None,
     threads: int | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
-) -> Iterator[Outcome]:
+) -> Iterator[JobResult]:
     """Train many runs in worker processes on the CPU.
 
     Parameters
@@ -75,11 +75,11 @@ def run_jobs(
         numbers depend on its threads: give `threads=1` for the same bits however many jobs and
         cores there are.
     on_event
-        Told what happens, from the thread that takes the outcomes.
+        Told what happens, from the thread that takes the results.
 
     Yields
     ------
-    Each job's outcome as soon as it ends. When the caller stops taking outcomes, on Ctrl-C or
+    Each job's result as soon as it ends. When the caller stops taking results, on Ctrl-C or
     otherwise, the runs in progress save what they have and the workers end.
 
     Raises
@@ -102,7 +102,7 @@ def run_jobs(
         try:
             for member in members:
                 member.start()
-            yield from crew.outcomes(on_event)
+            yield from crew.results(on_event)
         finally:
             for member in members:
                 member.interrupt()
@@ -126,14 +126,14 @@ class _Crew:
         self._waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
         for job in jobs:
             self._waiting.put(job)
-        self.reports: queue.SimpleQueue[Outcome | Event | BaseException] = queue.SimpleQueue()
+        self.reports: queue.SimpleQueue[JobResult | Event | BaseException] = queue.SimpleQueue()
 
     def next_job(self) -> Job | None:
         with suppress(queue.Empty):
             return self._waiting.get_nowait()
         return None
 
-    def outcomes(self, on_event: Callable[[Event], None]) -> Iterator[Outcome]:
+    def results(self, on_event: Callable[[Event], None]) -> Iterator[JobResult]:
         ended = 0
         while ended < self._count:
             report = self.reports.get()
@@ -162,7 +162,7 @@ class _Worker(threading.Thread):
             while not self._interrupted and (job := self._crew.next_job()) is not None:
                 self._crew.reports.put(self._train(job))
             self._quit()
-        except BaseException as error:  # for the thread that takes the outcomes
+        except BaseException as error:  # for the thread that takes the results
             self._crew.reports.put(error)
 
     def interrupt(self) -> None:
@@ -179,7 +179,7 @@ class _Worker(threading.Thread):
             self._process.kill()
             self.join()
 
-    def _train(self, job: Job) -> Outcome:
+    def _train(self, job: Job) -> JobResult:
         from hindi_bn.training.loop import EpochRow
 
         began, process = time.perf_counter(), self._process_for_a_job()
@@ -189,9 +189,9 @@ class _Worker(threading.Thread):
         assert process.stdout is not None
         for line in process.stdout:
             message = json.loads(line)
-            if message["kind"] == "outcome":
+            if message["kind"] == "result":
                 failure = message["failure"] and Failure(**message["failure"])
-                return Outcome(job, message["seconds"], failure)
+                return JobResult(job, message["seconds"], failure)
             row = EpochRow(**message["row"]) if "row" in message else None
             event = Event(message["kind"], job, self._number, row, message.get("text", ""))
             self._crew.reports.put(event)
@@ -230,7 +230,7 @@ class _Worker(threading.Thread):
             return False
         return True
 
-    def _died(self, job: Job, began: float) -> Outcome:
+    def _died(self, job: Job, began: float) -> JobResult:
         process, self._process = self._process, None
         code = None
         if process is not None:
@@ -245,7 +245,7 @@ class _Worker(threading.Thread):
             "run it again with --resume: it goes on from its last finished epoch",
             details=last,
         )
-        return Outcome(job, time.perf_counter() - began, failure)
+        return JobResult(job, time.perf_counter() - began, failure)
 
     def _quit(self) -> None:
         process, self._process = self._process, None

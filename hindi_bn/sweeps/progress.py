@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hindi_bn.runners.jobs import Outcome
+from hindi_bn.runners.jobs import JobResult
 from hindi_bn.runners.workers import Event
 from hindi_bn.stats.metrics import GUESSING
 from hindi_bn.sweeps.store import RunStore, Status, SweepRun
@@ -81,7 +81,7 @@ class Progress:
         return (time.monotonic() - self.began) / self.trained * left
 
     def hear(self, event: Event) -> None:
-        """Take note of what an executor tells."""
+        """Take note of what a runner tells."""
         if event.job is None or event.kind not in ("started", "epoch"):
             return
         self.running.add(event.job.run)
@@ -89,16 +89,16 @@ class Progress:
             self.epochs[event.job.run] = event.row.epoch + 1
             self.trained += 1
 
-    def end(self, outcome: Outcome, store: RunStore) -> None:
+    def end(self, result: JobResult, store: RunStore) -> None:
         """Take note of a run that ended, as it stands in the store."""
-        key = outcome.job.run
+        key = result.job.run
         self.running.discard(key)
-        self.statuses[key] = store.status(outcome.job)
+        self.statuses[key] = store.status(result.job)
         if self.statuses[key] in ("finished", "diverged"):
             run = next(run for run in self.runs if run.key == key)
             self.accuracy[key] = final_accuracy(run, self.statuses[key], store)
-        elif outcome.failure is not None and self.statuses[key] != "failed":
-            self.died[key] = str(outcome.failure)
+        elif result.failure is not None and self.statuses[key] != "failed":
+            self.died[key] = str(result.failure)
 
 
 def final_accuracy(run: SweepRun, status: Status, store: RunStore) -> float:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hindi_bn.errors import StudyError
-from hindi_bn.runners.jobs import Outcome
-from hindi_bn.runners.local import Executor
+from hindi_bn.runners.jobs import JobResult
+from hindi_bn.runners.local import Runner
 from hindi_bn.runners.workers import Event
 from hindi_bn.sweeps.cells import Cell, cells, varied
 from hindi_bn.sweeps.progress import Progress
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 Load = Callable[[str], "Digits"]
 """Gives the data set of that name; for `digits` it may give the drawn stand-in."""
 
-OnEvent = Callable[[Progress, "Event | Outcome | None"], None]
-"""Told the state and what changed it: an event, a run's outcome, or None when training begins."""
+OnEvent = Callable[[Progress, "Event | JobResult | None"], None]
+"""Told the state and what changed it: an event, a run's result, or None when training begins."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def run_sweep(
     what: Sweep | Sequence[Cell],
     load: Load,
     store: RunStore,
-    executor: Executor,
+    runner: Runner,
     *,
     retry_failed: bool = False,
     fail_fast: bool = False,
@@ -141,7 +141,7 @@ def run_sweep(
         Gives the data by name; called once a name.
     store
         Where the runs are.
-    executor
+    runner
         Who trains them.
     retry_failed
         Train runs again that failed before, from their beginning; never those that diverged.
@@ -166,22 +166,22 @@ def run_sweep(
             store.forget(run.job)
     progress = Progress.begin(plan.runs, todo, store)
     on_event(progress, None)
-    training = _trained(plan, todo, executor, progress, on_event)
+    training = _trained(plan, todo, runner, progress, on_event)
     with contextlib.closing(training):
-        for outcome in training:
-            _keep(outcome, store)
-            progress.end(outcome, store)
-            on_event(progress, outcome)
-            key = outcome.job.run
+        for result in training:
+            _keep(result, store)
+            progress.end(result, store)
+            on_event(progress, result)
+            key = result.job.run
             if fail_fast and (progress.statuses[key] == "failed" or key in progress.died):
                 break
     return _result(plan, store, progress)
 
 
 def _trained(
-    plan: Plan, todo: list[SweepRun], executor: Executor, progress: Progress, on_event: OnEvent
-) -> Generator[Outcome, None, None]:
-    """Train the runs, one data set after the other; when this is closed, so is the executor."""
+    plan: Plan, todo: list[SweepRun], runner: Runner, progress: Progress, on_event: OnEvent
+) -> Generator[JobResult, None, None]:
+    """Train the runs, one data set after the other; when this is closed, so is the runner."""
 
     def hear(event: Event) -> None:
         progress.hear(event)
@@ -191,21 +191,21 @@ def _trained(
         jobs = [run.job for run in todo if run.cell.study.data == name]
         if not jobs:
             continue
-        outcomes = executor.run(jobs, digits, on_event=hear)
+        results = runner.run(jobs, digits, on_event=hear)
         with contextlib.ExitStack() as stack:
-            if (close := getattr(outcomes, "close", None)) is not None:
+            if (close := getattr(results, "close", None)) is not None:
                 stack.callback(close)
-            yield from outcomes
+            yield from results
 
 
-def _keep(outcome: Outcome, store: RunStore) -> None:
+def _keep(result: JobResult, store: RunStore) -> None:
     """Record a run that ended badly, unless it may well end otherwise when trained again."""
-    failure = outcome.failure
-    if failure is None or failure.kind == "WorkerDied" or store.status(outcome.job) == "finished":
+    failure = result.failure
+    if failure is None or failure.kind == "WorkerDied" or store.status(result.job) == "finished":
         return
-    if failure.kind == "RunError" and store.in_use(outcome.job):
+    if failure.kind == "RunError" and store.in_use(result.job):
         return
-    store.keep_failure(outcome)
+    store.keep_failure(result)
 
 
 def _result(plan: Plan, store: RunStore, progress: Progress) -> SweepResult:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hindi_bn.errors import RunError
 from hindi_bn.files import write_text
 from hindi_bn.records import Record, RunFolder
-from hindi_bn.runners.jobs import Failure, Job, Outcome
+from hindi_bn.runners.jobs import Failure, Job, JobResult
 from hindi_bn.sweeps.cells import Cell
 from hindi_bn.sweeps.keys import run_key
 
@@ -117,12 +117,12 @@ class RunStore:
         folder = RunFolder(job.folder)
         return len(folder.read_history()) if folder.history_file.exists() else 0
 
-    def keep_failure(self, outcome: Outcome) -> None:
+    def keep_failure(self, result: JobResult) -> None:
         """Record why a run ended badly; HindiBnError when it cannot be written."""
-        assert outcome.failure is not None
-        document = asdict(outcome.failure) | {"seconds": outcome.seconds}
+        assert result.failure is not None
+        document = asdict(result.failure) | {"seconds": result.seconds}
         text = json.dumps(document, indent=2, ensure_ascii=False)
-        write_text(outcome.job.folder / FAILURE, text + "\n")
+        write_text(result.job.folder / FAILURE, text + "\n")
 
     def forget(self, job: Job) -> None:
         """Clear a run that ended badly, so that it is trained anew; RunError when it is in use."""

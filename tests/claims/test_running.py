@@ -26,7 +26,7 @@ from hindi_bn.claims.running import Asked, judge_claims, train_claims
 from hindi_bn.cli import app
 from hindi_bn.digits import Digits
 from hindi_bn.errors import ClaimsError, StudyError
-from hindi_bn.runners.jobs import Failure, Job, Outcome, perform
+from hindi_bn.runners.jobs import Failure, Job, JobResult, perform
 from hindi_bn.sweeps.store import RunStore
 
 DIGITS = tiny_digits(train=70, test=40)
@@ -34,12 +34,12 @@ CLAIMS = load_claims()
 
 
 class Here:
-    """An executor that trains in this process, run by run."""
+    """A runner that trains in this process, run by run."""
 
     def __init__(self) -> None:
         self.trained: list[str] = []
 
-    def run(self, jobs: Sequence[Job], digits: Digits, **_: Any) -> Iterator[Outcome]:
+    def run(self, jobs: Sequence[Job], digits: Digits, **_: Any) -> Iterator[JobResult]:
         torch.set_num_threads(1)
         for job in jobs:
             self.trained.append(job.run)
@@ -295,9 +295,9 @@ def test_the_command_lists_explains_and_runs(tmp_path: Path, here: Here) -> None
 def test_runs_without_a_result_are_an_error_and_refused_ones_are_not(
     tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(jobs: Sequence[Job], digits: Digits, **_: Any) -> Iterator[Outcome]:
+    def broken(jobs: Sequence[Job], digits: Digits, **_: Any) -> Iterator[JobResult]:
         for job in jobs:
-            yield Outcome(job, 0.0, Failure("OSError", "It broke."))
+            yield JobResult(job, 0.0, Failure("OSError", "It broke."))
 
     monkeypatch.setattr(here, "run", broken)
     out = ("--scale", "smoke", "--seeds", "1", "--out", str(tmp_path))
@@ -308,7 +308,7 @@ def test_runs_without_a_result_are_an_error_and_refused_ones_are_not(
     store = RunStore(tmp_path)
     trial = trial_of(choose(CLAIMS, ["14"])[0], "smoke", 70, 1)
     for cell in trial.every_cell:
-        store.keep_failure(Outcome(store.place(cell, "digits", DIGITS.digests).job, 0.0, refused))
+        store.keep_failure(JobResult(store.place(cell, "digits", DIGITS.digests).job, 0.0, refused))
     assert invoke("run", "14", "--quiet", *out).exit_code == 0
 
 

@@ -35,7 +35,7 @@ seeds: 1
 
 
 class Workers(Here):
-    """In place of the local executor."""
+    """In place of the local runner."""
 
     def __init__(self, workers: int | None = None) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Workers(Here):
 def _tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(hindi_bn.digits, "load", lambda data_dir, name="digits": tiny_digits())
-    monkeypatch.setattr(hindi_bn.runners.local, "LocalExecutor", Workers)
+    monkeypatch.setattr(hindi_bn.runners.local, "LocalRunner", Workers)
     Path("tiny.yaml").write_text(FILE)
 
 
@@ -188,14 +188,14 @@ def test_what_cannot_be_done_is_refused(arguments: list[str], code: int, told: s
 def test_a_cluster_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str | None, float]] = []
 
-    class RayExecutor(Here):
+    class RayRunner(Here):
         def __init__(self, address: str | None = None, gpus_per_run: float = 0) -> None:
             super().__init__()
             asked.append((address, gpus_per_run))
 
-    stand_in = types.ModuleType("hindi_bn.runners.ray_executor")
-    stand_in.RayExecutor = RayExecutor  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "hindi_bn.runners.ray_executor", stand_in)
+    stand_in = types.ModuleType("hindi_bn.runners.ray_runner")
+    stand_in.RayRunner = RayRunner  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "hindi_bn.runners.ray_runner", stand_in)
     run("tiny.yaml", "--executor", "ray", "--ray-address", "here:1", "--gpus-per-run", "0.5")
     assert asked == [("here:1", 0.5)]
 
@@ -244,9 +244,9 @@ def test_a_killed_process_is_a_stop_not_a_failure(
 ) -> None:
     import dataclasses
 
-    from hindi_bn.runners.jobs import Failure, Outcome
+    from hindi_bn.runners.jobs import Failure, JobResult
 
-    def killed(outcome: Outcome) -> Outcome:
+    def killed(outcome: JobResult) -> JobResult:
         (outcome.job.folder / "weights.safetensors").unlink()
         return dataclasses.replace(outcome, failure=Failure("WorkerDied", "It was killed."))
 

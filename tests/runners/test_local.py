@@ -21,9 +21,9 @@ import hindi_bn.training.device as device_module
 import hindi_bn.training.gpu.ensemble_record as record_module
 from hindi_bn.errors import RunError, StudyError
 from hindi_bn.records import RunFolder
-from hindi_bn.runners import local as executors
+from hindi_bn.runners import local
 from hindi_bn.runners.jobs import perform
-from hindi_bn.runners.local import LocalExecutor
+from hindi_bn.runners.local import LocalRunner
 from hindi_bn.sweeps.output import write_sweep
 from hindi_bn.sweeps.run import plan_sweep
 from hindi_bn.sweeps.store import RunStore
@@ -31,7 +31,7 @@ from hindi_bn.sweeps.store import RunStore
 
 def test_workers_give_the_tables_of_this_process(tmp_path: Path) -> None:
     what = sweep(grid={"lr": [0.1, 1e9]}, seeds=1)
-    crew, _ = train(what, tmp_path / "crew", LocalExecutor(workers=1))
+    crew, _ = train(what, tmp_path / "crew", LocalRunner(workers=1))
     here, _ = train(what, tmp_path / "here")
     assert compared(crew).equals(compared(here))
     assert crew.epochs.equals(here.epochs)
@@ -39,7 +39,7 @@ def test_workers_give_the_tables_of_this_process(tmp_path: Path) -> None:
 
 def test_an_ensemble_gives_the_tables_of_single_runs_to_rounding(tmp_path: Path) -> None:
     what = sweep(grid={"lr": [0.1, 1e9]}, study={"captures": []})
-    together, _ = train(what, tmp_path / "together", LocalExecutor(together=True))
+    together, _ = train(what, tmp_path / "together", LocalRunner(together=True))
     single, _ = train(what, tmp_path / "single")
     assert list(together.runs["status"]) == list(single.runs["status"])
     assert (together.runs["key"] == single.runs["key"]).all()
@@ -48,7 +48,7 @@ def test_an_ensemble_gives_the_tables_of_single_runs_to_rounding(tmp_path: Path)
     told = json.loads((tmp_path / "together/runs" / together.runs["key"][0] / "environment.json")
                       .read_text())  # fmt: skip
     assert told["ensemble"]["members"] == 2
-    assert train(what, tmp_path / "together", LocalExecutor(together=True))[1] == []
+    assert train(what, tmp_path / "together", LocalRunner(together=True))[1] == []
 
 
 def test_groups_are_runs_that_differ_in_the_seed_alone(tmp_path: Path) -> None:
@@ -56,19 +56,19 @@ def test_groups_are_runs_that_differ_in_the_seed_alone(tmp_path: Path) -> None:
     recording = sweep(study={"captures": ["gradients"]})
     jobs = [run.job for what in (plain, recording)
             for run in plan_sweep(what, load, RunStore(tmp_path), "").runs]  # fmt: skip
-    assert [len(group) for group in executors.groups(jobs)] == [2, 2, 1, 1]
+    assert [len(group) for group in local.groups(jobs)] == [2, 2, 1, 1]
     perform(jobs[0], tiny_digits())
     (jobs[0].folder / "weights.safetensors").unlink()
-    assert [len(group) for group in executors.groups(jobs)] == [2, 2, 1, 1]
+    assert [len(group) for group in local.groups(jobs)] == [2, 2, 1, 1]
     checkpoint = RunFolder(jobs[0].folder).checkpoint_folder
     checkpoint.mkdir()
     (checkpoint / "state.json").write_text("{}")
-    assert [len(group) for group in executors.groups(jobs)] == [1, 1, 2, 1, 1]
+    assert [len(group) for group in local.groups(jobs)] == [1, 1, 2, 1, 1]
 
 
 def test_an_ensemble_that_is_refused_fails_for_all_its_members(tmp_path: Path) -> None:
     what = sweep(set={"norm": {"name": "group", "groups": 5}})
-    result, _ = train(what, tmp_path, LocalExecutor(together=True))
+    result, _ = train(what, tmp_path, LocalRunner(together=True))
     assert list(result.runs["status"]) == ["failed", "failed"]
 
 
@@ -81,7 +81,7 @@ def test_an_ensemble_that_breaks_down_is_trained_one_by_one(
     monkeypatch.setattr(record_module, "record_ensemble", refuse)
     told: list[str] = []
     result, _ = train(
-        sweep(), tmp_path, LocalExecutor(together=True),
+        sweep(), tmp_path, LocalRunner(together=True),
         on_event=lambda progress, what: told.append(getattr(what, "text", "")),
     )  # fmt: skip
     assert result.complete
@@ -96,13 +96,13 @@ def test_jobs_go_where_their_device_is(
     monkeypatch.setattr(
         device_module, "choose_device", lambda wanted: type("D", (), {"type": device})
     )
-    assert LocalExecutor()._in_this_process(run.job) is here
+    assert LocalRunner()._in_this_process(run.job) is here
 
     def missing(wanted: str) -> None:
         raise StudyError("no such device")
 
     monkeypatch.setattr(device_module, "choose_device", missing)
-    assert LocalExecutor()._in_this_process(run.job) is False
+    assert LocalRunner()._in_this_process(run.job) is False
 
 
 KILLED = """
@@ -110,7 +110,7 @@ import sys
 from pathlib import Path
 from tiny_sweeps import load
 from test_local import KILL_SWEEP
-from hindi_bn.runners.local import LocalExecutor
+from hindi_bn.runners.local import LocalRunner
 from hindi_bn.sweeps.run import run_sweep
 from hindi_bn.sweeps.store import RunStore
 
@@ -119,15 +119,15 @@ def tell(progress, what):
         print("epoch", flush=True)
 
 if __name__ == "__main__":
-    store, executor = RunStore(Path(sys.argv[1])), LocalExecutor(workers=2)
-    run_sweep(KILL_SWEEP, load, store, executor, on_event=tell)
+    store, runner = RunStore(Path(sys.argv[1])), LocalRunner(workers=2)
+    run_sweep(KILL_SWEEP, load, store, runner, on_event=tell)
 """
 KILL_SWEEP = sweep("killed", {"epochs": 12}, grid={"norm": ["none", "batch"], "lr": [0.1, 1e9]})
 
 
 @pytest.mark.slow
 def test_a_sweep_killed_five_times_ends_with_the_same_tables(tmp_path: Path) -> None:
-    undisturbed, _ = train(KILL_SWEEP, tmp_path / "whole", LocalExecutor(workers=2))
+    undisturbed, _ = train(KILL_SWEEP, tmp_path / "whole", LocalRunner(workers=2))
     for kill in range(5):
         process = subprocess.Popen(
             [sys.executable, "-c", KILLED, str(tmp_path / "killed")],
@@ -140,7 +140,7 @@ def test_a_sweep_killed_five_times_ends_with_the_same_tables(tmp_path: Path) -> 
         process.wait()
         process.stdout.close()
         _wait_for_locks(tmp_path / "killed" / "runs")
-    result, _ = train(KILL_SWEEP, tmp_path / "killed", LocalExecutor(workers=2))
+    result, _ = train(KILL_SWEEP, tmp_path / "killed", LocalRunner(workers=2))
     assert result.complete
     for ended, name in ((undisturbed, "a"), (result, "b")):
         timeless = dataclasses.replace(ended, runs=ended.runs.assign(seconds=0.0))

@@ -16,9 +16,9 @@ from tiny import tiny_digits
 
 from hindi_bn.errors import HindiBnError
 from hindi_bn.records import RunFolder
-from hindi_bn.runners import ray_cluster, ray_executor
-from hindi_bn.runners.jobs import Job, Outcome
-from hindi_bn.runners.ray_executor import RayExecutor
+from hindi_bn.runners import ray_cluster, ray_runner
+from hindi_bn.runners.jobs import Job, JobResult
+from hindi_bn.runners.ray_runner import RayRunner
 from hindi_bn.runners.workers import Event, run_jobs
 from hindi_bn.training.run import train_run
 
@@ -32,7 +32,7 @@ def test_a_node_that_is_removed_loses_nothing(
     """Eight runs on two nodes of one core; the second node goes while both train."""
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setattr(ray_executor, "SHIP_SECONDS", 0.0)
+    monkeypatch.setattr(ray_runner, "SHIP_SECONDS", 0.0)
     with ray_cluster._environment(ray_cluster._SILENT):
         cluster = Cluster(
             initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
@@ -51,15 +51,15 @@ def test_a_node_that_is_removed_loses_nothing(
 
             jobs = [job(tmp_path / "ray", run, name=f"s{seed}", seed=seed, epochs=15)
                     for seed in range(4) for run in ("bn", "no-bn")]  # fmt: skip
-            executor = RayExecutor(cluster.address)
-            outcomes = list(executor.run(jobs, tiny_digits(), on_event=remove))
+            runner = RayRunner(cluster.address)
+            results = list(runner.run(jobs, tiny_digits(), on_event=remove))
         finally:
             ray.shutdown()
             cluster.shutdown()
     assert events[0].text.startswith("8 runs on a Ray cluster of 2 nodes: 2 at once")
     assert gone
     assert [event for event in events if "given out again (1 of 3)" in event.text]
-    assert [outcome.failure for outcome in outcomes] == [None] * 8
+    assert [result.failure for result in results] == [None] * 8
     local = [Job(j.study, j.run, tmp_path / "local") for j in jobs]
     assert [o.failure for o in run_jobs(local, tiny_digits(), workers=1, threads=1)] == [None] * 8
     for mine, theirs in zip(jobs, local, strict=True):
@@ -71,14 +71,14 @@ import sys
 from pathlib import Path
 from ray_jobs import job
 from tiny import tiny_digits
-from hindi_bn.runners.ray_executor import RayExecutor
+from hindi_bn.runners.ray_runner import RayRunner
 
 def tell(event):
     if event.kind == "epoch":
         print(event.job.run, flush=True)
 
 jobs = [job(Path(sys.argv[1]), run, epochs=int(sys.argv[2])) for run in ("bn", "no-bn")]
-list(RayExecutor().run(jobs, tiny_digits(), on_event=tell))
+list(RayRunner().run(jobs, tiny_digits(), on_event=tell))
 """
 
 
@@ -116,7 +116,7 @@ def session(process: Path) -> int:
 def test_an_existing_cluster_that_is_not_there_is_refused_soon() -> None:
     began = time.perf_counter()
     with pytest.raises(HindiBnError, match="'auto' cannot be reached") as caught:
-        list(RayExecutor("auto").run([job(Path("nowhere"))], tiny_digits()))
+        list(RayRunner("auto").run([job(Path("nowhere"))], tiny_digits()))
     assert time.perf_counter() - began < 35
     assert caught.value.why
 
@@ -126,7 +126,7 @@ def test_an_existing_cluster_that_is_not_there_is_refused_soon() -> None:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """A cluster that the tests of this module share; the executor uses what is connected."""
+    """A cluster that the tests of this module share; the runner uses what is connected."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ray_cluster, "available_cores", lambda: 1)
         with ray_cluster.connected(None):
@@ -147,9 +147,9 @@ def test_a_sweep_ends_as_it_would_here(tmp_path: Path) -> None:
     ]
     events: list[Event] = []
     with RunFolder(held.folder).locked():
-        outcomes = list(RayExecutor().run(jobs, tiny_digits(), on_event=events.append))
+        results = list(RayRunner().run(jobs, tiny_digits(), on_event=events.append))
     good, wild, refused, replaced, in_use = sorted(
-        outcomes, key=lambda o: [j.as_json() for j in jobs].index(o.job.as_json())
+        results, key=lambda o: [j.as_json() for j in jobs].index(o.job.as_json())
     )
     assert events[0].text == (
         "5 runs on a Ray cluster of 1 node: 1 at once with 1 CPU and 1 thread each"
@@ -169,8 +169,8 @@ def test_a_sweep_ends_as_it_would_here(tmp_path: Path) -> None:
     assert "is in use" in str(in_use.failure)
 
 
-def kinds(*outcomes: Outcome) -> list[str]:
-    return [outcome.failure.kind for outcome in outcomes if outcome.failure]
+def kinds(*results: JobResult) -> list[str]:
+    return [result.failure.kind for result in results if result.failure]
 
 
 @pytest.mark.usefixtures("cluster")
@@ -182,7 +182,7 @@ def test_what_is_in_progress_is_kept_when_outcomes_are_no_longer_taken(tmp_path:
             raise LookupError("enough")
 
     with pytest.raises(LookupError, match="enough"):
-        list(RayExecutor().run([long, job(tmp_path)], tiny_digits(), on_event=enough))
+        list(RayRunner().run([long, job(tmp_path)], tiny_digits(), on_event=enough))
     folder = RunFolder(long.folder)
     assert folder.resumable
     assert 0 < len(folder.read_checkpoint().rows) <= len(folder.read_history())
@@ -193,9 +193,9 @@ def test_what_is_in_progress_is_kept_when_outcomes_are_no_longer_taken(tmp_path:
 @pytest.mark.usefixtures("cluster")
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HindiBnError, match="No run fits on any node"):
-        list(RayExecutor(gpus_per_run=0.5).run([job(tmp_path)], tiny_digits()))
+        list(RayRunner(gpus_per_run=0.5).run([job(tmp_path)], tiny_digits()))
     with pytest.raises(HindiBnError, match=r"not 'elsewhere:1'"):
-        list(RayExecutor("elsewhere:1").run([job(tmp_path)], tiny_digits()))
+        list(RayRunner("elsewhere:1").run([job(tmp_path)], tiny_digits()))
 
 
 def processes(name: str) -> list[int]:
@@ -222,7 +222,7 @@ def processes(name: str) -> list[int]:
 def test_a_worker_that_is_killed_costs_what_it_had_not_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_executor, "SHIP_SECONDS", 0.0)
+    monkeypatch.setattr(ray_runner, "SHIP_SECONDS", 0.0)
     given, events, killed = job(tmp_path / "ray", epochs=60), list[Event](), list[int]()
 
     def kill(event: Event) -> None:
@@ -232,9 +232,9 @@ def test_a_worker_that_is_killed_costs_what_it_had_not_sent(
             for pid in killed:
                 os.kill(pid, signal.SIGKILL)
 
-    (outcome,) = RayExecutor().run([given], tiny_digits(), on_event=kill)
+    (result,) = RayRunner().run([given], tiny_digits(), on_event=kill)
     assert len(killed) == 1
-    assert outcome.failure is None
+    assert result.failure is None
     texts = [event.text for event in events if event.kind == "note"]
     assert "given out again (1 of 3)" in texts[0]
     assert "Resuming" in texts[1]

@@ -22,7 +22,7 @@ from hindi_bn.errors import DivergedError, StudyError
 from hindi_bn.records import RunFolder
 from hindi_bn.runners import plan as plan_module
 from hindi_bn.runners import workers as workers_module
-from hindi_bn.runners.jobs import Failure, Job, Outcome
+from hindi_bn.runners.jobs import Failure, Job, JobResult
 from hindi_bn.runners.plan import available_cores, available_memory, plan
 from hindi_bn.runners.shared_digits import open_shared, shared
 from hindi_bn.runners.worker import serve
@@ -59,9 +59,9 @@ def test_runs_side_by_side_give_the_bits_of_runs_by_themselves(
     digits, events = tiny_digits(), list[Event]()
     jobs = [job(tmp_path / "jobs", run, seed=s, name=f"s{s}") for s in (1, 2)
             for run in ("bn", "no-bn")]  # fmt: skip
-    outcomes = list(run_jobs(jobs, digits, workers=2, threads=1, on_event=events.append))
-    assert [o.failure for o in outcomes] == [None] * 4
-    assert {o.job.folder for o in outcomes} == {j.folder for j in jobs}
+    results = list(run_jobs(jobs, digits, workers=2, threads=1, on_event=events.append))
+    assert [o.failure for o in results] == [None] * 4
+    assert {o.job.folder for o in results} == {j.folder for j in jobs}
     assert events[0].text == "4 runs on 2 cores: 2 worker processes with 1 thread each"
     for each in jobs:
         mine = [e for e in events if e.job and e.job.folder == each.folder]
@@ -85,10 +85,10 @@ def test_failures_of_all_kinds_leave_the_others_alone(tmp_path: Path) -> None:
         job(tmp_path, "no-such-run"),
         job(tmp_path, "bn", name="good"),
     ]
-    outcomes = run_jobs(
+    results = run_jobs(
         jobs, tiny_digits(), workers=1, threads=1, on_event=lambda event: notes.append(event.text)
     )
-    ended = {outcome.job.study.name: outcome for outcome in outcomes}
+    ended = {result.job.study.name: result for result in results}
     refused, wild, unknown = (ended[n].failure for n in ("taken", "wild", "article"))
     assert refused is not None
     assert refused.kind == "RunError"
@@ -127,9 +127,9 @@ def test_a_worker_that_is_killed_costs_its_run_alone(tmp_path: Path) -> None:
 
 def test_what_a_dying_worker_says_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    (outcome,) = run_jobs([job(tmp_path)], tiny_digits())
-    assert outcome.failure is not None
-    assert outcome.failure.why == "It ended with exit code 1."
+    (result,) = run_jobs([job(tmp_path)], tiny_digits())
+    assert result.failure is not None
+    assert result.failure.why == "It ended with exit code 1."
 
 
 @pytest.mark.slow
@@ -150,10 +150,10 @@ def test_an_idle_worker_that_died_is_replaced(tmp_path: Path) -> None:
 def test_taking_no_more_outcomes_stops_the_workers(tmp_path: Path) -> None:
     jobs = [job(tmp_path, "bn", name="short")]
     jobs += [job(tmp_path, "bn", name=f"long-{n}", epochs=100_000) for n in range(3)]
-    outcomes = run_jobs(jobs, tiny_digits(), workers=2, threads=1)
-    assert next(outcomes).job.study.name == "short"
+    results = run_jobs(jobs, tiny_digits(), workers=2, threads=1)
+    assert next(results).job.study.name == "short"
     assert children()
-    outcomes.close()  # type: ignore[attr-defined]
+    results.close()  # type: ignore[attr-defined]
     assert children() == []
     assert not RunFolder(jobs[3].folder).exists
 
@@ -236,7 +236,7 @@ def test_a_worker_speaks_lines_of_json(tmp_path: Path) -> None:
         setup = {"digits": str(folder), "threads": torch.get_num_threads()}
         lines = [setup, one.as_json(), {"quit": True}]
         serve(io.StringIO("".join(json.dumps(line) + "\n" for line in lines)), sent.append)
-    assert [message["kind"] for message in sent] == ["epoch", "epoch", "outcome"]
+    assert [message["kind"] for message in sent] == ["epoch", "epoch", "result"]
     assert sent[-1]["failure"] is None
     assert Job.from_json(one.as_json()) == one
 
@@ -257,7 +257,7 @@ def test_shared_digits_are_the_digits() -> None:
 def test_failures_tell_what_the_error_told() -> None:
     diverged = Failure.of(DivergedError("bn", 3, 17))
     assert (diverged.diverged, diverged.epoch, diverged.step) == (True, 3, 17)
-    assert Outcome(Job(tiny_study(), "bn", Path("x")), 1.0).failure is None
+    assert JobResult(Job(tiny_study(), "bn", Path("x")), 1.0).failure is None
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError
 from hindi_bn.figures.sweep import strip_figure
 from hindi_bn.records import RunFolder
-from hindi_bn.runners.jobs import Failure, Outcome
+from hindi_bn.runners.jobs import Failure, JobResult
 from hindi_bn.runners.workers import Event
 from hindi_bn.sweeps.cells import cells
 from hindi_bn.sweeps.output import output_folder, read_tables, write_sweep
@@ -112,9 +112,9 @@ def test_a_run_that_fails_is_recorded_and_retried_when_asked(tmp_path: Path) -> 
 
 
 def test_a_failure_that_has_passed_leaves_no_trace(tmp_path: Path) -> None:
-    def spoil(outcome: Outcome) -> Outcome:
-        (outcome.job.folder / "weights.safetensors").unlink()
-        return dataclasses.replace(outcome, failure=Failure.of(MemoryError("too large")))
+    def spoil(result: JobResult) -> JobResult:
+        (result.job.folder / "weights.safetensors").unlink()
+        return dataclasses.replace(result, failure=Failure.of(MemoryError("too large")))
 
     what = sweep(seeds=1)
     failed, _ = train(what, tmp_path, Here(spoil))
@@ -140,9 +140,9 @@ def test_fail_fast_stops_at_the_first_failure_but_not_at_a_divergence(tmp_path: 
 
 @pytest.mark.parametrize("fail_fast", [False, True])
 def test_a_run_whose_process_was_killed_stays_open(tmp_path: Path, fail_fast: bool) -> None:
-    def killed(outcome: Outcome) -> Outcome:
-        (outcome.job.folder / "weights.safetensors").unlink()
-        return dataclasses.replace(outcome, failure=Failure("WorkerDied", "It was killed."))
+    def killed(result: JobResult) -> JobResult:
+        (result.job.folder / "weights.safetensors").unlink()
+        return dataclasses.replace(result, failure=Failure("WorkerDied", "It was killed."))
 
     what = sweep()
     result, trained = train(what, tmp_path, Here(killed), fail_fast=fail_fast)

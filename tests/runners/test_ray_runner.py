@@ -19,10 +19,10 @@ from tiny import tiny_digits
 
 from hindi_bn.errors import HindiBnError, StudyError
 from hindi_bn.records import RunFolder
-from hindi_bn.runners import ray_cluster, ray_executor, ray_task
+from hindi_bn.runners import ray_cluster, ray_runner, ray_task
 from hindi_bn.runners.jobs import Job
-from hindi_bn.runners.ray_executor import RayExecutor
-from hindi_bn.runners.ray_task import Message, Order, Result, arrays_of, digits_of, pack, unpack
+from hindi_bn.runners.ray_runner import RayRunner
+from hindi_bn.runners.ray_task import Delivery, Message, Order, arrays_of, digits_of, pack, unpack
 from hindi_bn.runners.workers import Event
 from hindi_bn.training.run import train_run
 
@@ -49,7 +49,7 @@ class Outbox:
 
 def train(
     given: Job, outbox: Outbox, *, ship_seconds: float = 1e9, **other_versions: str
-) -> Result:
+) -> Delivery:
     """Do the job as a node does it, in this process."""
     wanted = ray_task.versions() | other_versions
     order = Order(1, given.as_json(), pack(given.folder), wanted, ship_seconds)
@@ -135,15 +135,15 @@ def test_the_digits_are_not_copied() -> None:
 # ---- reaching a cluster
 
 
-def executor_error(address: str | None = None) -> HindiBnError:
+def runner_error(address: str | None = None) -> HindiBnError:
     with pytest.raises(HindiBnError) as caught:
-        list(RayExecutor(address).run([job(Path("nowhere"))], tiny_digits()))
+        list(RayRunner(address).run([job(Path("nowhere"))], tiny_digits()))
     return caught.value
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    assert executor_error().next_step == "pip install 'hindi-bn[cluster]'"
+    assert runner_error().next_step == "pip install 'hindi-bn[cluster]'"
 
 
 @pytest.fixture
@@ -157,15 +157,15 @@ def test_an_address_without_a_cluster_is_refused_soon(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_cluster, "CONNECT_SECONDS", 0.6)
-    silent = executor_error(f"127.0.0.1:{port}")
+    silent = runner_error(f"127.0.0.1:{port}")
     assert silent.what == f"The Ray cluster at '127.0.0.1:{port}' cannot be reached."
     assert silent.why == "It has not answered within 0.6 seconds."
     with socket.create_server(("127.0.0.1", 0)) as free:
         number = free.getsockname()[1]
-    assert "Nothing listens there" in executor_error(f"127.0.0.1:{number}").why
+    assert "Nothing listens there" in runner_error(f"127.0.0.1:{number}").why
     monkeypatch.setattr(ray_cluster, "CONNECT_SECONDS", 30.0)
     monkeypatch.setattr(ray_cluster, "_PROBE", "raise ConnectionError('no cluster runs here')")
-    assert executor_error("auto").why == "ConnectionError: no cluster runs here"
+    assert runner_error("auto").why == "ConnectionError: no cluster runs here"
 
 
 class Connection(ModuleType):
@@ -235,11 +235,11 @@ def test_a_connection_that_is_there_is_used_and_kept(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("wrong", [{"cpus_per_run": -1}, {"cpus_per_run": 0}, {"max_retries": -1}])
 def test_reservations_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(StudyError):
-        RayExecutor(**wrong)  # type: ignore[arg-type]
+        RayRunner(**wrong)  # type: ignore[arg-type]
 
 
 def test_no_jobs_need_no_cluster() -> None:
-    assert list(RayExecutor("nowhere:1").run([], tiny_digits())) == []
+    assert list(RayRunner("nowhere:1").run([], tiny_digits())) == []
 
 
 # ---- giving out and taking in, on a stand-in for Ray: tasks one by one in this process
@@ -329,7 +329,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Any:
         def connected(address: str | None) -> Iterator[OneByOne]:
             yield cluster
 
-        monkeypatch.setattr(ray_executor, "connected", connected)
+        monkeypatch.setattr(ray_runner, "connected", connected)
         return cluster
 
     return use
@@ -342,12 +342,12 @@ def task_error(cause: Exception) -> Exception:
 def test_a_run_whose_worker_dies_goes_on_from_what_it_had_sent(
     tmp_path: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_executor, "SHIP_SECONDS", 0.0)
+    monkeypatch.setattr(ray_runner, "SHIP_SECONDS", 0.0)
     died = [ray.exceptions.WorkerCrashedError(), ray.exceptions.NodeDiedError("node gone")]
     cluster = stand_in(OneByOne(*died, after_epochs=2))
     given, events = job(tmp_path / "home", epochs=4), list[Event]()
-    (outcome,) = RayExecutor().run([given], tiny_digits(), on_event=events.append)
-    assert outcome.failure is None
+    (result,) = RayRunner().run([given], tiny_digits(), on_event=events.append)
+    assert result.failure is None
     assert [order.job["resume"] for order in cluster.orders] == [False, True, True]
     told = [e.row.epoch if e.row else e.kind for e in events if e.job]
     again = ["note", "started", "note"]
@@ -357,7 +357,7 @@ def test_a_run_whose_worker_dies_goes_on_from_what_it_had_sent(
     resumed = [text for text in notes if text.startswith("Resuming")]
     assert resumed == [f"Resuming {given.folder} after {n} epochs." for n in (1, 2)]
     assert [e.worker for e in events if e.kind == "started"] == [0, 0, 1]
-    own = train_run(outcome.job.study, "bn", tiny_digits(), tmp_path / "own")
+    own = train_run(result.job.study, "bn", tiny_digits(), tmp_path / "own")
     assert_same(given.folder, own.folder)
 
 
@@ -366,7 +366,7 @@ def test_a_run_is_given_up_after_its_retries_and_the_next_one_done(
 ) -> None:
     cluster = stand_in(OneByOne(*[ray.exceptions.OutOfMemoryError("too much")] * 2, after_epochs=1))
     jobs = [job(tmp_path, name="heavy"), job(tmp_path, name="light")]
-    heavy, light = RayExecutor(max_retries=1).run(jobs, tiny_digits())
+    heavy, light = RayRunner(max_retries=1).run(jobs, tiny_digits())
     assert heavy.failure is not None
     assert heavy.failure.kind == "WorkerDied"
     assert "OutOfMemoryError, 2 times" in heavy.failure.why
@@ -377,10 +377,10 @@ def test_a_run_is_given_up_after_its_retries_and_the_next_one_done(
 
 def test_what_a_node_cannot_begin_is_a_failure(tmp_path: Path, stand_in: Any) -> None:
     stand_in(OneByOne(task_error(ModuleNotFoundError("No module named 'hindi_bn'"))))
-    (outcome,) = RayExecutor().run([job(tmp_path)], tiny_digits())
-    assert outcome.failure is not None
-    assert outcome.failure.kind == "ModuleNotFoundError"
-    assert outcome.failure.next_step.startswith("install hindi-bn on every node")
+    (result,) = RayRunner().run([job(tmp_path)], tiny_digits())
+    assert result.failure is not None
+    assert result.failure.kind == "ModuleNotFoundError"
+    assert result.failure.next_step.startswith("install hindi-bn on every node")
     with RunFolder(job(tmp_path).folder).locked():
         pass
 
@@ -391,18 +391,18 @@ def test_a_folder_in_use_or_unwritable_is_a_failure(
     cluster = stand_in(OneByOne())
     held = job(tmp_path, name="held")
     with RunFolder(held.folder).locked():
-        (outcome,) = RayExecutor().run([held], tiny_digits())
-    assert outcome.failure is not None
-    assert "is in use" in outcome.failure.what
+        (result,) = RayRunner().run([held], tiny_digits())
+    assert result.failure is not None
+    assert "is in use" in result.failure.what
     assert cluster.orders == []
 
     def full(folder: Path, files: dict[str, bytes]) -> None:
         raise HindiBnError("The disk is full.")
 
-    monkeypatch.setattr(ray_executor, "unpack", full)
-    (outcome,) = RayExecutor().run([held], tiny_digits())
-    assert outcome.failure is not None
-    assert outcome.failure.what == "The disk is full."
+    monkeypatch.setattr(ray_runner, "unpack", full)
+    (result,) = RayRunner().run([held], tiny_digits())
+    assert result.failure is not None
+    assert result.failure.what == "The disk is full."
 
 
 def test_overwriting_begins_anew(tmp_path: Path, stand_in: Any) -> None:
@@ -410,8 +410,8 @@ def test_overwriting_begins_anew(tmp_path: Path, stand_in: Any) -> None:
     old = job(tmp_path)
     train_run(old.study, "bn", tiny_digits(), tmp_path)
     new = job(tmp_path, overwrite=True, lr=0.05)
-    (outcome,) = RayExecutor().run([new], tiny_digits())
-    assert outcome.failure is None
+    (result,) = RayRunner().run([new], tiny_digits())
+    assert result.failure is None
     assert cluster.orders[0].files == {}
     assert RunFolder(new.folder).read().run.lr == 0.05
 
@@ -427,7 +427,7 @@ def test_late_words_of_a_worker_that_was_given_up_are_ignored(
         if event.kind == "started":
             cluster.outbox.put(Message(99, "files", {"run.yaml": b"of another attempt"}))
 
-    list(RayExecutor().run([job(tmp_path / str(n)) for n in (1, 2)], tiny_digits(), on_event=hear))
+    list(RayRunner().run([job(tmp_path / str(n)) for n in (1, 2)], tiny_digits(), on_event=hear))
     for n in (1, 2):
         assert RunFolder(job(tmp_path / str(n)).folder).read().run.name == "bn"
 
@@ -442,7 +442,7 @@ def test_stopping_cancels_and_keeps_what_is_sent(tmp_path: Path, stand_in: Any) 
             raise LookupError("enough")
 
     with pytest.raises(LookupError, match="enough"):
-        list(RayExecutor().run([given], tiny_digits(), on_event=enough))
+        list(RayRunner().run([given], tiny_digits(), on_event=enough))
     assert cluster.cancelled == [(0, False)]
     assert (given.folder / "history.csv").read_bytes() == b"a checkpoint"
     with RunFolder(given.folder).locked():
@@ -459,16 +459,16 @@ def test_a_lost_cluster_is_one_clear_error(
 
     monkeypatch.setattr(Inbox, "qsize", gone)
     with pytest.raises(HindiBnError, match="The Ray cluster was lost") as caught:
-        list(RayExecutor().run([job(tmp_path)], tiny_digits()))
+        list(RayRunner().run([job(tmp_path)], tiny_digits()))
     assert "the head is gone" in caught.value.why
 
 
 def test_gpus_are_reserved_in_parts(tmp_path: Path, stand_in: Any) -> None:
     cluster = stand_in(OneByOne())
     given, events = job(tmp_path, device="auto"), list[Event]()
-    executor = RayExecutor(cpus_per_run=0, gpus_per_run=0.25)
-    (outcome,) = executor.run([given], tiny_digits(), on_event=events.append)
-    assert outcome.job.study.device == "cuda"
+    runner = RayRunner(cpus_per_run=0, gpus_per_run=0.25)
+    (result,) = runner.run([given], tiny_digits(), on_event=events.append)
+    assert result.job.study.device == "cuda"
     assert events[0].text == (
         "1 run on a Ray cluster of 1 node: 4 at once with 0 CPU and 0.25 GPU and 1 thread each"
     )

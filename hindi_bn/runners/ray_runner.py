@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from hindi_bn.errors import HindiBnError, StudyError
 from hindi_bn.records import RunFolder
-from hindi_bn.runners.jobs import Failure, Job, Outcome
+from hindi_bn.runners.jobs import Failure, Job, JobResult
 from hindi_bn.runners.ray_cluster import connected
 from hindi_bn.runners.ray_task import (
+    Delivery,
     Message,
     Order,
-    Result,
     arrays_of,
     pack,
     train,
@@ -48,7 +48,7 @@ OnEvent = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
-class RayExecutor:
+class RayRunner:
     """Trains runs on a Ray cluster.
 
     Parameters
@@ -87,7 +87,7 @@ class RayExecutor:
         digits: Digits,
         *,
         on_event: OnEvent = lambda event: None,
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[JobResult]:
         """Train many runs on the cluster.
 
         Parameters
@@ -101,8 +101,8 @@ class RayExecutor:
 
         Yields
         ------
-        Each job's outcome as soon as it ends, its files written. When the caller stops taking
-        outcomes, on Ctrl-C or otherwise, the runs in progress send what they have and end.
+        Each job's result as soon as it ends, its files written. When the caller stops taking
+        results, on Ctrl-C or otherwise, the runs in progress send what they have and end.
 
         Raises
         ------
@@ -116,7 +116,7 @@ class RayExecutor:
             try:
                 dispatch = _Dispatch(ray, self, jobs, digits, on_event)
                 try:
-                    yield from dispatch.outcomes()
+                    yield from dispatch.results()
                 finally:
                     dispatch.stop()
             except ray.exceptions.RayError as error:
@@ -145,7 +145,7 @@ class _Dispatch:
     def __init__(
         self,
         ray: ModuleType,
-        executor: RayExecutor,
+        runner: RayRunner,
         jobs: Sequence[Job],
         digits: Digits,
         on_event: OnEvent,
@@ -153,24 +153,24 @@ class _Dispatch:
         from ray.util.queue import Queue
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        self._ray, self._executor, self._on_event = ray, executor, on_event
-        self._waiting = deque(_there(job, executor) for job in jobs)
+        self._ray, self._runner, self._on_event = ray, runner, on_event
+        self._waiting = deque(_there(job, runner) for job in jobs)
         self._tasks: dict[Any, _Task] = {}
         self._numbers, self._nodes = itertools.count(), list[str]()
         room = self._room()
         if room == 0:
-            raise _no_room(executor)
+            raise _no_room(runner)
         on_event(Event("plan", text=self._plan(len(jobs), room)))
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self._inbox = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
         self._digits = ray.put(arrays_of(digits))
         self._versions = versions()
         self._train = ray.remote(_train_on_node).options(
-            num_cpus=executor.cpus_per_run, num_gpus=executor.gpus_per_run,
+            num_cpus=runner.cpus_per_run, num_gpus=runner.gpus_per_run,
             max_retries=0,  # given out again by this class, from the newest checkpoint
         )  # fmt: skip
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def results(self) -> Iterator[JobResult]:
         while self._waiting or self._tasks:
             while self._waiting and len(self._tasks) < max(1, self._room()):
                 refused = self._begin(self._waiting.popleft())
@@ -182,9 +182,9 @@ class _Dispatch:
             for message in self._messages():
                 self._take(message)
             for reference in done:
-                outcome = self._collect(reference)
-                if outcome is not None:
-                    yield outcome
+                result = self._collect(reference)
+                if result is not None:
+                    yield result
 
     def stop(self) -> None:
         """Cancel what is in progress; keep what it sends home."""
@@ -205,8 +205,8 @@ class _Dispatch:
                 task.lock.close()
             self._tasks.clear()
 
-    def _begin(self, job: Job) -> Outcome | None:
-        """Lock the run's folder and give the run out; its outcome when it is refused."""
+    def _begin(self, job: Job) -> JobResult | None:
+        """Lock the run's folder and give the run out; its result when it is refused."""
         began, lock = time.perf_counter(), ExitStack()
         try:
             lock.enter_context(RunFolder(job.folder).locked())
@@ -215,7 +215,7 @@ class _Dispatch:
             self._give_out(_Task(next(self._numbers), job, lock, began, job.resume))
         except HindiBnError as error:
             lock.close()
-            return Outcome(job, time.perf_counter() - began, Failure.of(error))
+            return JobResult(job, time.perf_counter() - began, Failure.of(error))
         return None
 
     def _give_out(self, task: _Task) -> None:
@@ -249,11 +249,11 @@ class _Dispatch:
             self._nodes.append(name)
         return self._nodes.index(name)
 
-    def _collect(self, reference: Any) -> Outcome | None:
-        """Return the outcome of a task that ended; None when its run has been given out again."""
+    def _collect(self, reference: Any) -> JobResult | None:
+        """Return the result of a task that ended; None when its run has been given out again."""
         task = self._tasks.pop(reference)
         try:
-            result: Result = self._ray.get(reference)
+            result: Delivery = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
             return self._ended(task, _of_the_node(task.job, error))
         except self._ray.exceptions.RayError as error:  # the worker, its node or its memory
@@ -265,9 +265,9 @@ class _Dispatch:
             failure = Failure.of(error)
         return self._ended(task, failure, result.seconds)
 
-    def _again(self, task: _Task, error: Exception) -> Outcome | None:
+    def _again(self, task: _Task, error: Exception) -> JobResult | None:
         why = " ".join(str(error).split())
-        if task.attempt == self._executor.max_retries:
+        if task.attempt == self._runner.max_retries:
             failure = Failure(
                 "WorkerDied",
                 f"The worker process of run {task.job.run!r} ended before the run did.",
@@ -277,26 +277,28 @@ class _Dispatch:
             return self._ended(task, failure)
         next_one = replace(task, number=next(self._numbers), attempt=task.attempt + 1)
         text = f"{type(error).__name__}: given out again ({next_one.attempt} of "
-        text += f"{self._executor.max_retries})."
+        text += f"{self._runner.max_retries})."
         self._on_event(Event("note", task.job, text=text))
         self._give_out(next_one)
         return None
 
-    def _ended(self, task: _Task, failure: Failure | None, seconds: float | None = None) -> Outcome:
+    def _ended(
+        self, task: _Task, failure: Failure | None, seconds: float | None = None
+    ) -> JobResult:
         task.lock.close()
         if seconds is None:
             seconds = time.perf_counter() - task.began
-        return Outcome(task.job, seconds, failure)
+        return JobResult(task.job, seconds, failure)
 
     def _room(self) -> int:
         """Count the runs that the cluster holds at once."""
-        return sum(_fitting(node, self._executor) for node in self._alive())
+        return sum(_fitting(node, self._runner) for node in self._alive())
 
     def _alive(self) -> list[dict[str, Any]]:
         return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
 
     def _plan(self, jobs: int, room: int) -> str:
-        nodes, share = len(self._alive()), self._executor
+        nodes, share = len(self._alive()), self._runner
         needs = f"{share.cpus_per_run:g} CPU"
         if share.gpus_per_run:
             needs += f" and {share.gpus_per_run:g} GPU"
@@ -306,22 +308,22 @@ class _Dispatch:
         )
 
 
-def _train_on_node(order: Order, arrays: dict[str, Any], outbox: Any) -> Result:
+def _train_on_node(order: Order, arrays: dict[str, Any], outbox: Any) -> Delivery:
     import ray
 
     return train(order, arrays, ray.get_runtime_context().get_node_id(), outbox)
 
 
-def _there(job: Job, executor: RayExecutor) -> Job:
+def _there(job: Job, runner: RayRunner) -> Job:
     """Return the job as a node does it: one thread, on the device that the run reserves."""
     changes: dict[str, Any] = {"threads": 1}
     if job.study.device == "auto":
-        changes["device"] = "cuda" if executor.gpus_per_run else "cpu"
+        changes["device"] = "cuda" if runner.gpus_per_run else "cpu"
     return replace(job, study=job.study.model_copy(update=changes))
 
 
-def _fitting(resources: dict[str, float], executor: RayExecutor) -> int:
-    needs = {"CPU": executor.cpus_per_run, "GPU": executor.gpus_per_run}
+def _fitting(resources: dict[str, float], runner: RayRunner) -> int:
+    needs = {"CPU": runner.cpus_per_run, "GPU": runner.gpus_per_run}
     return min(
         math.floor(resources.get(name, 0.0) / need + 1e-9) for name, need in needs.items() if need
     )
@@ -337,9 +339,9 @@ def _of_the_node(job: Job, error: Any) -> Failure:
     )
 
 
-def _no_room(executor: RayExecutor) -> HindiBnError:
+def _no_room(runner: RayRunner) -> HindiBnError:
     return HindiBnError(
         "No run fits on any node of the Ray cluster.",
-        f"A run reserves {executor.cpus_per_run:g} CPU and {executor.gpus_per_run:g} GPU.",
+        f"A run reserves {runner.cpus_per_run:g} CPU and {runner.gpus_per_run:g} GPU.",
         "reserve less, or add nodes",
     )
