@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from hindi_bn.digits import Digits
-from hindi_bn.errors import RunError, StudyError
+from hindi_bn.errors import StudyError
 from hindi_bn.figures import captures as drawn
 from hindi_bn.figures.maps import filters_figure, maps_figure
 from hindi_bn.figures.style import save
@@ -230,12 +230,7 @@ def _filters(record: Record) -> Figure:
 
 def _maps(record: Record, image: Image) -> Figure:
     digits = image.digits
-    if record.environment["data"]["sha256"] != dict(digits.digests):
-        raise RunError(
-            f"{record.folder} was trained on other data than is there now.",
-            f"It was trained on: {record.environment['data']['title']}; there is: {digits.title}.",
-            "name the folder of its data with --data-dir, or train again with --overwrite",
-        )
+    record.check_data(digits)
     pixels = pick(image)
     constants = run_constants(digits, record.run)
     outputs = feature_maps(load_network(record), scale(pixels.unsqueeze(0), constants)[0])

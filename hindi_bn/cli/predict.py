@@ -98,4 +98,6 @@ def input_constants(record: Any, data_dir: Path) -> tuple[float, float]:
         import torch
 
         return scaling_constants(torch.empty(0), scaling)
-    return run_constants(load(data_dir, record.study.data), record.run)
+    digits = load(data_dir, record.study.data)
+    record.check_data(digits)
+    return run_constants(digits, record.run)

@@ -244,13 +244,7 @@ def predicted_classes(record: Record, digits: Digits) -> Any:
     from hindi_bn.training.run import load_network
     from hindi_bn.training.tensors import run_constants, scale
 
-    trained_on = record.environment["data"]
-    if trained_on["sha256"] != digits.digests:
-        raise RunError(
-            f"{record.folder} was trained on other data than is there now.",
-            f"It was trained on: {trained_on['title']}; there is: {digits.title}.",
-            "compare runs of the same data, or train again with --overwrite",
-        )
+    record.check_data(digits)
     constants = run_constants(digits, record.run)
     network = load_network(record)
     return predict(network, scale(digits.test_images, constants)).argmax(1).numpy()

@@ -37,10 +37,11 @@ def explain_run(record: Record, digits: Digits, batch: RealBatch) -> Explanation
     Raises
     ------
     RunError
-        When the run is unfinished or damaged.
+        When the run is unfinished or damaged, or was trained on other data.
     HindiBnError
         See `explain_batch`.
     """
+    record.check_data(digits)
     constants = run_constants(digits, record.run)
     title = f"Batch norm on a real batch: the first batch-norm layer of {record.folder}"
     return explain_batch(load_network(record), scale(batch.images, constants), batch, title)

@@ -91,7 +91,7 @@ def measure(folder: RunFolder, name: str, digits: Digits) -> dict[str, float]:
             "train it first, or go on with --resume",
         )
     record = folder.read()
-    _check_data(record, digits)
+    record.check_data(digits)
     values = {k: float(v) for k, v in chosen.take(record, digits).items() if math.isfinite(v)}
     document = {"measure": name, "version": chosen.version, "values": values}
     write_text(file, json.dumps(document, indent=2, allow_nan=False) + "\n")
@@ -113,13 +113,3 @@ def _read(file: Path, version: int) -> dict[str, float] | None:
             " ".join(str(error).split()) or type(error).__name__,
             "delete it: it is measured again when it is needed",
         ) from error
-
-
-def _check_data(record: Record, digits: Digits) -> None:
-    trained_on = record.environment["data"]
-    if trained_on["sha256"] != dict(digits.digests):
-        raise RunError(
-            f"{record.folder} was trained on other data than is there now.",
-            f"It was trained on: {trained_on['title']}; there is: {digits.title}.",
-            "measure it with the data that it was trained on",
-        )

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
+    from hindi_bn.digits import Digits
+
 COLUMNS = (
     "epoch", "seconds", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "wx", "wy",
 )  # fmt: skip
@@ -61,6 +63,28 @@ class Record:
     run: Run
     history: pd.DataFrame
     environment: dict[str, Any]
+
+    @property
+    def data_title(self) -> str:
+        """Name of the data that the run was trained on, as tables and figures print it."""
+        return str(self.environment["data"]["title"])
+
+    def check_data(self, digits: Digits) -> None:
+        """Refuse digits other than those that the run was trained on.
+
+        Their pixels would be scaled by other constants, and its numbers would be of other images.
+
+        Raises
+        ------
+        RunError
+            When they are others.
+        """
+        if self.environment["data"]["sha256"] != dict(digits.digests):
+            raise RunError(
+                f"{self.folder} was trained on other data than is there now.",
+                f"It was trained on: {self.data_title}; there is: {digits.title}.",
+                "name the folder of its data with --data-dir, or train again with --overwrite",
+            )
 
 
 class RunFolder:

@@ -116,6 +116,16 @@ def test_more_channels_than_rows_are_cut_in_the_text(monkeypatch: pytest.MonkeyP
     assert "one: 0.5000" in text
 
 
+@pytest.mark.parametrize("how", [["--digit", "4"], ["--image", "mine.png"]])
+def test_a_batch_of_other_data_than_the_run_s_is_refused(
+    how: list[str], results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(np.eye(40, dtype=np.uint8) * 200).save("mine.png")
+    monkeypatch.setattr(hindi_bn.digits, "load", lambda *_, **__: tiny_digits(seed=1))
+    result = run(*how, "--run", str(results / "bn"), code=1)
+    assert "trained on other data" in result.stderr
+
+
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_figures_by_suffix_are_the_same_bytes_again(suffix: str) -> None:
     for name in ("a", "b"):

@@ -274,6 +274,19 @@ def test_predict_names_the_digit_of_own_images() -> None:
     assert "broken.png" in run("predict", str(broken), code=1).stderr
 
 
+def test_standard_scaling_needs_the_data_that_the_run_was_trained_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Other training images have another mean, by which the own image would be scaled."""
+    Image.fromarray(np.eye(40, dtype=np.uint8) * 200).save("mine.png")
+    for scaling, code in (("unit", 0), ("standard", 1)):
+        run("train", "--bn", *TINY, "--set", f"scaling={scaling}", "--out", scaling)
+        with monkeypatch.context() as patch:
+            patch.setattr(hindi_bn.digits, "load", lambda *_, **__: tiny_digits(seed=1))
+            result = run("predict", "mine.png", "--run", f"{scaling}/article/bn", code=code)
+        assert ("trained on other data" in result.stderr) == bool(code)
+
+
 def test_doctor_tells_what_would_be_used() -> None:
     document = json.loads(run("doctor", "--json").stdout)
     assert document["versions"]["torch"] == torch.__version__.split("+")[0]
