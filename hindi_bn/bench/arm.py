@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from hindi_bn.study import Arithmetic, Study
+from hindi_bn.study import Numerics, Study
 
 if TYPE_CHECKING:
     import torch
@@ -155,8 +155,8 @@ def _ours(task: Task, start: Start) -> Iterator[Row]:
     network = build_run(run, study.image_size).to(device)
     data = to_tensors(digits, run.scaling, device)
     yield {}
-    arithmetic: Arithmetic = "fast" if task.way == FAST else "exact"
-    train = graphed_epochs if device.type == "cuda" else partial(epochs, arithmetic=arithmetic)
+    numerics: Numerics = "fast" if task.way == FAST else "exact"
+    train = graphed_epochs if device.type == "cuda" else partial(epochs, numerics=numerics)
     rows = train(
         run, network, make_optimizer(run, network), data,
         on_step=lambda done, steps: start.reached("step"), precision=study.precision,

@@ -122,4 +122,4 @@ def ensemble(jobs: Sequence[Job], digits: Digits, device: torch.device) -> ManyR
 def _many(jobs: Sequence[Job], side_by_side: float, one_by_one: float, how: str) -> ManyRuns:
     study = jobs[0].study
     epochs = study.runs[0].epochs
-    return ManyRuns(len(jobs), epochs, study.arithmetic, side_by_side, one_by_one, how)
+    return ManyRuns(len(jobs), epochs, study.numerics, side_by_side, one_by_one, how)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from hindi_bn.errors import StudyError
-from hindi_bn.study.files import configs_folder, read_yaml
+from hindi_bn.study.files import configs_folder, read_yaml, wrong_key
 from hindi_bn.study.settings import NAME, Settings
 
 ScaleName = Literal["smoke", "quick", "standard", "full"]
@@ -209,11 +209,10 @@ def load_claim(file: Path) -> Claim:
     try:
         return Claim.model_validate(read_yaml(file))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        key, why = wrong_key(error)
         raise StudyError(
             f"{file} is not a claim.",
-            f"{key}: {first['msg'].removeprefix('Value error, ')}.",
+            f"{key or 'the file'}: {why}",
             "mend the file; configs/claims/ has examples",
         ) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from typing import Annotated, Any
 
@@ -79,6 +80,17 @@ def note(message: str, *, quiet: bool = False) -> None:
     """Print a note for the person at the terminal: on stderr, so that stdout holds data alone."""
     if not quiet:
         typer.echo(message, err=True)
+
+
+class _Notes(logging.Handler):
+    """Prints what the package logs, such as a key's new name, as notes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a logged message."""
+        note(record.getMessage())
+
+
+logging.getLogger("hindi_bn").addHandler(_Notes())
 
 
 def print_json(document: Any) -> None:

@@ -1,13 +1,13 @@
 """What is to be done: settings, recordings, and the YAML files that hold them."""
 
 from hindi_bn.study.model import (
-    Arithmetic,
     Augment,
     Capture,
     Device,
     Init,
     Norm,
     NormalInit,
+    Numerics,
     Precision,
     Run,
     Scaling,
@@ -17,13 +17,13 @@ from hindi_bn.study.model import (
 )
 
 __all__ = [
-    "Arithmetic",
     "Augment",
     "Capture",
     "Device",
     "Init",
     "Norm",
     "NormalInit",
+    "Numerics",
     "Precision",
     "Run",
     "Scaling",

@@ -6,15 +6,15 @@ import copy
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from hindi_bn.errors import StudyError
 from hindi_bn.study import Run, Study
+from hindi_bn.study.old_names import new_key, new_value, with_new_names
 
 _PACKAGE = Path(__file__).parent.parent
 
@@ -112,9 +112,11 @@ def overridden(
     StudyError
         When `runs` is not a list of mappings, or a key names a run or an entry that is not there.
     """
-    expanded = expand(raw, origin)
-    for key, value in copy.deepcopy(dict(overrides or {})).items():
-        _override(expanded, key.split("."), value, None if only is None else set(only))
+    expanded = expand(with_new_names(raw, note=True), origin)
+    for written, value in copy.deepcopy(dict(overrides or {})).items():
+        key = new_key(written, note=True)
+        named = new_value(key, value, note=True)
+        _override(expanded, key.split("."), named, None if only is None else set(only))
     return expanded
 
 
@@ -187,14 +189,19 @@ def validate(raw: Mapping[str, Any], origin: str) -> Study:
     Parameters
     ----------
     raw
-        The expanded mapping (see `expand`).
+        The expanded mapping (see `expand`); the names in it may be those of the version before.
     origin
         Where it came from, for messages: a file's path.
     """
     try:
-        return Study.model_validate(raw)
+        return Study.model_validate(with_new_names(raw))
     except ValidationError as error:
-        raise _explain(error, origin) from error
+        key, why = wrong_key(error)
+        raise StudyError(
+            f"Key {key or 'the study'!r} in {origin} is wrong.",
+            why,
+            "mend the file or the --set that gave it",
+        ) from error
 
 
 def as_yaml(document: Mapping[str, Any]) -> str:
@@ -266,90 +273,36 @@ def _entry(entries: list[Any], key: str, wanted: str) -> dict[str, Any]:
     )
 
 
-def _explain(error: ValidationError, origin: str) -> StudyError:
+def wrong_key(error: ValidationError) -> tuple[str, str]:
+    """Return the first key that settings were refused for, dotted, and the reason.
+
+    The key is empty where the settings as a whole are wrong.
+    """
     first = error.errors()[0]
-    location, _ = _place(first["loc"])
-    key = ".".join(str(part) for part in location) or "the study"
-    return StudyError(
-        f"Key {key!r} in {origin} is wrong.",
-        _reason(first),
-        "mend the file or the --set that gave it",
-    )
+    location = [*map(str, first["loc"])]
+    if first["type"] == "unknown_key":
+        location.append(first["ctx"]["key"])
+    return ".".join(location), _reason(first)
 
 
 def _reason(detail: ErrorDetails) -> str:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
-    if kind == "extra_forbidden":
-        *place, name = detail["loc"]
-        valid = _valid_keys(place)
-        named = f" of {place[-1]!r}" if place and _place(place)[0][-1] != place[-1] else ""
-        return f"Unknown key{named}.{nearest(str(name), valid)} Valid here: {', '.join(valid)}."
+    if kind == "unknown_key":
+        of = f" of {context['of']!r}" if context["of"] and detail["loc"] else ""
+        valid = context["valid"]
+        return f"Unknown key{of}.{nearest(context['key'], valid)} Valid here: {', '.join(valid)}."
     if kind == "missing":
         return "The key is missing."
+    if kind == "no_such_name":
+        return _none_of(context["got"], context["valid"])
     if kind == "literal_error":
-        return _none_of(value, context["expected"].replace(" or ", ", "))
-    if kind == "union_tag_invalid":
-        return _none_of(context["tag"], context["expected_tags"])
-    if kind in {"union_tag_not_found", "model_attributes_type"}:
-        key = "kind" if isinstance(detail["loc"][-1], int) else "name"
-        return f"It must be a {key}, or a mapping with the key {key!r} (got {value!r})."
+        expected = context["expected"].replace(" or ", ", ")
+        return _none_of(value, [part.strip("'") for part in expected.split(", ")])
     return f"{detail['msg'].removeprefix('Value error, ')} (got {value!r})."
 
 
-def _none_of(value: Any, expected: str) -> str:
-    valid = [part.strip("'") for part in expected.split(", ")]
+def _none_of(value: Any, valid: Sequence[str]) -> str:
     return f"{str(value)!r} is none of {', '.join(valid)}.{nearest(str(value), valid)}"
-
-
-def _valid_keys(location: Sequence[str | int]) -> list[str]:
-    _, model = _place(location)
-    keys = list(model.model_fields)
-    if model is Study:
-        keys += [key for key in Run.model_fields if is_run_key(key)]
-    return keys
-
-
-def _place(location: Sequence[str | int]) -> tuple[list[str | int], type[BaseModel]]:
-    """Return where an error is as keys of the file, and the model at that place.
-
-    pydantic puts the name of the union's member (`batch`) between the key of a union (`norm`) and
-    the member's own keys (`eps`); it is no key of the file.
-    """
-    model: type[BaseModel] = Study
-    members: dict[str | int, type[BaseModel]] = {}
-    keys: list[str | int] = []
-    for part in location:
-        if part in members:
-            model, members = members[part], {}
-            continue
-        keys.append(part)
-        if part == "runs":
-            model = Run
-        elif part in model.model_fields:
-            field = model.model_fields[part]
-            members = _members(field)
-            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-                model = field.annotation
-    return keys, model
-
-
-def _members(field: FieldInfo) -> dict[str | int, type[BaseModel]]:
-    """Return the models of a union, or of a list of unions, by the names that choose them.
-
-    Empty for other fields.
-    """
-    union, key = field.annotation, field.discriminator
-    for entry in get_args(union):
-        for note in get_args(entry)[1:]:
-            if isinstance(note, FieldInfo):
-                union, key = get_args(entry)[0], note.discriminator
-    if not isinstance(key, str):
-        return {}
-    return {
-        name: member
-        for member in get_args(union)
-        for name in get_args(member.model_fields[key].annotation)
-    }
 
 
 def nearest(word: str, valid: Sequence[str]) -> str:

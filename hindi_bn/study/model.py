@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from hindi_bn.study.recordings import AnyCapture
-from hindi_bn.study.settings import NAME, Settings
+from hindi_bn.study.settings import NAME, Settings, chosen_by
 
-Arithmetic = Literal["exact", "fast"]
+Numerics = Literal["exact", "fast"]
 Stream = Literal["continued", "paired"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "tf32", "bf16"]
@@ -141,7 +141,7 @@ class SpectralNorm(Settings):
     iterations: int = Field(1, ge=1, description="Power iterations a training step.")
 
 
-Norm = Annotated[
+Norm = (
     NoNorm
     | BatchNorm
     | BatchNormByHand
@@ -152,16 +152,26 @@ Norm = Annotated[
     | InstanceNorm
     | GroupNorm
     | WeightNorm
-    | SpectralNorm,
-    Field(discriminator="name"),
-]
+    | SpectralNorm
+)
 """A normalisation layer by name, with the parameters that it has."""
+
+
+def by_name(union: Any, key: str) -> dict[str, type[Settings]]:
+    """Return the settings of a union by the names that choose them."""
+    return {
+        name: member
+        for member in get_args(union)
+        for name in get_args(member.model_fields[key].annotation)
+    }
+
+
+_NORMS = by_name(Norm, "name")
 
 
 def norm_names() -> tuple[str, ...]:
     """Return the names of all normalisation layers."""
-    members = get_args(get_args(Norm)[0])
-    return tuple(name for m in members for name in get_args(m.model_fields["name"].annotation))
+    return tuple(_NORMS)
 
 
 class Init(Settings):
@@ -177,8 +187,7 @@ class NormalInit(Settings):
     std: float = Field(0.01, gt=0, description="Standard deviation of the initial weights.")
 
 
-def _by_name(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
+_INITS = by_name(Init | NormalInit, "name")
 
 
 class Options(Settings):
@@ -220,7 +229,7 @@ class Run(Settings):
     network: Literal["three_convs", "one_conv", "lenet", "conv_pair", "mlp", "fully_connected"] = (
         Field("three_convs", description="Network to train.")
     )
-    norm: Annotated[Norm, BeforeValidator(_by_name)] = Field(
+    norm: Annotated[Norm, chosen_by("name", norm_names, _NORMS.__getitem__)] = Field(
         default_factory=NoNorm,
         description="Normalisation layer: a name, or a name with parameters.",
     )
@@ -233,7 +242,7 @@ class Run(Settings):
         0.0, ge=0, lt=1, description="Share of inputs of the last linear layer dropped in training."
     )
     init: Annotated[
-        Annotated[Init | NormalInit, Field(discriminator="name")], BeforeValidator(_by_name)
+        Init | NormalInit, chosen_by("name", lambda: list(_INITS), _INITS.__getitem__)
     ] = Field(
         default_factory=Init,
         description="Initial weights: default (torch's), xavier, kaiming, orthogonal, or normal "
@@ -308,7 +317,7 @@ class Study(Settings):
         description="Arithmetic: float32; tf32 (CUDA only: products rounded to 10 bits); or bf16 "
         "(mixed: products in bfloat16, weights and statistics in float32).",
     )
-    arithmetic: Arithmetic = Field(
+    numerics: Numerics = Field(
         "exact",
         description="On the CPU: exact, the bits of the plain loop; or fast, sums in another order "
         "that a CPU computes faster.",
@@ -324,6 +333,11 @@ class Study(Settings):
         if len(set(names)) < len(names):
             raise ValueError(f"two runs have the same name: {', '.join(names)}")
         return self
+
+    @classmethod
+    def keys(cls) -> list[str]:
+        """Return the valid keys, with those of a run that may stand at the top of a file."""
+        return list(dict.fromkeys([*cls.model_fields, *Run.model_fields]))
 
     @property
     def folder_name(self) -> str:

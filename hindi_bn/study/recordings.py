@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from hindi_bn.study.settings import NAME, Settings
+from hindi_bn.study.settings import NAME, Settings, chosen_by
 
 
 def _every(value: Any) -> Any:
@@ -82,20 +82,22 @@ class StatisticsCapture(_Captured):
     name: str = Field("statistics", pattern=NAME, description="Name in captures.csv.")
 
 
-def _by_kind(value: Any) -> Any:
-    return {"kind": value} if isinstance(value, str) else value
-
+_KINDS: dict[str, type[Settings]] = {
+    "weight": WeightCapture,
+    "weights": WeightsCapture,
+    "losses": LossesCapture,
+    "activations": ActivationsCapture,
+    "gradients": GradientsCapture,
+    "statistics": StatisticsCapture,
+}
 
 AnyCapture = Annotated[
-    Annotated[
-        WeightCapture
-        | WeightsCapture
-        | LossesCapture
-        | ActivationsCapture
-        | GradientsCapture
-        | StatisticsCapture,
-        Field(discriminator="kind"),
-    ],
-    BeforeValidator(_by_kind),
+    WeightCapture
+    | WeightsCapture
+    | LossesCapture
+    | ActivationsCapture
+    | GradientsCapture
+    | StatisticsCapture,
+    chosen_by("kind", lambda: list(_KINDS), _KINDS.__getitem__),
 ]
 """Something to record while a run trains: its kind, or a mapping of kind and parameters."""

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from hindi_bn.errors import StudyError
 from hindi_bn.study import Run, Study
 from hindi_bn.study.files import find_study, is_run_key, overridden, read_yaml, validate
+from hindi_bn.study.old_names import new_key
 from hindi_bn.sweeps.keys import significant
 from hindi_bn.sweeps.recorded_weights import with_weights_to_record
 from hindi_bn.sweeps.sweep_file import RUN, Sweep, same
@@ -143,8 +144,9 @@ def _fits(entry: Mapping[str, Any], chosen: Mapping[str, Any]) -> bool:
 
 def _value(study: Study, key: str) -> Any:
     """Return the validated value of a dotted key of the study's only run, or of the study."""
-    value: Any = study.runs[0] if is_run_key(key.partition(".")[0]) else study
-    for part in key.split("."):
+    first, *rest = new_key(key).split(".")
+    value: Any = study.runs[0] if is_run_key(first) else study
+    for part in (first, *rest):
         if isinstance(value, tuple):  # an entry of captures, by its name or place
             named = {str(place): entry for place, entry in enumerate(value)}
             value = (named | {entry.name: entry for entry in value})[part]

@@ -115,7 +115,7 @@ def _cost(run: SweepRun, plan: Plan, costs: dict[str, float | StudyError]) -> fl
     """Return the seconds of an epoch, measured once for all runs whose steps are alike."""
     study = run.cell.study
     alike = run.cell.run.model_dump_json(exclude=NOT_COUNTED)
-    alike += f"{study.data} {study.precision} {study.arithmetic} {study.device}"
+    alike += f"{study.data} {study.precision} {study.numerics} {study.device}"
     if alike not in costs:
         try:
             costs[alike] = seconds_per_epoch(study, plan.digits[study.data])
@@ -177,7 +177,7 @@ def _measure(study: Study, digits: Digits, device: torch.device) -> _Measured:
 
     run = study.runs[0]
     network = build_run(run, study.image_size).to(device)
-    optimizer, layers = make_optimizer(run, network), arrange(network, study.arithmetic)
+    optimizer, layers = make_optimizer(run, network), arrange(network, study.numerics)
     data = to_tensors(digits, run.scaling, device)
     began = time.perf_counter()
     shown = Augmenter(data, run.augment, study.seed).tensors(0)

@@ -26,7 +26,7 @@ def run_key(study: Study, run: Run, digests: Mapping[str, str]) -> str:
     Parameters
     ----------
     study
-        Gives seed, precision and arithmetic; its name, device and threads do not count.
+        Gives seed, precision and numerics; its name, device and threads do not count.
     run
         Its name does not count.
     digests
@@ -40,7 +40,7 @@ def run_key(study: Study, run: Run, digests: Mapping[str, str]) -> str:
         "run": {k: v for k, v in significant(run).items() if k != "name"},
         "seed": study.seed,
         "precision": study.precision,
-        "arithmetic": study.arithmetic,
+        "arithmetic": study.numerics,  # its name when the first keys were made
         "data": dict(digests),
     }
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from hindi_bn.errors import StudyError
-from hindi_bn.study.files import configs_folder, find_config, nearest, read_yaml
+from hindi_bn.study.files import configs_folder, find_config, nearest, read_yaml, wrong_key
 from hindi_bn.study.settings import NAME, Settings
 
 RESERVED = ("seed", "stream", "name", "runs")
@@ -170,11 +170,6 @@ def sweep_of(raw: Mapping[str, Any], origin: str) -> Sweep:
     try:
         return Sweep.model_validate(dict(raw))
     except ValidationError as error:
-        first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    why = f"{first['msg'].removeprefix('Value error, ')}."
-    if first["type"] == "extra_forbidden":
-        valid = list(Sweep.model_fields)
-        why = f"Unknown key.{nearest(key, valid)} Valid here: {', '.join(valid)}."
+        key, why = wrong_key(error)
     what = f"Key {key!r} in {origin} is wrong." if key else f"The sweep in {origin} is wrong."
     raise StudyError(what, why, "mend the sweep; docs/sweeps.md describes its keys")

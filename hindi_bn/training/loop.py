@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from hindi_bn.errors import DivergedError
-from hindi_bn.study import Arithmetic, Precision, Run, batches
+from hindi_bn.study import Numerics, Precision, Run, batches
 from hindi_bn.training.augment import Augmenter
 from hindi_bn.training.device import autocast
 from hindi_bn.training.numerics import arrange, on_cpu
@@ -144,7 +144,7 @@ def epochs(
     on_step: OnStep = lambda done, steps: None,
     on_losses: OnLosses = lambda epoch, losses: None,
     precision: Precision = "float32",
-    arithmetic: Arithmetic = "exact",
+    numerics: Numerics = "exact",
 ) -> Iterator[EpochRow]:
     """Train from epoch `first` to the run's last one, giving a row after each epoch.
 
@@ -156,7 +156,7 @@ def epochs(
         Where a resumed run goes on: the number of finished epochs and their training time.
     on_losses
         Called before each row with its epoch and the losses of its steps, float (steps,).
-    arithmetic
+    numerics
         How the layers are computed on the CPU; see `hindi_bn.training.numerics`.
 
     Raises
@@ -165,7 +165,7 @@ def epochs(
         When a loss is not finite; the rows before that epoch have been given.
     """
     pair, stream = WeightPair(network, run.capture), EpochStream()
-    layers = arrange(network, arithmetic)
+    layers = arrange(network, numerics)
     augmenter = Augmenter(data, run.augment, torch.initial_seed())
     for epoch in range(first, run.epochs):
         order = stream.begin(len(data.train_labels)).to(data.train_labels.device)

@@ -14,20 +14,20 @@ import itertools
 import torch
 from torch import nn
 
-from hindi_bn.study import Arithmetic
+from hindi_bn.study import Numerics
 from hindi_bn.training.rowwise_batch_norm import RowwiseBatchNorm2d, fits
 
 CHANNELS_LAST = torch.channels_last
 
 
-def arrange(network: nn.Module, arithmetic: Arithmetic) -> nn.Module:
+def arrange(network: nn.Module, numerics: Numerics) -> nn.Module:
     """Return a network that computes the same function with less work.
 
     Parameters
     ----------
     network
         Layers one after the other; their parameters' memory format changes when `fast`.
-    arithmetic
+    numerics
         `exact` or `fast`; see this module.
 
     Returns
@@ -38,7 +38,7 @@ def arrange(network: nn.Module, arithmetic: Arithmetic) -> nn.Module:
     if not isinstance(network, nn.Sequential) or not on_cpu(network):
         return network
     layers = pooled_first(list(network))
-    if arithmetic == "exact":
+    if numerics == "exact":
         return nn.Sequential(*_contiguous_pools(layers))
     network.to(memory_format=CHANNELS_LAST)
     return nn.Sequential(*_rowwise_norms(layers))

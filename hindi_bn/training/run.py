@@ -19,6 +19,7 @@ from hindi_bn.errors import RunError
 from hindi_bn.networks import build_run, check
 from hindi_bn.records import Checkpoint, Record, RunFolder
 from hindi_bn.study import Run, Study
+from hindi_bn.study.old_names import with_new_names
 from hindi_bn.training.checkpoint import restore, snapshot
 from hindi_bn.training.device import check_precision, choose_device, prepare
 from hindi_bn.training.gpu.graphs import graphed_epochs
@@ -150,7 +151,7 @@ def settings_of(study: Study, run: Run, digests: Mapping[str, str]) -> dict[str,
         "run": run.model_dump(mode="json"),
         "seed": study.seed,
         "precision": study.precision,
-        "arithmetic": study.arithmetic,
+        "numerics": study.numerics,
         "before": [
             r.model_dump(mode="json", include={"network", "norm", "init", "options", "epochs"})
             for r in before
@@ -239,7 +240,7 @@ def _epochs_on(job: _Job) -> Callable[..., Iterator[EpochRow]]:
     """Return the training loop for the job's device: captured in CUDA graphs, or plain."""
     if job.device.type == "cuda":
         return partial(graphed_epochs, note=job.reporter.note)
-    return partial(epochs, arithmetic=job.study.arithmetic)
+    return partial(epochs, numerics=job.study.numerics)
 
 
 def _resume(
@@ -258,8 +259,8 @@ def _resume(
 
 def _with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
     """Add the settings that a run of an older version did not have, as they are by default."""
-    run = Run.model_validate(settings["run"]).model_dump(mode="json")
-    return {**settings, "run": run}
+    run = Run.model_validate(with_new_names(settings["run"])).model_dump(mode="json")
+    return {**with_new_names(settings), "run": run}
 
 
 def _refuse_difference(folder: Path, recorded: dict[str, Any], wanted: dict[str, Any]) -> None:

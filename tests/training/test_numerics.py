@@ -1,4 +1,4 @@
-"""The two arithmetics of the CPU: `exact` against a loop written out plainly, `fast` against it."""
+"""The numerics of the CPU: `exact` against a loop written out plainly, `fast` against it."""
 
 from __future__ import annotations
 
@@ -83,11 +83,11 @@ def plain(run: Run, data: Tensors) -> tuple[nn.Sequential, list[float]]:
     return network, losses
 
 
-def ours(run: Run, data: Tensors, arithmetic: Any) -> tuple[nn.Sequential, list[float]]:
+def ours(run: Run, data: Tensors, numerics: Any) -> tuple[nn.Sequential, list[float]]:
     torch.manual_seed(3)
     network, losses = build_run(run), []
     optimizer = make_optimizer(run, network)
-    for row in epochs(run, network, optimizer, data, arithmetic=arithmetic):
+    for row in epochs(run, network, optimizer, data, numerics=numerics):
         losses += [row.train_loss, row.test_loss]
     return network, losses
 
@@ -130,10 +130,10 @@ def test_exact_gives_the_bits_of_the_plain_loop_and_fast_nearly(
 @pytest.mark.parametrize("settings", CASES[:14], ids=lambda case: "-".join(map(str, case.values())))
 def test_fast_computes_the_same_function(settings: dict[str, Any], data: Tensors) -> None:
     outputs, gradients = [], []
-    for arithmetic in ("exact", "fast"):
+    for numerics in ("exact", "fast"):
         torch.manual_seed(3)
         network = build_run(run_with(**settings))
-        logits = arrange(network, arithmetic)(data.train_images[:16])  # type: ignore[arg-type]
+        logits = arrange(network, numerics)(data.train_images[:16])  # type: ignore[arg-type]
         functional.cross_entropy(logits, data.train_labels[:16]).backward()
         outputs.append(logits)
         gradients.append([parameter.grad for parameter in network.parameters()])
@@ -190,9 +190,9 @@ def test_batch_norms_without_running_averages_or_gamma_stay_torchs() -> None:
 
 def test_fast_stores_channels_together_and_exact_does_not() -> None:
     images = torch.rand(4, 1, 32, 32)
-    for arithmetic, together in (("fast", True), ("exact", False)):
+    for numerics, together in (("fast", True), ("exact", False)):
         network = build("three_convs", "batch")
-        layers = arrange(network, arithmetic)  # type: ignore[arg-type]
+        layers = arrange(network, numerics)  # type: ignore[arg-type]
         assert isinstance(layers, nn.Sequential)
         maps = layers[:6](images)
         assert maps.is_contiguous(memory_format=torch.channels_last) is together
@@ -238,9 +238,9 @@ def test_other_devices_and_other_modules_are_left_as_they_are() -> None:
 
 def test_a_fast_run_resumes_to_the_same_bits_and_only_as_fast(tmp_path: Path) -> None:
     digits = tiny_digits()
-    study = tiny_study(arithmetic="fast", epochs=3, momentum=0.9)
+    study = tiny_study(numerics="fast", epochs=3, momentum=0.9)
     whole = train_run(study, "bn", digits, tmp_path / "whole")
-    assert whole.study.arithmetic == "fast"
+    assert whole.study.numerics == "fast"
 
     def stop(row: Any) -> None:
         raise KeyboardInterrupt
@@ -249,8 +249,8 @@ def test_a_fast_run_resumes_to_the_same_bits_and_only_as_fast(tmp_path: Path) ->
 
     with pytest.raises(KeyboardInterrupt):
         train_run(study, "bn", digits, tmp_path / "cut", reporter=Reporter(epoch=stop))
-    exact = study.model_copy(update={"arithmetic": "exact"})
-    with pytest.raises(RunError, match="arithmetic was 'fast', now 'exact'"):
+    exact = study.model_copy(update={"numerics": "exact"})
+    with pytest.raises(RunError, match="numerics was 'fast', now 'exact'"):
         train_run(exact, "bn", digits, tmp_path / "cut", resume=True)
     resumed = train_run(study, "bn", digits, tmp_path / "cut", resume=True)
     columns = [column for column in whole.history if column != "seconds"]
@@ -350,17 +350,17 @@ except SystemExit:
 
 @pytest.mark.slow
 @pytest.mark.real
-@pytest.mark.parametrize("arithmetic", ["exact", "fast"])
+@pytest.mark.parametrize("numerics", ["exact", "fast"])
 def test_training_needs_little_memory_beside_torch(
-    arithmetic: str, real_data_dir: Path, tmp_path: Path
+    numerics: str, real_data_dir: Path, tmp_path: Path
 ) -> None:
     options = ["--data-dir", str(real_data_dir), "--out", str(tmp_path)]
     done = subprocess.run(
-        [sys.executable, "-c", MEMORY, *options, "--set", f"arithmetic={arithmetic}"],
+        [sys.executable, "-c", MEMORY, *options, "--set", f"numerics={numerics}"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert float(done.stdout.splitlines()[-1]) <= 350, done.stderr  # MiB
 
 
 def test_the_articles_study_is_exact() -> None:
-    assert load_study("article").arithmetic == "exact"
+    assert load_study("article").numerics == "exact"

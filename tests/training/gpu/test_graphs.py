@@ -384,11 +384,11 @@ def test_a_cuda_run_is_trained_by_the_captured_loop(monkeypatch: pytest.MonkeyPa
     job = SimpleNamespace(
         device=torch.device("cuda"),
         reporter=SimpleNamespace(note=notes.append),
-        study=SimpleNamespace(arithmetic="fast"),
+        study=SimpleNamespace(numerics="fast"),
     )
     loop: Any = run._epochs_on(job)  # type: ignore[arg-type]
     assert loop.func is graphed_epochs
     assert loop.keywords == {"note": notes.append}
     job.device = CPU
     loop = run._epochs_on(job)  # type: ignore[arg-type]
-    assert (loop.func, loop.keywords) == (epochs, {"arithmetic": "fast"})
+    assert (loop.func, loop.keywords) == (epochs, {"numerics": "fast"})
