@@ -13,12 +13,13 @@ from torch import nn
 
 from hindi_bn.digits import Digits
 from hindi_bn.errors import StudyError
-from hindi_bn.figures import captures as drawn
+from hindi_bn.figures import recordings as drawn
 from hindi_bn.figures.maps import filters_figure, maps_figure
-from hindi_bn.figures.style import save
+from hindi_bn.figures.style import Caption, save
 from hindi_bn.networks import Layer, build_run, layer_table, weight_of
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.records.recordings import read_captures
+from hindi_bn.stats.recordings import channel_medians, gradient_norms
 from hindi_bn.study.recordings import ActivationsCapture
 from hindi_bn.training.run import load_network
 from hindi_bn.training.tensors import run_constants, scale
@@ -86,7 +87,7 @@ def write_plot(
     """
     if kind == "curves":
         histories = {record.run.name: record.history for record in records}
-        figures = {"curves": drawn.curves_figure(histories, _title(records), _details(records))}
+        figures = {"curves": drawn.curves_figure(histories, _caption(records))}
     elif kind == "filters":
         figures = {f"filters-{r.run.name}": _filters(r) for r in records}
     elif kind == "maps":
@@ -186,16 +187,17 @@ def _by_capture(
 def _compose(
     kind: Kind, name: str, parts: Mapping[str, pd.DataFrame], records: Sequence[Record]
 ) -> Figure:
-    title, details = _title(records), _details(records)
+    caption = _caption(records)
     if kind == "weights":
-        return drawn.weights_figure(parts, title, details)
+        return drawn.weights_figure(parts, caption)
     layers = {record.run.name: layers_of(record) for record in records}
     if kind == "statistics":
         ((run, rows),) = parts.items()
-        return drawn.statistics_figure(rows, layers[run], run, title, details)
+        return drawn.statistics_figure(rows, channel_medians(rows), layers[run], run, caption)
     if kind == "gradients":
-        return drawn.gradients_figure(parts, layers, title, details)
-    return drawn.activations_figure(parts, layers, title, f"{details}; {_batch(name, records)}")
+        norms = {run: gradient_norms(rows) for run, rows in parts.items()}
+        return drawn.gradients_figure(norms, layers, caption)
+    return drawn.activations_figure(parts, layers, caption.plus(_batch(name, records)))
 
 
 def _batch(name: str, records: Sequence[Record]) -> str:
@@ -223,9 +225,7 @@ def _filters(record: Record) -> Figure:
         weight = weight_of(modules[layer.name])
         assert weight is not None
         weights[_named(layer)] = weight
-    return filters_figure(
-        weights, record.run.name, _title([record]), f"{_details([record])}, after training"
-    )
+    return filters_figure(weights, record.run.name, _caption([record]).plus("after training"))
 
 
 def _maps(record: Record, image: Image) -> Figure:
@@ -244,7 +244,7 @@ def _maps(record: Record, image: Image) -> Figure:
         f"(taken for a {guess}, {100 * float(probabilities[guess]):.1f} %)"
     )
     where = f"n = 1: test image {image.index} of digit {image.digit}; eval mode"
-    return maps_figure(shown, title, digits.title, where)
+    return maps_figure(shown, title, Caption(digits.title, where))
 
 
 def pick(image: Image) -> torch.Tensor:
@@ -268,10 +268,7 @@ def _shape(output: torch.Tensor) -> str:
     return " × ".join(map(str, output.shape))
 
 
-def _title(records: Sequence[Record]) -> str:
-    return " / ".join(dict.fromkeys(r.environment["data"]["title"] for r in records))
-
-
-def _details(records: Sequence[Record]) -> str:
+def _caption(records: Sequence[Record]) -> Caption:
+    titles = " / ".join(dict.fromkeys(r.environment["data"]["title"] for r in records))
     seeds = ", ".join(dict.fromkeys(str(record.study.seed) for record in records))
-    return f"n = 1 run{' each' if len(records) > 1 else ''}, seed {seeds}"
+    return Caption(titles, f"n = 1 run{' each' if len(records) > 1 else ''}, seed {seeds}")

@@ -6,7 +6,6 @@ The folder stands alone: it holds copies of the histories and environments that 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,8 @@ from hindi_bn.article.markdown import comparison_markdown
 from hindi_bn.figures.confusion import class_scores_figure, confusion_figure
 from hindi_bn.figures.curves import accuracy_figure, loss_figure
 from hindi_bn.figures.descent import descent_figure
-from hindi_bn.figures.style import FORMATS, looks, save
-from hindi_bn.files import write_text
+from hindi_bn.figures.style import FORMATS, Caption, looks, save
+from hindi_bn.files import plain_json, write_text
 from hindi_bn.stats.scores import Classes, confusion, per_class
 
 if TYPE_CHECKING:
@@ -91,9 +90,8 @@ def write_comparison(
     """
     check_histories(histories)
     tables = _tables(histories, predictions, labels, published)
-    figures = _comparison_figures(
-        histories, tables, data_title, published, _details(histories, seed)
-    )
+    caption = Caption(data_title, _details(histories, seed))
+    figures = _comparison_figures(histories, tables, caption, published)
     written = [
         path
         for name, figure in figures.items()
@@ -148,9 +146,8 @@ def write_descent(
     written: list[Path] = []
     for name, part in groups.items():
         for projected in (False, True):
-            figure = descent_figure(
-                part, names, data_title, _details(part, seed), projected=projected, colours=colours
-            )
+            caption = Caption(data_title, _details(part, seed))
+            figure = descent_figure(part, names, caption, projected=projected, colours=colours)
             path = folder / (f"{name}-projected" if projected else name)
             written += save(figure, path, formats, dpi)
     return written
@@ -190,20 +187,19 @@ def _tables(
 def _comparison_figures(
     histories: Mapping[str, pd.DataFrame],
     tables: _Tables,
-    data_title: str,
+    caption: Caption,
     published: bool,
-    details: str,
 ) -> dict[str, Figure]:
     head = published_head() if published else None
     finals = ARTICLE.final_test_accuracy.items() if published else ()
     ends = {run: (ARTICLE.last_epoch, accuracy) for run, accuracy in finals}
     figures = {
-        "accuracy": accuracy_figure(histories, data_title, details, head, ends),
-        "loss": loss_figure(histories, data_title, details, head),
+        "accuracy": accuracy_figure(histories, caption, head, ends),
+        "loss": loss_figure(histories, caption, head),
     }
     if tables.confusions:
-        figures["confusion"] = confusion_figure(tables.confusions, data_title, details)
-        figures["per_class"] = class_scores_figure(tables.per_class, data_title, details)
+        figures["confusion"] = confusion_figure(tables.confusions, caption)
+        figures["per_class"] = class_scores_figure(tables.per_class, caption)
     return figures
 
 
@@ -267,19 +263,8 @@ def _document(
         "confusion": {run: m.to_numpy().tolist() for run, m in tables.confusions.items()},
         "environments": {run: dict(about) for run, about in environments.items()},
     }
-    plain: dict[str, Any] = _plain(document)
+    plain: dict[str, Any] = plain_json(document)
     return plain
-
-
-def _plain(value: Any) -> Any:
-    """Turn what JSON does not have into null: numbers that are not finite."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _remove_leftovers(folder: Path, written: set[str]) -> None:

@@ -9,7 +9,6 @@ import typer
 
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
-from hindi_bn.errors import HindiBnError
 
 SHORT = 4
 """--short uses every fourth image."""
@@ -87,14 +86,10 @@ def bench(
 
 
 def _check_figure(figure: Path | None) -> None:
-    from hindi_bn.figures.style import FORMATS
+    from hindi_bn.figures.style import format_of
 
-    if figure and figure.suffix.removeprefix(".") not in FORMATS:
-        raise HindiBnError(
-            f"Figures cannot be written as {figure.name}.",
-            f"The known formats are {', '.join(FORMATS)}.",
-            "give a FILE that ends in one of them, as cost.png",
-        )
+    if figure:
+        format_of(figure)
 
 
 def _numbers_of_runs(seeds: int | None, figure: Path | None) -> list[int]:
@@ -124,7 +119,8 @@ def _draw(document: dict[str, Any], figure: Path) -> None:
     import pandas as pd
 
     from hindi_bn.figures.bench import cost_figure
-    from hindi_bn.figures.style import save
+    from hindi_bn.figures.style import Caption, save_as
+    from hindi_bn.stats.lines import fitted_line
 
     network = document["networks"][0]
     sizes, many = pd.DataFrame(document["sizes"]), pd.DataFrame(document["many"])
@@ -133,5 +129,7 @@ def _draw(document: dict[str, Any], figure: Path) -> None:
         f"threads: {document['threads']} · left: n = {document['epochs']} epochs a point; right: "
         f"runs of {document['epochs']} epochs, {many['arithmetic'].iloc[0]}, n = 1"
     )
-    drawn = cost_figure(sizes, many, document["data"], details)
-    save(drawn, figure.with_suffix(""), [figure.suffix.removeprefix(".")])
+    points = {way: (rows["images"], rows["median"]) for way, rows in sizes.groupby("way")}
+    points |= {way: (many["runs"], many[way]) for way in ("one_by_one", "side_by_side")}
+    lines = {str(way): line for way, (x, y) in points.items() if (line := fitted_line(x, y))}
+    save_as(cost_figure(sizes, many, lines, Caption(document["data"], details)), figure)

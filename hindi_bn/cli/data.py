@@ -248,16 +248,13 @@ def _moments(images: Any) -> tuple[float, float]:
 
 
 def _draw_contact_sheet(digits: Digits, per_class: int, file: Path) -> Path:
-    from hindi_bn.figures.digits import contact_sheet
-    from hindi_bn.figures.style import data_note, new_figure, save, theme
+    from hindi_bn.figures.digits import contact_sheet_figure
+    from hindi_bn.figures.style import Caption, save_as
 
     images, labels = digits.train_images.numpy(), digits.train_labels.numpy()
-    with theme():
-        figure = new_figure(max(6.0, 0.4 * per_class + 1.0), 4.8)
-        contact_sheet(images, labels, per_class, figure.subplots())
-        data_note(figure, digits.title, f"first {per_class} training images of each class")
-        suffix = file.suffix.removeprefix(".") or "png"
-        return save(figure, file.with_suffix(""), formats=(suffix,))[0]
+    caption = Caption(digits.title, f"first {per_class} training images of each class")
+    figure = contact_sheet_figure(images, labels, per_class, caption)
+    return save_as(figure, file if file.suffix else file.with_suffix(".png"))
 
 
 def _print_table(document: dict[str, Any]) -> None:

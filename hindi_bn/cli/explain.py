@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from hindi_bn.explain import Explanation, RealBatch
 
 RUN = Path("results/article/bn")
-FORMATS = ("png", "svg", "pdf")  # as hindi_bn.figures.style, which is not imported for --help
 REAL_BATCH = 32
 
 
@@ -94,7 +93,9 @@ def explain(
     """
     _refuse_contradictions(layer, digit, index, image, run)
     if figure is not None:
-        _check_suffix(figure)
+        from hindi_bn.figures.style import format_of
+
+        format_of(figure)
     if digit is None and image is None:
         from hindi_bn.explain import explain_worked
 
@@ -125,15 +126,6 @@ def _refuse_contradictions(
         raise typer.BadParameter("--run needs --digit or --image")
 
 
-def _check_suffix(figure: Path) -> None:
-    if figure.suffix.lower().lstrip(".") not in FORMATS:
-        raise HindiBnError(
-            f"The figure cannot be written to {figure}.",
-            f"Its suffix {figure.suffix!r} is none of {', '.join(FORMATS)}.",
-            "name it, for instance, batch-norm.png",
-        )
-
-
 def _real(
     digit: int | None, index: int, image: Path | None, batch_size: int, run: Path, data_dir: Path
 ) -> tuple[RealBatch, Explanation]:
@@ -153,14 +145,14 @@ def _real(
 
 def _draw(explanation: Explanation, batch: RealBatch | None, file: Path) -> None:
     from hindi_bn.figures.explain import batch_figure, worked_figure
-    from hindi_bn.figures.style import save
+    from hindi_bn.figures.style import Caption, save_as
 
-    heading = explanation.title, explanation.data
+    heading = explanation.title, Caption(explanation.data)
     if batch is None:
         drawn = worked_figure(explanation.arrays, *heading)
     else:
         drawn = batch_figure(explanation.arrays, batch.images.numpy(), *heading)
-    save(drawn, file.with_suffix(""), (file.suffix.lower().lstrip("."),))
+    save_as(drawn, file)
 
 
 def _print(explanation: Explanation, json_: bool) -> None:

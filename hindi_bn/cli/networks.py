@@ -11,7 +11,6 @@ import typer
 
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
-from hindi_bn.errors import HindiBnError
 from hindi_bn.study import Run
 
 if TYPE_CHECKING:
@@ -199,15 +198,8 @@ def _title(document: dict[str, Any]) -> str:
 
 def _draw(run: Run, image_size: int, file: Path) -> None:
     from hindi_bn.figures.networks import network_figure
-    from hindi_bn.figures.style import FORMATS, save
+    from hindi_bn.figures.style import save_as
 
-    suffix = file.suffix.removeprefix(".").lower()
-    if suffix not in FORMATS:
-        raise HindiBnError(
-            f"Cannot draw {file}.",
-            f"The name's ending says the format, and must be one of {', '.join(FORMATS)}.",
-            f"write --figure {file.stem}.png",
-        )
     document = _document(run, image_size)
     title = f"{_title(document)}: {document['parameters']:,} parameters"
-    save(network_figure(_build(run, image_size), title), file.with_suffix(""), [suffix])
+    save_as(network_figure(_build(run, image_size), title), file)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from hindi_bn.figures.style import data_note, looks, new_figure, theme
+from hindi_bn.figures.style import Caption, composing, looks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,21 +17,15 @@ _COLUMNS = 2  # panels in a row at most
 
 
 def confusion_matrix(confusion: pd.DataFrame, ax: Axes, colour: str = "C0") -> Axes:
-    """Draw a confusion matrix with its counts.
+    """Draw a confusion matrix with its counts; cells of no image are left empty.
 
     Parameters
     ----------
     confusion
-        Counts, a row a true class and a column a predicted class (10 x 10 for the digits).
-    ax
-        Where to draw.
+        Counts, a row per true class and a column per predicted class (10 x 10 for the digits).
     colour
         The run's colour; a cell is the darker, on a logarithmic scale, the larger its count, so
         that single mistakes can be seen beside hundreds of right answers.
-
-    Returns
-    -------
-    `ax`. Cells of no image are left empty.
     """
     import seaborn as sns
     from matplotlib.colors import LogNorm
@@ -43,71 +37,47 @@ def confusion_matrix(confusion: pd.DataFrame, ax: Axes, colour: str = "C0") -> A
         annot_kws={"fontsize": 9}, linewidths=0.5, linecolor="0.9",
     )  # fmt: skip
     ax.grid(False)
-    ax.set_xlabel("Predicted digit")
-    ax.set_ylabel("True digit")
+    ax.set(xlabel="Predicted digit", ylabel="True digit")
     ax.tick_params(axis="y", rotation=0)
     return ax
 
 
 def class_scores(per_class: pd.DataFrame, ax: Axes) -> Axes:
-    """Draw the F1 score of every class, a marker a run.
+    """Draw the F1 score of every class, a marker per run.
 
     Parameters
     ----------
     per_class
         Columns `run`, `class` and `f1` (0..1).
-    ax
-        Where to draw.
-
-    Returns
-    -------
-    `ax`.
     """
-    runs = list(dict.fromkeys(per_class["run"]))
-    for run, look in looks(runs).items():
+    for run, look in looks(per_class["run"]).items():
         rows = per_class[per_class["run"] == run]
         ax.plot(
             rows["class"].astype(str), 100 * rows["f1"], linestyle="none", marker=look.marker,
             color=look.colour, markersize=8, alpha=0.85, label=run,
         )  # fmt: skip
-    ax.set_xlabel("Digit")
-    ax.set_ylabel("F1 score on the test images (%)")
+    ax.set(xlabel="Digit", ylabel="F1 score on the test images (%)")
     ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False)
     return ax
 
 
-def confusion_figure(
-    confusions: Mapping[str, pd.DataFrame], data_title: str, details: str = ""
-) -> Figure:
-    """Compose the confusion matrices of one or more runs, at most two in a row.
-
-    Parameters
-    ----------
-    confusions
-        A matrix a run, in study order; see `confusion_matrix`.
-    data_title, details
-        For the note at the bottom.
-    """
+def confusion_figure(confusions: Mapping[str, pd.DataFrame], caption: Caption) -> Figure:
+    """Compose the confusion matrices of one or more runs, at most two in a row."""
     columns = min(len(confusions), _COLUMNS)
     rows = math.ceil(len(confusions) / columns)
-    with theme():
-        figure = new_figure(6.2 * columns, 6.3 * rows + 0.5)
-        figure.suptitle("Test images by true and predicted digit", fontweight="bold")
+    title = "Test images by true and predicted digit"
+    with composing(title, caption, 6.2 * columns, 6.3 * rows + 0.5) as figure:
         for place, (run, look) in enumerate(looks(confusions).items(), start=1):
             ax = figure.add_subplot(rows, columns, place)
             confusion_matrix(confusions[run], ax, look.colour)
             ax.set_title(_panel_title(run, confusions[run]), color=look.colour, fontweight="bold")
-        data_note(figure, data_title, details)
     return figure
 
 
-def class_scores_figure(per_class: pd.DataFrame, data_title: str, details: str = "") -> Figure:
-    """Compose the figure of `class_scores` with a title and the data note."""
-    with theme():
-        figure = new_figure(7.5, 4.8)
-        figure.suptitle("F1 score by digit", fontweight="bold")
+def class_scores_figure(per_class: pd.DataFrame, caption: Caption) -> Figure:
+    """Compose the figure of `class_scores`."""
+    with composing("F1 score by digit", caption, 7.5, 4.8) as figure:
         class_scores(per_class, figure.add_subplot())
-        data_note(figure, data_title, details)
     return figure
 
 

@@ -1,22 +1,27 @@
-"""Test accuracy and training loss by epoch (the article's figures 6 and 7)."""
+"""Test accuracy and training loss by epoch (the article's figures 6 and 7).
+
+Histories come by run in study order: a row per epoch with the columns of history.csv.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from hindi_bn.figures.style import Look, data_note, looks, new_figure, theme
+from hindi_bn.figures.style import Caption, Look, composing, count_axis, log_axis, looks
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MANY_EPOCHS = 60  # beyond it a marker an epoch would hide the line
+    Histories = Mapping[str, pd.DataFrame]
+
+_MANY_EPOCHS = 60  # beyond it a marker per epoch would hide the line
 
 
 def accuracy_curves(
-    histories: Mapping[str, pd.DataFrame],
+    histories: Histories,
     ax: Axes,
     published: pd.DataFrame | None = None,
     published_final: Mapping[str, tuple[int, float]] | None = None,
@@ -25,19 +30,11 @@ def accuracy_curves(
 
     Parameters
     ----------
-    histories
-        A history a run, in study order: a row an epoch with `epoch` and `test_accuracy` (0..1).
-    ax
-        Where to draw.
     published
         The article's rows with `run`, `epoch` and `test_accuracy`; drawn as hollow markers for the
         epochs that the run's history has.
     published_final
-        The article's last epoch and the accuracy at it, a run; drawn as a hollow star likewise.
-
-    Returns
-    -------
-    `ax`.
+        The article's last epoch and the accuracy at it, by run; drawn as a hollow star likewise.
     """
     _curves(histories, ax, "test_accuracy", 100.0)
     _overlay(histories, ax, "test_accuracy", 100.0, published)
@@ -53,69 +50,44 @@ def accuracy_curves(
     return _finish(ax, histories)
 
 
-def loss_curves(
-    histories: Mapping[str, pd.DataFrame], ax: Axes, published: pd.DataFrame | None = None
-) -> Axes:
+def loss_curves(histories: Histories, ax: Axes, published: pd.DataFrame | None = None) -> Axes:
     """Draw training loss by epoch on a logarithmic axis (article, figure 7, there linear).
 
     Parameters
     ----------
-    histories
-        A history a run, in study order: a row an epoch with `epoch` and `train_loss`, the mean over
-        the epoch's batches of the cross-entropy in nats.
-    ax
-        Where to draw.
     published
         The article's rows with `run`, `epoch` and `train_loss`; hollow markers, as for accuracy.
-
-    Returns
-    -------
-    `ax`.
     """
     _curves(histories, ax, "train_loss", 1.0)
     _overlay(histories, ax, "train_loss", 1.0, published)
     if all((history["train_loss"] > 0).all() for history in histories.values()):
-        _logarithmic(ax)
+        log_axis(ax)
     ax.set_ylabel("Training loss (cross-entropy, nats)")
     return _finish(ax, histories)
 
 
 def accuracy_figure(
-    histories: Mapping[str, pd.DataFrame],
-    data_title: str,
-    details: str = "",
+    histories: Histories,
+    caption: Caption,
     published: pd.DataFrame | None = None,
     published_final: Mapping[str, tuple[int, float]] | None = None,
 ) -> Figure:
-    """Compose the accuracy figure: `accuracy_curves` with a title and the data note."""
-    with theme():
-        figure, ax = _one_panel("Test accuracy by epoch")
-        accuracy_curves(histories, ax, published, published_final)
-        data_note(figure, data_title, details)
+    """Compose the figure of `accuracy_curves`."""
+    with composing("Test accuracy by epoch", caption, 7.5, 5.4) as figure:
+        accuracy_curves(histories, figure.add_subplot(), published, published_final)
     return figure
 
 
 def loss_figure(
-    histories: Mapping[str, pd.DataFrame],
-    data_title: str,
-    details: str = "",
-    published: pd.DataFrame | None = None,
+    histories: Histories, caption: Caption, published: pd.DataFrame | None = None
 ) -> Figure:
-    """Compose the loss figure: `loss_curves` with a title and the data note."""
-    with theme():
-        figure, ax = _one_panel("Training loss by epoch")
-        loss_curves(histories, ax, published)
-        data_note(figure, data_title, details)
+    """Compose the figure of `loss_curves`."""
+    with composing("Training loss by epoch", caption, 7.5, 5.4) as figure:
+        loss_curves(histories, figure.add_subplot(), published)
     return figure
 
 
-def _one_panel(title: str) -> tuple[Figure, Axes]:
-    figure = new_figure(7.5, 5.4)
-    figure.suptitle(title, fontweight="bold")
-    return figure, figure.add_subplot()
-
-
-def _curves(histories: Mapping[str, pd.DataFrame], ax: Axes, column: str, factor: float) -> None:
+def _curves(histories: Histories, ax: Axes, column: str, factor: float) -> None:
     import seaborn as sns
 
     for run, look in looks(histories).items():
@@ -128,7 +100,7 @@ def _curves(histories: Mapping[str, pd.DataFrame], ax: Axes, column: str, factor
 
 
 def _overlay(
-    histories: Mapping[str, pd.DataFrame],
+    histories: Histories,
     ax: Axes,
     column: str,
     factor: float,
@@ -150,23 +122,10 @@ def _hollow(ax: Axes, x: pd.Series, y: pd.Series, look: Look, label: str) -> Non
     )  # fmt: skip
 
 
-def _logarithmic(ax: Axes) -> None:
-    """Make y logarithmic with plain numbers at 1, 2 and 5 of each decade."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _finish(ax: Axes, histories: Mapping[str, pd.DataFrame]) -> Axes:
-    from matplotlib.ticker import MaxNLocator
-
+def _finish(ax: Axes, histories: Histories) -> Axes:
     last = max(int(history["epoch"].max()) for history in histories.values())
     ax.set_xlim(-0.03 * last - 0.3, 1.03 * last + 0.3)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-    ax.set_xlabel("Epoch (counted from 0)")
+    count_axis(ax)
     handles, labels = ax.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda i: list(histories).index(_run_of(labels[i])))
     ax.legend(

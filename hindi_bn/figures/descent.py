@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from hindi_bn.figures.style import data_note, looks, new_figure, theme
+from hindi_bn.figures.style import Caption, composing, looks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,24 +36,18 @@ _COLUMNS = 3  # panels in a row at most
 def descent_3d(
     history: pd.DataFrame, ax: Axes3D, names: Mapping[str, str] | None = None, colour: str = "C0"
 ) -> Axes3D:
-    """Draw the path (wx, wy, training loss): a point an epoch and an arrow to the next.
+    """Draw the path (wx, wy, training loss): a point per epoch and an arrow to the next.
 
     Parameters
     ----------
     history
-        A row an epoch with `epoch`, `wx`, `wy` and `train_loss` (cross-entropy, nats).
+        A row per epoch with `epoch`, `wx`, `wy` and `train_loss` (cross-entropy, nats).
     ax
         Axes with `projection="3d"`.
     names
         What wx and wy are, such as `{"wx": "weight[3, 4, 1, 0]", …}`, for the axis labels.
-    colour
-        The run's colour.
-
-    Returns
-    -------
-    `ax`.
     """
-    x, y = _change(history["wx"]), _change(history["wy"])
+    x, y = (_Change(history[name].to_numpy(dtype=float)) for name in ("wx", "wy"))
     z = history["train_loss"].to_numpy(dtype=float)
     points = np.column_stack([x.scaled, y.scaled, z])
     ax.computed_zorder = False  # the marks of start and end stay on top
@@ -78,20 +72,11 @@ def descent_2d(
 ) -> Axes:
     """Draw the same path from above: wx against wy, each epoch coloured by its training loss.
 
-    Parameters
-    ----------
-    history, names, colour
-        As for `descent_3d`; `colour` is that of the arrows.
-    ax
-        Where to draw; its figure gains a colour bar beside it.
-
-    Returns
-    -------
-    `ax`.
+    Parameters are those of `descent_3d`; the figure of `ax` gains a colour bar beside it.
     """
     from matplotlib.ticker import MaxNLocator
 
-    x, y = _change(history["wx"]), _change(history["wy"])
+    x, y = (_Change(history[name].to_numpy(dtype=float)) for name in ("wx", "wy"))
     points = np.column_stack([x.scaled, y.scaled])
     for tail, head in itertools.pairwise(points):
         style = {
@@ -116,9 +101,8 @@ def descent_2d(
 
 def descent_figure(
     histories: Mapping[str, pd.DataFrame],
-    captures: Mapping[str, Mapping[str, str]],
-    data_title: str,
-    details: str = "",
+    recorded: Mapping[str, Mapping[str, str]],
+    caption: Caption,
     *,
     projected: bool = False,
     colours: Mapping[str, str] | None = None,
@@ -128,27 +112,24 @@ def descent_figure(
     Parameters
     ----------
     histories
-        A history a run, in study order.
-    captures
+        A history by run, in study order.
+    recorded
         A run's `layer`, `wx` and `wy`: the names of what was recorded.
-    data_title, details
-        For the note at the bottom.
     projected
         Draw `descent_2d` instead of `descent_3d`.
     colours
-        A colour a run; those of `style.looks` when None.
+        A colour by run; those of `style.looks` when None.
     """
     colours = colours or {run: look.colour for run, look in looks(histories).items()}
     columns = min(len(histories), _COLUMNS)
     rows = math.ceil(len(histories) / columns)
-    with theme():
-        if projected:
-            figure = new_figure(6.6 * columns, 5.6 * rows + 0.6)
-        else:  # mplot3d's labels hang out of their panel below
-            figure = new_figure(6.6 * columns, 5.8 * rows + 0.4, bottom=0.75, row_gap=0.14)
-        figure.suptitle(_title(projected), fontweight="bold")
+    height, room = 5.6 * rows + 0.6, {}
+    if not projected:  # mplot3d's labels hang out of their panel below
+        height, room = 5.8 * rows + 0.4, {"bottom": 0.75, "row_gap": 0.14}
+    title = f"Descent{' seen from above' if projected else ''}: one arrow per epoch"
+    with composing(title, caption, 6.6 * columns, height, **room) as figure:
         for place, (run, history) in enumerate(histories.items(), start=1):
-            names = captures.get(run, {})
+            names = recorded.get(run, {})
             if projected:
                 ax = figure.add_subplot(rows, columns, place)
                 descent_2d(history, ax, names, colours[run])
@@ -156,7 +137,6 @@ def descent_figure(
                 ax = figure.add_subplot(rows, columns, place, projection="3d")
                 descent_3d(history, cast("Axes3D", ax), names, colours[run])
             _head(ax, _panel_title(run, names), colours[run], 1.0 if projected else 0.93)
-        data_note(figure, data_title, details)
     return figure
 
 
@@ -176,10 +156,6 @@ class _Change:
         weight = f"{symbol} = {name}" if name else symbol
         unit = rf" ($\times\,10^{{{self.exponent}}}$)" if self.exponent else ""
         return f"{weight}{separator}change from {self.start:.6f}{unit}".replace("-0.", "−0.")
-
-
-def _change(column: pd.Series) -> _Change:
-    return _Change(column.to_numpy(dtype=float))
 
 
 def _mark_ends(history: pd.DataFrame, scatter: Callable[..., Any]) -> None:
@@ -243,10 +219,6 @@ def _room(values: NDArray[np.float64]) -> tuple[float, float, list[float]]:
     ticks = [t for t in MaxNLocator(5, steps=_STEPS).tick_values(low, high) if low <= t <= high]
     pad = 0.08 * (high - low)
     return low - pad, high + pad, ticks
-
-
-def _title(projected: bool) -> str:
-    return f"Descent{' seen from above' if projected else ''}: one arrow an epoch"
 
 
 def _panel_title(run: str, names: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Contact sheet: what the digits look like, a row a class."""
+"""Contact sheet: what the digits look like, a row per class."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hindi_bn.figures.style import Caption, composing
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 _GAP = 2  # grey pixels between images
@@ -17,22 +20,16 @@ _GREY = 110
 def contact_sheet(
     images: NDArray[np.uint8], labels: NDArray[np.integer], per_class: int, ax: Axes
 ) -> Axes:
-    """Draw the first images of every class, a row a class, its digit beside it.
+    """Draw the first images of every class, a row per class, its digit beside it.
 
     Parameters
     ----------
     images
         uint8 `(N, height, width)`, 0 black to 255 white.
     labels
-        The classes of the images, `(N,)`.
+        The classes of the images, `(N,)`; those that occur are drawn in ascending order.
     per_class
-        Images a row, 1 or more; a class with fewer leaves the rest of its row empty.
-    ax
-        Where to draw.
-
-    Returns
-    -------
-    `ax`, without ticks in x; the ticks in y are the classes that occur, in ascending order.
+        Images in a row, 1 or more; a class with fewer leaves the rest of its row empty.
 
     Raises
     ------
@@ -55,3 +52,12 @@ def contact_sheet(
     ax.set_ylabel("Digit")
     ax.grid(visible=False)
     return ax
+
+
+def contact_sheet_figure(
+    images: NDArray[np.uint8], labels: NDArray[np.integer], per_class: int, caption: Caption
+) -> Figure:
+    """Compose the figure of `contact_sheet`."""
+    with composing("", caption, max(6.0, 0.4 * per_class + 1.0), 4.8) as figure:
+        contact_sheet(images, labels, per_class, figure.subplots())
+    return figure

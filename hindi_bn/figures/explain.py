@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hindi_bn.figures.style import data_note, new_figure, theme
+from hindi_bn.figures.style import Caption, composing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,21 +22,20 @@ TRAIN, EVAL, BEFORE = "#0072B2", "#D55E00", "0.35"
 IMAGES, ROWS, SHOWN = 2, 12, 32  # at most: maps' images, matrix rows, images of a real batch
 
 
-def worked_figure(arrays: Mapping[str, Array], title: str, data: str) -> Figure:
+def worked_figure(arrays: Mapping[str, Array], title: str, caption: Caption) -> Figure:
     """Draw a small batch and its channels' distributions before and after batch norm.
 
     Parameters
     ----------
     arrays
         `before` and `after`: (batch, 3, height, width) or (batch, 3).
-    title, data
-        What is explained, and what the batch is, for the note.
+    caption
+        What the batch is.
     """
     before, after = arrays["before"], arrays["after"]
     maps = before.ndim > 2  # noqa: PLR2004
-    with theme():
-        figure = new_figure(12.5, 6.6 if maps else 5.6)
-        figure.suptitle(title, fontweight="bold")
+    height = 6.6 if maps else 5.6
+    with composing(title, caption.plus(_values(before)), 12.5, height) as figure:
         panels = figure.add_gridspec(1, 3, width_ratios=(1.0, 1.0, 1.15))
         _numbers(figure, panels[0], before, "Before", diverging=False)
         _numbers(figure, panels[1], after, "After", diverging=True)
@@ -47,12 +46,11 @@ def worked_figure(arrays: Mapping[str, Array], title: str, data: str) -> Figure:
             (halves[1], after, f"Channels after: {outcome}"),
         ):
             channel_distributions(batch, figure.add_subplot(half)).set_title(name)
-        data_note(figure, data, _values(before))
     return figure
 
 
 def batch_figure(
-    arrays: Mapping[str, Array], images: NDArray[np.uint8], title: str, data: str
+    arrays: Mapping[str, Array], images: NDArray[np.uint8], title: str, caption: Caption
 ) -> Figure:
     """Draw a real batch and a trained layer's channels before and after, in both modes.
 
@@ -63,12 +61,10 @@ def batch_figure(
         `running_mean` and `running_deviation` (channels,).
     images
         uint8 (batch, height, width).
-    title, data
-        What is explained, and what the batch is, for the note.
+    caption
+        What the batch is.
     """
-    with theme():
-        figure = new_figure(12.5, 9.6)
-        figure.suptitle(title, fontweight="bold")
+    with composing(title, caption.plus(_values(arrays["before"])), 12.5, 9.6) as figure:
         grid = figure.add_gridspec(3, 2, height_ratios=(0.75, 1.0, 1.0))
         image_strip(images, figure.add_subplot(grid[0, :]))
         before = figure.add_subplot(grid[1, 0])
@@ -82,7 +78,6 @@ def batch_figure(
         for place, what in enumerate(("mean", "deviation")):
             ax = figure.add_subplot(grid[2, place])
             against_running(arrays[f"batch_{what}"], arrays[f"running_{what}"], ax, what)
-        data_note(figure, data, _values(arrays["before"]))
     return figure
 
 
@@ -93,12 +88,6 @@ def channel_distributions(batch: Array, ax: Axes) -> Axes:
     ----------
     batch
         (batch, channels) or (batch, channels, height, width).
-    ax
-        Where to draw.
-
-    Returns
-    -------
-    `ax`.
     """
     channels = batch.shape[1]
     for channel in range(channels):
@@ -128,18 +117,12 @@ def value_map(
     ----------
     values
         (rows, columns).
-    ax
-        Where to draw.
     limits
         Values of the scale's ends.
     whole
         Whether the numbers are written without decimals.
     diverging
         Whether the scale has two colours that meet in the middle.
-
-    Returns
-    -------
-    `ax`.
     """
     import seaborn as sns
 
@@ -153,12 +136,7 @@ def value_map(
 
 
 def image_strip(images: NDArray[np.uint8], ax: Axes) -> Axes:
-    """Show a batch's images (batch, height, width) in rows of sixteen; the first one is framed.
-
-    Returns
-    -------
-    `ax`.
-    """
+    """Show a batch's images (batch, height, width) in rows of sixteen; the first one is framed."""
     from matplotlib.patches import Rectangle
 
     shown = images[:SHOWN]
@@ -185,14 +163,8 @@ def channel_bars(batches: Mapping[str, Array], ax: Axes, colours: tuple[str, ...
     ----------
     batches
         (batch, channels, …) by name.
-    ax
-        Where to draw.
     colours
         A colour for each of the batches.
-
-    Returns
-    -------
-    `ax`.
     """
     markers = ("o", "s")
     for place, (name, batch) in enumerate(batches.items()):
@@ -216,14 +188,8 @@ def against_running(batch: Array, running: Array, ax: Axes, what: str) -> Axes:
     ----------
     batch, running
         (channels,).
-    ax
-        Where to draw.
     what
         Name of the statistic.
-
-    Returns
-    -------
-    `ax`.
     """
     ax.axline((float(running.mean()),) * 2, slope=1, color="0.6", linewidth=1, label="equal")
     ax.plot(running, batch, "o", color=TRAIN, markersize=6, alpha=0.8, label="a channel")
@@ -272,4 +238,4 @@ def _stacked(values: Array) -> Array:
 
 def _values(batch: Array) -> str:
     count = int(batch.size) // int(batch.shape[1])
-    return f"{count:,} value{'' if count == 1 else 's'} a channel"
+    return f"{count:,} value{'' if count == 1 else 's'} per channel"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hindi_bn.figures.style import data_note, new_figure, theme
+from hindi_bn.figures.style import Caption, composing
 
 if TYPE_CHECKING:
     import torch
@@ -18,21 +18,10 @@ _GAP = "0.45"  # grey between maps: on neither of the colour scales' ends
 
 
 def tiles(maps: torch.Tensor, ax: Axes, columns: int) -> Axes:
-    """Draw maps side by side on one colour scale.
+    """Draw maps (maps, height, width) side by side on one colour scale, with a colour bar.
 
-    Parameters
-    ----------
-    maps
-        (maps, height, width).
-    ax
-        Where to draw; its figure gains a colour bar beside it.
-    columns
-        Maps in a row.
-
-    Returns
-    -------
-    `ax`. With negative values the scale is symmetric around 0, which is white; otherwise it runs
-    from 0, black, to the largest value.
+    With negative values the scale is symmetric around 0, which is white; otherwise it runs from 0,
+    black, to the largest value.
     """
     import matplotlib as mpl
     from torchvision.utils import make_grid
@@ -53,28 +42,19 @@ def tiles(maps: torch.Tensor, ax: Axes, columns: int) -> Axes:
     return ax
 
 
-def filters_figure(
-    filters: Mapping[str, torch.Tensor], run: str, data_title: str, details: str = ""
-) -> Figure:
-    """Compose the filters of every convolution, a panel a layer.
+def filters_figure(filters: Mapping[str, torch.Tensor], run: str, caption: Caption) -> Figure:
+    """Compose the filters of every convolution of a run, a panel per layer.
+
+    With one input channel the filters stand in a square; otherwise a row holds one filter and a
+    column one input channel.
 
     Parameters
     ----------
     filters
         Weights (filters, channels, rows, columns) by the layer's name and description.
-    run
-        The run's name, for the title.
-    data_title, details
-        For the note at the bottom.
-
-    Returns
-    -------
-    The figure. With one input channel the filters stand in a square; otherwise a row holds one
-    filter and a column one input channel.
     """
-    with theme():
-        figure = new_figure(max(7.0, 5.6 * len(filters)), 6.2)
-        figure.suptitle(f"{run}: filters of the convolutions", fontweight="bold")
+    title = f"{run}: filters of the convolutions"
+    with composing(title, caption, max(7.0, 5.6 * len(filters)), 6.2) as figure:
         panels = figure.subplots(1, len(filters), squeeze=False)[0]
         for (name, weights), ax in zip(filters.items(), panels, strict=True):
             count, channels = weights.shape[:2]
@@ -83,29 +63,22 @@ def filters_figure(
             ax.set_title(name, fontsize=10)
             ax.set_xlabel(f"{count} filters" if alone else f"{channels} input channels")
             ax.set_ylabel("" if alone else f"{count} filters")
-        data_note(figure, data_title, details)
     return figure
 
 
 def maps_figure(
-    outputs: Sequence[tuple[str, torch.Tensor]], title: str, data_title: str, details: str = ""
+    outputs: Sequence[tuple[str, torch.Tensor]], title: str, caption: Caption
 ) -> Figure:
-    """Compose what every layer makes of one image, a panel a layer.
+    """Compose what every layer makes of one image, a panel per layer.
 
     Parameters
     ----------
     outputs
         Name of each layer and its output: (channels, height, width) or (features,); the last are
         the logits (classes,).
-    title
-        Title of the figure.
-    data_title, details
-        For the note at the bottom.
     """
     rows = math.ceil(len(outputs) / _PANELS)
-    with theme():
-        figure = new_figure(3.3 * _PANELS, 3.2 * rows + 0.8)
-        figure.suptitle(title, fontweight="bold")
+    with composing(title, caption, 3.3 * _PANELS, 3.2 * rows + 0.8) as figure:
         panels = figure.subplots(rows, _PANELS, squeeze=False).flat
         for (name, output), ax in zip(outputs[:-1], panels, strict=False):
             maps = output if output.ndim > 1 else output[:, None, None]
@@ -115,17 +88,11 @@ def maps_figure(
         logit_bars(logits, panels[len(outputs) - 1]).set_title(name, fontsize=9)
         for ax in panels[len(outputs) :]:
             ax.set_axis_off()
-        data_note(figure, data_title, details)
     return figure
 
 
 def logit_bars(logits: torch.Tensor, ax: Axes) -> Axes:
-    """Draw the logits (classes,) of one image, a bar a class, the largest dark.
-
-    Returns
-    -------
-    `ax`.
-    """
+    """Draw the logits (classes,) of one image, a bar per class, the largest dark."""
     values = logits.tolist()
     colours = ["#0072B2" if value == max(values) else "#56B4E9" for value in values]
     ax.bar([str(digit) for digit in range(len(values))], values, color=colours)

@@ -1,11 +1,11 @@
-"""The diagram of a network: a box a layer, with what it gives, learns and sees."""
+"""The diagram of a network: a box per layer, with what it gives, learns and sees."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hindi_bn.figures.style import new_figure, theme
+from hindi_bn.figures.style import composing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ _ROW, _BOX_HEIGHT = 0.5, 0.36
 _SHEETS, _BOX, _SHAPE, _PARAMETERS, _FIELD, _WIDTH = 0.75, 1.5, 5.6, 7.75, 8.9, 9.1
 _LARGEST_SHEET, _MOST_SHEETS, _STEP = 0.3, 4, 0.045
 
-# Light tints of the colour-blind-safe colours of `figures.style`, one a kind of layer.
+# Light tints of the colour-blind-safe colours of `figures.style`, one per kind of layer.
 _TINTS = {
     "input": "#FFFFFF",
     "convolution": "#B3D5EA",
@@ -33,28 +33,18 @@ _TINTS = {
 
 def network_figure(layers: Sequence[Layer], title: str) -> Figure:
     """Make the figure of `network_diagram`, as tall as the network needs."""
-    with theme():
-        figure = new_figure(_WIDTH, _ROW * (len(layers) + 1) + 0.6)
+    with composing("", None, _WIDTH, _ROW * (len(layers) + 1) + 0.6) as figure:
         ax = network_diagram(layers, figure.subplots())
         ax.set_title(title, loc="left")
     return figure
 
 
 def network_diagram(layers: Sequence[Layer], ax: Axes) -> Axes:
-    """Draw a network from the image at the top to the logits at the bottom.
+    """Draw a network (a `layer_table`) from the image at the top to the logits at the bottom.
 
-    Parameters
-    ----------
-    layers
-        The rows of `hindi_bn.networks.layer_table`.
-    ax
-        Where to draw; its frame and ticks are taken away.
-
-    Returns
-    -------
-    The axes. A row a layer: its output as sheets (one a channel, at most four drawn, sides to
-    scale) or a bar (features), its box, coloured by kind, its output's shape, its learnable numbers
-    and its receptive field.
+    A row per layer: its output as sheets (one per channel, at most four drawn, sides to scale) or a
+    bar (features), its box, coloured by kind, its output's shape, its learnable numbers and its
+    receptive field.
     """
     ax.set_axis_off()
     ax.set_aspect("equal")

@@ -1,14 +1,16 @@
-"""What all figures share: theme, one look an arm, the note with the data's name, and saving.
+"""What all figures share: theme, one look per arm, caption, logarithmic axes, and saving.
 
 Figures are `matplotlib.figure.Figure` objects made without pyplot: no window is opened and no
-figure stays registered anywhere.
+figure stays registered anywhere. They draw tables that were computed elsewhere.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,10 +18,13 @@ from hindi_bn.errors import HindiBnError
 from hindi_bn.files import replacing
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FORMATS = ("png", "svg", "pdf")
-NOTE_INCHES = 0.36  # height kept free at the bottom of a figure for the data note
+
+_NOTE, _NOTE_LINE = 0.36, 0.135  # inches kept free for the note, and of one of its lines
+_NOTE_LETTERS = 15.0  # an inch
 
 # What a format would write about the moment and the software: left out, so equal input gives equal
 # bytes.
@@ -28,6 +33,21 @@ _ANONYMOUS: dict[str, dict[str, None]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
+
+
+@dataclass(frozen=True)
+class Caption:
+    """The note at the bottom of a figure: the data's name, and details such as n and seed."""
+
+    data: str
+    details: str = ""
+
+    def plus(self, *details: str) -> Caption:
+        """Return this caption with further details; empty ones are left out."""
+        return Caption(self.data, " · ".join(filter(None, (self.details, *details))))
+
+    def __str__(self) -> str:
+        return f"Data: {self.data}" + (f" · {self.details}" if self.details else "")
 
 
 class Look(NamedTuple):
@@ -53,19 +73,11 @@ _FIXED = {"no-bn": _WITHOUT, "none": _WITHOUT, "bn": _WITH, "batch": _WITH}
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """Give each arm its look.
+    """Give each arm its look; names come in study order.
 
-    Parameters
-    ----------
-    names
-        The arms' names in study order.
-
-    Returns
-    -------
-    A look for each name. `bn` or `batch` and `no-bn` or `none` always have the same; the others
-    take the next one of a fixed order that is free. Colours come again after the seventh arm, then
-    with another marker, so that no two of the first 49 arms look alike; after that all comes
-    again.
+    `bn` or `batch` and `no-bn` or `none` always have the same; the others take the next one of a
+    fixed order that is free. Colours come again after the seventh arm, then with another marker, so
+    that no two of the first 49 arms look alike; after that all comes again.
     """
     names = list(dict.fromkeys(names))
     given: dict[str, Look] = {}
@@ -102,55 +114,79 @@ def theme() -> Iterator[None]:
         yield
 
 
-def new_figure(
-    width: float, height: float, bottom: float = NOTE_INCHES, row_gap: float = 0.02
-) -> Figure:
-    """Make an empty figure, sizes in inches, that leaves `bottom` free for the data note.
+@contextlib.contextmanager
+def composing(
+    title: str,
+    caption: Caption | None,
+    width: float,
+    height: float,
+    *,
+    bottom: float = _NOTE,
+    row_gap: float = 0.02,
+) -> Iterator[Figure]:
+    """Give an empty figure with a title, in the theme, and write its caption at the bottom.
 
-    `row_gap` is the space between rows of panels, a share of a panel's height.
+    Parameters
+    ----------
+    width, height, bottom
+        In inches; `bottom` is what stays free for the caption at least.
+    row_gap
+        Space between rows of panels, a share of a panel's height.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    share = bottom / height
-    layout = ConstrainedLayoutEngine(
-        rect=(0.0, share, 1.0, 1.0 - share), w_pad=0.08, h_pad=0.08, hspace=row_gap
-    )
-    return Figure(figsize=(width, height), layout=layout)
+    lines = math.ceil(len(str(caption)) / (_NOTE_LETTERS * (width - 0.3)))
+    share = max(bottom, 0.12 + _NOTE_LINE * lines) / height
+    with theme():
+        layout = ConstrainedLayoutEngine(
+            rect=(0.0, share, 1.0, 1.0 - share), w_pad=0.08, h_pad=0.08, hspace=row_gap
+        )
+        figure = Figure(figsize=(width, height), layout=layout)
+        if title:
+            figure.suptitle(title, fontweight="bold")
+        yield figure
+        if caption is not None:
+            figure.text(
+                0.1 / width, 0.09 / height, str(caption), fontsize=8, color="0.35", ha="left",
+                va="bottom", wrap=True,
+            )  # fmt: skip
 
 
-def data_note(figure: Figure, data_title: str, details: str = "") -> None:
-    """Write the data's name, and details such as n and seed, at the bottom of the figure."""
-    text = f"Data: {data_title}" + (f" · {details}" if details else "")
-    height = float(figure.get_figheight())
-    width = float(figure.get_figwidth())
-    figure.text(
-        0.1 / width,
-        0.09 / height,
-        text,
-        fontsize=8,
-        color="0.35",
-        ha="left",
-        va="bottom",
-        wrap=True,
+def log_axis(ax: Axes, axis: str = "y") -> None:
+    """Make an axis, `x` or `y`, logarithmic with plain numbers at 1, 2 and 5 of each decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.set(**{f"{axis}scale": "log"})
+    line = ax.xaxis if axis == "x" else ax.yaxis
+    line.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    line.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    line.set_minor_formatter(NullFormatter())
+
+
+def count_axis(ax: Axes, label: str = "Epoch (counted from 0)", ticks: int | None = None) -> None:
+    """Label the x axis, with whole numbers at about so many ticks."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.set_xlabel(label)
+    ax.xaxis.set_major_locator(
+        MaxNLocator(ticks or "auto", integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
     )
 
 
 def save(
     figure: Figure, path: Path, formats: Sequence[str] = ("png",), dpi: int = 150
 ) -> list[Path]:
-    """Write the figure once a format, each in one step; equal figures give equal bytes.
+    """Write the figure once per format, each in one step; equal figures give equal bytes.
 
     Parameters
     ----------
-    figure
-        What to write.
     path
         Where to, without a suffix.
     formats
         Some of `FORMATS`.
     dpi
-        Dots an inch of a PNG.
+        Dots per inch of a PNG.
 
     Returns
     -------
@@ -170,6 +206,23 @@ def save(
             figure.savefig(temporary, format=suffix, dpi=dpi, metadata=_ANONYMOUS[suffix])
         written.append(file)
     return written
+
+
+def save_as(figure: Figure, file: Path) -> Path:
+    """Write the figure to a file whose suffix names the format; errors as those of `format_of`."""
+    return save(figure, file.with_suffix(""), (format_of(file),))[0]
+
+
+def format_of(file: Path) -> str:
+    """Return the format that a figure's file name asks for; HindiBnError when there is no such."""
+    suffix = file.suffix.removeprefix(".").lower()
+    if suffix not in FORMATS:
+        raise HindiBnError(
+            f"Figures cannot be written as {file.name}.",
+            f"The known formats are {', '.join(FORMATS)}.",
+            f"give a name that ends in one of them, such as {file.stem}.png",
+        )
+    return suffix
 
 
 def _settle(figure: Figure) -> None:
@@ -195,7 +248,25 @@ def _check(formats: Sequence[str], dpi: int) -> None:
         )
     if dpi < 1:
         raise HindiBnError(
-            f"Figures cannot be written with {dpi} dots an inch.",
+            f"Figures cannot be written with {dpi} dots per inch.",
             "The number must be at least 1.",
             "choose with --dpi, for instance --dpi 150",
         )
+
+
+NOTE_INCHES = _NOTE
+
+
+def new_figure(width: float, height: float, bottom: float = _NOTE) -> Figure:
+    """Make an empty figure that leaves `bottom` free."""
+    with composing("", None, width, height, bottom=bottom) as figure:
+        return figure
+
+
+def data_note(figure: Figure, data_title: str, details: str = "") -> None:
+    """Write the caption of a figure made by `new_figure`."""
+    width, height = figure.get_size_inches()
+    figure.text(
+        0.1 / width, 0.09 / height, str(Caption(data_title, details)), fontsize=8, color="0.35",
+        ha="left", va="bottom", wrap=True,
+    )  # fmt: skip

@@ -24,7 +24,9 @@ from hindi_bn.bench.peak import Peak
 from hindi_bn.cli import app
 from hindi_bn.cli.bench_tables import bench_tables
 from hindi_bn.errors import DataError
-from hindi_bn.figures.bench import cost_figure, determination
+from hindi_bn.figures.bench import cost_figure
+from hindi_bn.figures.style import Caption
+from hindi_bn.stats.lines import Line, fitted_line
 
 
 def made_network(seconds: dict[str, list[float]]) -> NetworkBench:
@@ -190,17 +192,18 @@ def test_the_whole_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_cost_grows_along_a_line() -> None:
-    x = np.array([1.0, 2.0, 4.0])
-    assert determination(x, 3 + 2 * x) == pytest.approx(1)
-    assert determination(np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 0.0])) == 0
+    assert fitted_line([1, 2, 4], [5, 7, 11]) == pytest.approx((2, 3, 1))
+    assert fitted_line([0, 1, 2], [0, 1, 0]) == pytest.approx((0, 1 / 3, 0))
+    assert fitted_line([1, 2], [1, 2]) is None
     sizes = pd.DataFrame(
         [{"images": n, "way": way, "median": n / 100, "min": n / 110, "max": n / 90}
          for way in ("notebook", "fast") for n in (100, 200, 400)]
     )  # fmt: skip
     runs = pd.DataFrame([{"runs": n, "one_by_one": 2.0 * n, "side_by_side": n} for n in (1, 2)])
-    left, right = cost_figure(sizes, runs, "made-up digits", "details").axes
-    lines = [line for line in left.lines if len(line.get_xdata()) == 2]
-    assert np.allclose(lines[0].get_ydata(), [0, 4])
+    lines = {"notebook": Line(0.01, 0.0, 1.0), "fast": Line(0.01, 0.0, 1.0)}
+    left, right = cost_figure(sizes, runs, lines, Caption("made-up digits", "details")).axes
+    drawn = [line for line in left.lines if len(line.get_xdata()) == 2]
+    assert np.allclose(drawn[0].get_ydata(), [0, 4])
     labels = [text.get_text() for text in left.get_legend().get_texts()]
     assert labels == ["the notebook's way (line: $R^2$ = 1.0000)", "fast (line: $R^2$ = 1.0000)"]
     assert [text.get_text() for text in right.get_legend().get_texts()] == [

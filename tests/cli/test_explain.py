@@ -160,7 +160,7 @@ def test_usage_errors_have_exit_code_2(arguments: tuple[str, ...]) -> None:
 
 def test_expected_errors_have_exit_code_1(results: Path) -> None:
     bn = ("--run", str(results / "bn"))
-    assert "none of png, svg, pdf" in run("--figure", "a.gif", code=1).stderr
+    assert "png, svg, pdf" in run("--figure", "a.gif", code=1).stderr
     assert "is not a run's folder" in run("--digit", "1", code=1).stderr
     assert "no test image 9" in run("--digit", "1", "--index", "9", *bn, code=1).stderr
     assert "too large" in run("--digit", "1", "--batch-size", "99", *bn, code=1).stderr

@@ -20,13 +20,17 @@ from typer.testing import CliRunner, Result
 import hindi_bn.digits
 from hindi_bn.cli import app
 from hindi_bn.errors import StudyError
-from hindi_bn.figures import captures as drawn
+from hindi_bn.figures import recordings as drawn
 from hindi_bn.figures.maps import filters_figure, logit_bars, maps_figure, tiles
+from hindi_bn.figures.style import Caption
 from hindi_bn.networks import build, layer_table
 from hindi_bn.plots import Image, feature_maps, pick
 from hindi_bn.records import RunFolder
 from hindi_bn.records.recordings import read_captures
+from hindi_bn.stats.recordings import channel_medians, gradient_norms
 from hindi_bn.training.run import Reporter, RunInterrupted, load_network, train_run
+
+TINY = Caption("tiny")
 
 CAPTURES: list[Any] = [
     {"kind": "gradients", "every": 1},
@@ -165,7 +169,7 @@ def test_the_gradient_norm_of_a_layer_joins_its_parameters() -> None:
         step=[1, 1, 1, 2, 2, 2],
         value=[3.0, 4.0, 7.0, 5.0, 12.0, 1.0],
     )
-    norms = drawn.gradient_norms(gradients).set_index(["layer", "step"])["value"].to_dict()
+    norms = gradient_norms(gradients).set_index(["layer", "step"])["value"].to_dict()
     assert norms == {("0", 1): 5.0, ("2", 1): 7.0, ("0", 2): 13.0, ("2", 2): 1.0}
 
 
@@ -186,7 +190,8 @@ def test_a_line_a_layer_with_the_colour_of_its_block() -> None:
 
 def test_a_line_a_channel_and_their_median_in_black() -> None:
     rows = frame(index=["0", "1", "2"] * 2, step=[0] * 3 + [9] * 3, value=[1.0, 2, 6, 4, 9, 5])
-    drawn_lines = drawn.channel_lines(rows, Figure().add_subplot()).get_lines()
+    medians = channel_medians(rows.assign(layer="1", quantity="gamma"))
+    drawn_lines = drawn.channel_lines(rows, medians, Figure().add_subplot()).get_lines()
     values = [list(line.get_ydata()) for line in drawn_lines]
     assert values == [[1, 4], [2, 9], [6, 5], [2, 5]]
     assert drawn_lines[-1].get_color() == "black"
@@ -200,7 +205,7 @@ def test_weights_are_drawn_as_change_since_the_first_record() -> None:
         "a": pd.concat([rows("wx", [1.0, 1.5]), rows("wy", [2.0, 0.0])]),
         "b": rows("wx", [-1.0, 0.0]),
     }
-    wx, wy = drawn.weights_figure(captures, "tiny").get_axes()
+    wx, wy = drawn.weights_figure(captures, TINY).get_axes()
     assert lines(wx) == {
         "a, from 1.000000": ([0, 10], [0, 0.5]),
         "b, from -1.000000": ([0, 10], [0, 1]),
@@ -214,7 +219,8 @@ def test_training_curves_show_both_splits_of_every_run() -> None:
         epoch=[0, 1], train_loss=[2.0, 1.0], train_accuracy=[0.5, 0.75],
         test_loss=[1.5, 1.25], test_accuracy=[0.6, 0.7],
     )  # fmt: skip
-    figure = drawn.curves_figure({"bn": history, "no-bn": history}, "tiny", "n = 1 run each")
+    caption = Caption("tiny", "n = 1 run each")
+    figure = drawn.curves_figure({"bn": history, "no-bn": history}, caption)
     loss, accuracy = figure.get_axes()
     assert lines(loss)["bn, training"] == ([0, 1], [2.0, 1.0])
     assert lines(loss)["no-bn, test"] == ([0, 1], [1.5, 1.25])
@@ -230,7 +236,8 @@ def test_every_layer_with_statistics_has_a_column(runs: Path) -> None:
     captured = read_captures(RunFolder(runs / "bn"))
     rows = captured[captured["name"] == "statistics"]
     layers = layer_table(build("three_convs", "batch"))[1:]
-    figure = drawn.statistics_figure(rows, layers, record.run.name, "tiny")
+    medians = channel_medians(rows)
+    figure = drawn.statistics_figure(rows, medians, layers, record.run.name, TINY)
     axes = figure.get_axes()
     assert len(axes) == 4 * 3
     assert [ax.get_title() for ax in axes[:3]] == [f"{n} · BatchNorm2d 16" for n in "147"]
@@ -266,7 +273,7 @@ def test_tiles_stand_side_by_side_on_one_scale() -> None:
 
 def test_filters_stand_in_rows_of_their_channels() -> None:
     filters = {"first": torch.rand(5, 1, 3, 3), "second": torch.rand(4, 5, 3, 3)}
-    first, second = filters_figure(filters, "bn", "tiny").get_axes()[:2]
+    first, second = filters_figure(filters, "bn", TINY).get_axes()[:2]
     assert first.get_images()[0].get_array().shape == (2 * 4 + 1, 3 * 4 + 1)  # 3 in a row
     assert second.get_images()[0].get_array().shape == (4 * 4 + 1, 5 * 4 + 1)
     assert (first.get_xlabel(), second.get_xlabel()) == ("5 filters", "5 input channels")
@@ -296,7 +303,7 @@ def test_the_digits_own_maps_and_logits_are_drawn() -> None:
         ("9 · Linear", torch.randn(7)),
         ("10", torch.arange(3.0)),
     ]
-    figure = maps_figure(outputs, "a title", "tiny", "n = 1")
+    figure = maps_figure(outputs, "a title", TINY)
     panels = [ax for ax in figure.get_axes() if ax.get_title()]
     assert [ax.get_title() for ax in panels] == ["Image", "9 · Linear", "10"]
     assert panels[1].get_images()[0].get_array().shape == (3, 3)  # 7 features in a square
@@ -309,9 +316,9 @@ def test_figures_on_the_stand_in_say_so(runs: Path, monkeypatch: pytest.MonkeyPa
     titles: list[str] = []
     original = drawn.curves_figure
 
-    def seen(histories: Any, title: str, details: str) -> Any:
-        titles.append(title)
-        return original(histories, title, details)
+    def seen(histories: Any, caption: Caption) -> Any:
+        titles.append(caption.data)
+        return original(histories, caption)
 
     monkeypatch.setattr(drawn, "curves_figure", seen)
     record = RunFolder(runs / "bn").read()

@@ -22,7 +22,7 @@ from hindi_bn.errors import HindiBnError
 from hindi_bn.figures.confusion import class_scores_figure, confusion_figure
 from hindi_bn.figures.curves import accuracy_curves, accuracy_figure, loss_curves, loss_figure
 from hindi_bn.figures.descent import descent_2d, descent_3d, descent_figure
-from hindi_bn.figures.style import looks, new_figure, save
+from hindi_bn.figures.style import Caption, composing, looks, save
 
 HISTORIES = {
     "no-bn": history([2.0, 0.5, 0.3], [0.80, 0.90, 0.85]),
@@ -40,6 +40,11 @@ CAPTURES = {
     run: {"layer": layer, "wx": "weight[3, 4, 1, 0]", "wy": "weight[3, 8, 1, 0]"}
     for run, layer in (("no-bn", "4"), ("bn", "6"))
 }
+
+
+ONE_EACH = Caption(STAND_IN, "n = 1 run each")
+with composing("", None, 2, 1) as EMPTY:
+    pass
 
 
 def panel(projection: str | None = None) -> Any:
@@ -105,19 +110,19 @@ def test_colours_are_told_apart_without_colour_vision() -> None:
 
 @pytest.mark.parametrize(
     ("formats", "dpi", "words"),
-    [(("gif",), 150, "gif"), ((), 150, "nothing at all"), (("png",), 0, "0 dots an inch")],
+    [(("gif",), 150, "gif"), ((), 150, "nothing at all"), (("png",), 0, "0 dots per inch")],
 )
 def test_formats_and_dots_that_cannot_be_are_refused(
     tmp_path: Path, formats: tuple[str, ...], dpi: int, words: str
 ) -> None:
     with pytest.raises(HindiBnError, match=words) as caught:
-        save(new_figure(2, 2), tmp_path / "figure", formats, dpi)
+        save(EMPTY, tmp_path / "figure", formats, dpi)
     assert "--format" in caught.value.next_step or "--dpi" in caught.value.next_step
     assert list(tmp_path.iterdir()) == []
 
 
 def test_names_with_dots_keep_them_and_dpi_sets_the_size(tmp_path: Path) -> None:
-    (path,) = save(new_figure(2, 1), tmp_path / "descent-lr0.1", dpi=100)
+    (path,) = save(EMPTY, tmp_path / "descent-lr0.1", dpi=100)
     assert path.name == "descent-lr0.1.png"
     width, height = np.frombuffer(path.read_bytes()[16:24], dtype=">u4")
     assert (width, height) == (200, 100)
@@ -129,9 +134,10 @@ from pathlib import Path
 from test_study_figures import *
 folder = Path(sys.argv[1])
 formats = ("png", "svg", "pdf")
-save(accuracy_figure(HISTORIES, STAND_IN, "n = 1", PUBLISHED), folder / "accuracy", formats, 40)
-save(descent_figure(HISTORIES, CAPTURES, STAND_IN), folder / "descent", formats, 40)
-save(descent_figure(HISTORIES, CAPTURES, STAND_IN, projected=True), folder / "above", formats, 40)
+caption = Caption(STAND_IN, "n = 1")
+save(accuracy_figure(HISTORIES, caption, PUBLISHED), folder / "accuracy", formats, 40)
+save(descent_figure(HISTORIES, CAPTURES, caption), folder / "descent", formats, 40)
+save(descent_figure(HISTORIES, CAPTURES, caption, projected=True), folder / "above", formats, 40)
 """
 
 
@@ -157,8 +163,8 @@ def test_drawing_leaves_no_trace_in_matplotlib() -> None:
     import matplotlib.pyplot as plt
 
     before = dict(mpl.rcParams)
-    accuracy_figure(HISTORIES, STAND_IN)
-    descent_figure(HISTORIES, CAPTURES, STAND_IN)
+    accuracy_figure(HISTORIES, Caption(STAND_IN))
+    descent_figure(HISTORIES, CAPTURES, Caption(STAND_IN))
     assert plt.get_fignums() == []
     assert dict(mpl.rcParams) == before
 
@@ -167,15 +173,15 @@ def test_every_figure_names_the_data_and_the_details() -> None:
     matrix = pd.DataFrame(np.eye(10, dtype=int) * 3)
     scores = pd.DataFrame({"run": "bn", "class": range(10), "f1": 0.5})
     for figure in (
-        accuracy_figure(HISTORIES, STAND_IN, "n = 1 run each"),
-        loss_figure(HISTORIES, STAND_IN, "n = 1 run each"),
-        descent_figure(HISTORIES, CAPTURES, STAND_IN, "n = 1 run each"),
-        descent_figure(HISTORIES, CAPTURES, STAND_IN, "n = 1 run each", projected=True),
-        confusion_figure({"bn": matrix}, STAND_IN, "n = 1 run each"),
-        class_scores_figure(scores, STAND_IN, "n = 1 run each"),
+        accuracy_figure(HISTORIES, ONE_EACH),
+        loss_figure(HISTORIES, ONE_EACH),
+        descent_figure(HISTORIES, CAPTURES, ONE_EACH),
+        descent_figure(HISTORIES, CAPTURES, ONE_EACH, projected=True),
+        confusion_figure({"bn": matrix}, ONE_EACH),
+        class_scores_figure(scores, ONE_EACH),
     ):
         assert f"Data: {STAND_IN} · n = 1 run each" in texts(figure)
-    assert texts(loss_figure(HISTORIES, IDENTICAL)).endswith(f"Data: {IDENTICAL}")
+    assert texts(loss_figure(HISTORIES, Caption(IDENTICAL))).endswith(f"Data: {IDENTICAL}")
 
 
 # curves
@@ -217,7 +223,7 @@ def test_loss_is_logarithmic_unless_a_loss_is_zero() -> None:
 
 
 def test_one_epoch_has_one_whole_tick_and_a_visible_marker() -> None:
-    figure = accuracy_figure({"bn": history([1.0], [0.9])}, IDENTICAL)
+    figure = accuracy_figure({"bn": history([1.0], [0.9])}, Caption(IDENTICAL))
     figure.draw_without_rendering()
     (ax,) = figure.axes
     low, high = ax.get_xlim()
@@ -235,11 +241,11 @@ def test_no_text_is_cut_off(epochs: int) -> None:
     losses = list(np.geomspace(2.0, 0.02, epochs))
     histories = {"no-bn": history(losses), "bn": history(losses)}
     ends = {"bn": (epochs - 1, 0.9913333), "no-bn": (epochs - 1, 0.924)}
-    assert inside(accuracy_figure(histories, IDENTICAL, "n = 1", PUBLISHED, ends))
-    assert inside(loss_figure(histories, IDENTICAL, "n = 1", PUBLISHED))
+    assert inside(accuracy_figure(histories, Caption(IDENTICAL, "n = 1"), PUBLISHED, ends))
+    assert inside(loss_figure(histories, Caption(IDENTICAL, "n = 1"), PUBLISHED))
     for chosen in (histories, {"bn": histories["bn"]}):
-        assert inside(descent_figure(chosen, CAPTURES, IDENTICAL))
-        assert inside(descent_figure(chosen, CAPTURES, IDENTICAL, projected=True))
+        assert inside(descent_figure(chosen, CAPTURES, Caption(IDENTICAL)))
+        assert inside(descent_figure(chosen, CAPTURES, Caption(IDENTICAL), projected=True))
 
 
 # descent
@@ -317,14 +323,16 @@ def test_a_weight_that_never_moves_is_said_to_start_where_it_stays() -> None:
 
 def test_panels_of_many_runs_stand_in_rows_of_three() -> None:
     runs = {f"arm-{i}": history([1.0, 0.5]) for i in range(4)}
-    figure = descent_figure(runs, {}, IDENTICAL)
+    figure = descent_figure(runs, {}, Caption(IDENTICAL))
     titles = [ax.get_legend().get_title().get_text() for ax in figure.axes]
     assert titles == list(runs)
     assert {ax.get_subplotspec().get_geometry()[:2] for ax in figure.axes} == {(2, 3)}
 
 
 def test_a_panel_names_run_and_layer_in_the_run_s_colour() -> None:
-    figure = descent_figure({"bn": HISTORIES["bn"]}, CAPTURES, IDENTICAL, colours={"bn": "#123456"})
+    figure = descent_figure(
+        {"bn": HISTORIES["bn"]}, CAPTURES, Caption(IDENTICAL), colours={"bn": "#123456"}
+    )
     title = figure.axes[0].get_legend().get_title()
     assert (title.get_text(), title.get_color()) == ("bn (layer 6)", "#123456")
 
@@ -335,7 +343,7 @@ def test_a_panel_names_run_and_layer_in_the_run_s_colour() -> None:
 def test_the_confusion_matrix_shows_counts_and_leaves_zeros_empty() -> None:
     counts = np.eye(10, dtype=int) * 300
     counts[4, 4], counts[4, 9] = 298, 2
-    figure = confusion_figure({"bn": pd.DataFrame(counts)}, IDENTICAL)
+    figure = confusion_figure({"bn": pd.DataFrame(counts)}, Caption(IDENTICAL))
     (ax,) = figure.axes
     cells = [text.get_text() for text in ax.texts]
     assert sorted(cells) == ["2", "298"] + ["300"] * 9
@@ -348,7 +356,7 @@ def test_scores_have_a_marker_a_class_and_run() -> None:
     scores = pd.DataFrame(
         {"run": ["no-bn"] * 2 + ["bn"] * 2, "class": [0, 1, 0, 1], "f1": [0.5, 0.75, 0.9, 1.0]}
     )
-    figure = class_scores_figure(scores, IDENTICAL)
+    figure = class_scores_figure(scores, Caption(IDENTICAL))
     (ax,) = figure.axes
     assert [list(line.get_ydata()) for line in ax.lines] == [[50, 75], [90, 100]]
     assert legend_of(ax) == ["no-bn", "bn"]
