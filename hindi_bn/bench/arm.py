@@ -1,21 +1,20 @@
 """One way to train, in a process of its own: its time, its memory and its start are its alone.
 
-The process reads a line of JSON with its task, then a line for each epoch to train. It answers each
-with a line of JSON on stdout (the first when its data are ready), and with what it needed when
-stdin ends.
+The process is sent its task, then a message for each epoch to train (see
+`hindi_bn.runners.process`). It answers each (the first when its data are ready), and sends what it
+needed when it is told to quit.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
+from hindi_bn.runners.process import Message, Send, serve
 from hindi_bn.study import Numerics, Study
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class Task:
     images
         Folder with Train/digit_0 … Test/digit_9, for the notebook's way.
     every
-        Use every so-manieth image of both splits; 1 for all.
+        4 to use every 4th image of both splits; 1 for all.
     epochs
         Most epochs that will be asked for.
     spawned
@@ -62,17 +61,9 @@ class Task:
 Row = dict[str, float]
 
 
-def main() -> int:
-    """Serve one task; the exit code."""
-    stdout = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)  # whatever else is printed goes to stderr
-    serve(sys.stdin, lambda message: stdout.write(json.dumps(message) + "\n"))
-    return 0
-
-
-def serve(lines: TextIO, send: Callable[[dict[str, Any]], object]) -> None:
-    """Carry out a task, an epoch for each further line."""
-    task = Task(**json.loads(lines.readline()))
+def work(messages: Iterator[Message], send: Send) -> None:
+    """Carry out a task, an epoch for each further message."""
+    task = Task(**next(messages))
     import torch
 
     start = Start(task.spawned)
@@ -82,7 +73,7 @@ def serve(lines: TextIO, send: Callable[[dict[str, Any]], object]) -> None:
     send(next(epochs))
     start.reached("data")
     start.wait()
-    for _ in lines:
+    for _ in messages:
         start.go_on()
         send(next(epochs))
     on_gpu = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
@@ -122,7 +113,7 @@ class Start:
 def peak_memory() -> float:
     """Return this process's peak resident memory so far, in MiB.
 
-    On Linux from /proc: what `getrusage` says begins with the memory of the process's parent.
+    On Linux from /proc: what `getrusage` gives begins with the memory of the process's parent.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -136,7 +127,7 @@ def peak_memory() -> float:
 
 
 def _ours(task: Task, start: Start) -> Iterator[Row]:
-    """Give an empty row when ready, then a row an epoch."""
+    """Give an empty row when ready, then a row per epoch."""
     from functools import partial
 
     from hindi_bn.digits import load
@@ -175,7 +166,7 @@ def _ours(task: Task, start: Start) -> Iterator[Row]:
 
 
 def _notebook(task: Task, start: Start) -> Iterator[Row]:
-    """Give an empty row when ready, then a row an epoch."""
+    """Give an empty row when ready, then a row per epoch."""
     import torch
 
     from hindi_bn.bench.notebook_way import NotebookWay
@@ -206,7 +197,7 @@ def _study(task: Task) -> Study:
 
 
 def part_of(digits: Digits, every: int) -> Digits:
-    """Return every so-manieth image of both splits."""
+    """Return every 4th image of both splits, where `every` is 4."""
     from dataclasses import replace
 
     chosen: dict[str, torch.Tensor] = {
@@ -217,4 +208,4 @@ def part_of(digits: Digits, every: int) -> Digits:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(work))

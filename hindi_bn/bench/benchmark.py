@@ -45,13 +45,13 @@ def benchmark(
     epochs
         Epochs of each way, of which the median is taken.
     every
-        Use every so-manieth image of both splits.
+        4 to use every 4th image of both splits.
     seeds
         Numbers of runs to train side by side and one after the other: the study's first run.
     fractions
-        Train the first run on every so-manieth of these images, too, for each of these numbers.
+        Train the first run on every 8th of these images, too, where 8 is among these numbers.
     note
-        Told what was measured, in a line.
+        Called with what was measured, in a line.
 
     Raises
     ------

@@ -5,24 +5,24 @@ Each way runs in a process of its own (`hindi_bn.bench.arm`) and waits while ano
 
 from __future__ import annotations
 
-import json
+import copy
 import math
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from hindi_bn.bench.arm import NOTEBOOK, WAYS, Row, Task
-from hindi_bn.bench.flops import LayerWork, work_of
 from hindi_bn.bench.peak import Peak, measure_peak
 from hindi_bn.errors import HindiBnError
+from hindi_bn.runners.process import QUIT, Child, Message
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from hindi_bn.study import Run, Study
 
 Note = Callable[[str], None]
@@ -43,7 +43,7 @@ class Bench:
     epochs
         Epochs of each way.
     every
-        Use every so-manieth image; 1 for all.
+        4 to use every 4th image; 1 for all.
     """
 
     study: Study
@@ -59,13 +59,13 @@ class Bench:
         return math.ceil(self.available / self.every)
 
     def part(self, every: int) -> Bench:
-        """Return the same with every so-manieth of these images."""
+        """Return the same with every 4th of these images, where `every` is 4."""
         return replace(self, every=self.every * every)
 
 
 @dataclass
 class Measured:
-    """What one way gave: a row an epoch, and when its process came how far.
+    """What one way gave: a row per epoch, and when its process came how far.
 
     Parameters
     ----------
@@ -89,6 +89,29 @@ class Measured:
         """Return median, least and most of a column of the rows."""
         values = [row[key] for row in self.rows]
         return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+@dataclass(frozen=True)
+class LayerWork:
+    """What one layer computes for one image, in floating-point operations.
+
+    A multiplication and the addition that follows it are two. Products of matrices and convolutions
+    are counted, without biases: the other layers compute a few operations per value.
+
+    Parameters
+    ----------
+    name, kind
+        The layer's name in its network, and its class.
+    forward
+        Operations of the forward pass.
+    training
+        Operations of a training step, gradients of weights and inputs included.
+    """
+
+    name: str
+    kind: str
+    forward: int
+    training: int
 
 
 @dataclass
@@ -140,62 +163,38 @@ class Arm:
             way, bench.study.model_dump(mode="json"), run.name, str(bench.data_dir),
             str(bench.pictures), bench.every, bench.epochs, time.time(),
         )  # fmt: skip
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "hindi_bn.bench.arm"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        self.child = Child("hindi_bn.bench.arm")
 
     def __enter__(self) -> Self:
         """Give the task, and wait until the process has its data."""
         try:
-            self._tell(json.dumps(asdict(self._task)))
-            self._answer()
+            self._ask(asdict(self._task))
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream is not None:
-                with suppress(BrokenPipeError):
-                    stream.close()
+        self.child.kill()
+        self.child.wait()
 
     def epoch(self) -> None:
         """Train an epoch, and wait for it."""
-        self._tell("epoch")
-        self.measured.rows.append(self._answer())
+        self.measured.rows.append(self._ask({"epoch": len(self.measured.rows)}))
 
     def end(self) -> None:
         """End the process, and take down what it needed."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        for key, value in self._answer().items():
+        for key, value in self._ask(QUIT).items():
             setattr(self.measured, key, value)
 
-    def _tell(self, line: str) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError as error:
-            raise self._failed() from error
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise self._failed()
-        return dict(json.loads(line))
-
-    def _failed(self) -> HindiBnError:
-        assert self._process.stderr is not None
-        said = self._process.stderr.read().strip().splitlines()
-        return HindiBnError(
+    def _ask(self, message: Message) -> Message:
+        answer = self.child.receive() if self.child.send(message) else None
+        if answer is not None:
+            return answer
+        how = self.child.how_it_ended()
+        raise HindiBnError(
             f"The benchmark's process {self.measured.way!r} failed.",
-            said[-1] if said else f"It ended with exit code {self._process.wait()}.",
+            (self.child.last_words.splitlines() or [how])[-1],
             "mend what it names, or bench another study with --config",
         )
 
@@ -230,6 +229,28 @@ def measure(
             arm.end()
     measured = {arm.measured.way: arm.measured for arm in arms}
     return NetworkBench(run, work, bench.images, measured, peaks)
+
+
+def work_of(network: nn.Module, image_size: int) -> list[LayerWork]:
+    """Count a network's work for an image of image_size x image_size pixels, in layer order."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network = copy.deepcopy(network).eval()
+    image = torch.zeros(1, 1, image_size, image_size)
+    with torch.no_grad(), FlopCounterMode(display=False) as forward:
+        network(image)
+    with FlopCounterMode(display=False) as training:
+        network(image).sum().backward()
+    layers = []
+    for name, layer in network.named_modules():
+        path = f"{type(network).__name__}.{name}"
+        one = sum(forward.get_flop_counts().get(path, {}).values())
+        if one and not any(path + "." in inner for inner in forward.get_flop_counts()):
+            kind = type(layer).__name__.removeprefix("Parametrized")
+            step = sum(training.get_flop_counts()[path].values())
+            layers.append(LayerWork(name, kind, one, step))
+    return layers
 
 
 def _line(run: Run, measured: Measured, epoch: int) -> str:

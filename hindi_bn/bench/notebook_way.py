@@ -23,7 +23,7 @@ from hindi_bn.training.loop import OnStep
 CLASSES = 10
 
 SCALING = {"half": ((0.5,), (0.5,)), "standard": ((0.242318,), (0.388673,))}
-"""Mean and deviation to scale the images by; for `standard`, those of the article's digits."""
+"""Mean and std to scale the images by; for `standard`, those of the article's digits."""
 
 
 class DigitFolder(ImageFolder):  # type: ignore[misc, unused-ignore]
@@ -52,7 +52,7 @@ class NotebookWay:
     network
         The network, on its device.
     every
-        Use every so-manieth image of both splits; 1 for all.
+        4 to use every 4th image of both splits; 1 for all.
     """
 
     def __init__(

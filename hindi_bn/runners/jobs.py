@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,8 +162,3 @@ def perform(
     except Exception as error:  # a job's failure, whatever it is, is its result
         failure = Failure.of(error)
     return JobResult(job, time.perf_counter() - began, failure)
-
-
-def row_as_json(row: EpochRow) -> dict[str, Any]:
-    """Return an epoch's row as what JSON can hold."""
-    return asdict(row)

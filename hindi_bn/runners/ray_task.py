@@ -10,7 +10,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -18,7 +18,7 @@ from hindi_bn import __version__
 from hindi_bn.errors import HindiBnError
 from hindi_bn.files import replacing
 from hindi_bn.records import RunFolder
-from hindi_bn.runners.jobs import Failure, Job, JobResult, perform, row_as_json
+from hindi_bn.runners.jobs import Failure, Job, JobResult, perform
 
 if TYPE_CHECKING:
     from hindi_bn.digits import Digits
@@ -135,7 +135,7 @@ class _Reporter:
         self._outbox.put(Message(self._task, "note", text))
 
     def epoch(self, row: EpochRow) -> None:
-        self._outbox.put(Message(self._task, "epoch", row_as_json(row)))
+        self._outbox.put(Message(self._task, "epoch", asdict(row)))
         if time.monotonic() - self._shipped >= self._every:
             self.ship()
 

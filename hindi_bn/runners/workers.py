@@ -8,21 +8,18 @@ stop the others. A run gives the bits that it would give by itself with as many 
 
 from __future__ import annotations
 
-import json
-import os
 import queue
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hindi_bn.runners.jobs import Failure, Job, JobResult
 from hindi_bn.runners.plan import plan
+from hindi_bn.runners.process import QUIT, Child
 
 if TYPE_CHECKING:
     from hindi_bn.digits import Digits
@@ -75,7 +72,7 @@ def run_jobs(
         numbers depend on its threads: give `threads=1` for the same bits however many jobs and
         cores there are.
     on_event
-        Told what happens, from the thread that takes the results.
+        Called with what happens, in the thread that takes the results.
 
     Yields
     ------
@@ -152,8 +149,7 @@ class _Worker(threading.Thread):
     def __init__(self, number: int, crew: _Crew, folder: Path, threads: int) -> None:
         super().__init__(name=f"worker-{number}", daemon=True)
         self._number, self._crew, self._folder, self._threads = number, crew, folder, threads
-        self._log = folder / f"worker-{number}.log"
-        self._process: subprocess.Popen[str] | None = None
+        self._child: Child | None = None
         self._starting, self._interrupted = threading.Lock(), False
 
     def run(self) -> None:
@@ -169,26 +165,24 @@ class _Worker(threading.Thread):
         """End the process's jobs, and with them the one that it is doing."""
         with self._starting:
             self._interrupted = True
-            if self._process is not None:
-                _close(self._process.stdin)
+            if self._child is not None:
+                self._child.interrupt()
 
     def end(self) -> None:
         """Wait for the process; kill it when it takes too long."""
         self.join(STOP_SECONDS)
-        if self.is_alive() and self._process is not None:
-            self._process.kill()
+        if self.is_alive() and self._child is not None:
+            self._child.kill()
             self.join()
 
     def _train(self, job: Job) -> JobResult:
         from hindi_bn.training.loop import EpochRow
 
-        began, process = time.perf_counter(), self._process_for_a_job()
-        if process is None or not self._give(process, job.as_json()):
+        began, child = time.perf_counter(), self._child_for_a_job()
+        if child is None or not child.send(job.as_json()):
             return self._died(job, began)
         self._crew.reports.put(Event("started", job, self._number))
-        assert process.stdout is not None
-        for line in process.stdout:
-            message = json.loads(line)
+        while (message := child.receive()) is not None:
             if message["kind"] == "result":
                 failure = message["failure"] and Failure(**message["failure"])
                 return JobResult(job, message["seconds"], failure)
@@ -197,72 +191,35 @@ class _Worker(threading.Thread):
             self._crew.reports.put(event)
         return self._died(job, began)
 
-    def _process_for_a_job(self) -> subprocess.Popen[str] | None:
+    def _child_for_a_job(self) -> Child | None:
         with self._starting:
             if self._interrupted:
                 return None
-            if self._process is not None and self._process.poll() is not None:
-                _close(self._process.stdin)  # it died while it had nothing to do
-                _close(self._process.stdout)
-                self._process = None
-            if self._process is None:
-                self._process = self._start()
-            return self._process
-
-    def _start(self) -> subprocess.Popen[str]:
-        count = str(self._threads)
-        with self._log.open("w") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "hindi_bn.runners.worker"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-                env=os.environ | {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count},
-                start_new_session=True,  # Ctrl-C is for this process alone, which passes it on
-            )  # fmt: skip
-        self._give(process, {"digits": str(self._folder), "threads": self._threads})
-        return process
-
-    def _give(self, process: subprocess.Popen[str], message: dict[str, Any]) -> bool:
-        assert process.stdin is not None
-        try:
-            process.stdin.write(json.dumps(message) + "\n")
-            process.stdin.flush()
-        except (OSError, ValueError):  # it died, or its stdin was closed to interrupt it
-            return False
-        return True
+            if self._child is not None and self._child.ended:
+                self._child.wait()  # it died while it had nothing to do
+                self._child = None
+            if self._child is None:
+                count = str(self._threads)
+                self._child = Child(
+                    "hindi_bn.runners.worker", OMP_NUM_THREADS=count, MKL_NUM_THREADS=count
+                )
+                self._child.send({"digits": str(self._folder), "threads": self._threads})
+            return self._child
 
     def _died(self, job: Job, began: float) -> JobResult:
-        process, self._process = self._process, None
-        code = None
-        if process is not None:
-            _close(process.stdin)
-            code = process.wait()
-            _close(process.stdout)
-        last = self._log.read_text(errors="replace")[-2000:] if self._log.exists() else ""
+        child, self._child = self._child, None
+        how = child.how_it_ended() if child is not None else ""
         failure = Failure(
             "WorkerDied",
             f"The worker process of run {job.run!r} ended before the run did.",
-            "It was interrupted." if self._interrupted else _reason(code),
+            "It was interrupted." if self._interrupted else how,
             "run it again with --resume: it goes on from its last finished epoch",
-            details=last,
+            details=child.last_words if child is not None else "",
         )
         return JobResult(job, time.perf_counter() - began, failure)
 
     def _quit(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            self._give(process, {"quit": True})
-            _close(process.stdin)
-            process.wait()
-            _close(process.stdout)
-
-
-def _close(stream: IO[str] | None) -> None:
-    if stream is not None:
-        with suppress(OSError):  # unsent lines to a process that is gone
-            stream.close()
-
-
-def _reason(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"It was killed by signal {-code}; 9 is what a system short of memory sends."
-    return f"It ended with exit code {code}."
+        child, self._child = self._child, None
+        if child is not None:
+            child.send(QUIT)
+            child.wait()

@@ -17,9 +17,8 @@ from typer.testing import CliRunner
 
 from hindi_bn.bench import benchmark
 from hindi_bn.bench.document import many_document, network_document, sizes_document
-from hindi_bn.bench.flops import LayerWork
 from hindi_bn.bench.many import ManyRuns
-from hindi_bn.bench.measure import Bench, Measured, NetworkBench
+from hindi_bn.bench.measure import Bench, LayerWork, Measured, NetworkBench
 from hindi_bn.bench.peak import Peak
 from hindi_bn.cli import app
 from hindi_bn.cli.bench_tables import bench_tables

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from collections.abc import Iterator
@@ -16,11 +15,10 @@ import torch
 from tiny import tiny_digits, tiny_study
 
 from hindi_bn.bench import arm, benchmark, many, measure, peak, start
-from hindi_bn.bench.arm import Start, Task, part_of, serve
+from hindi_bn.bench.arm import Start, Task, part_of, work
 from hindi_bn.bench.document import many_document, network_document
-from hindi_bn.bench.flops import LayerWork, work_of
 from hindi_bn.bench.many import ensemble, jobs_of, measure_many
-from hindi_bn.bench.measure import Arm, Bench
+from hindi_bn.bench.measure import Arm, Bench, LayerWork, work_of
 from hindi_bn.bench.notebook_way import NotebookWay
 from hindi_bn.bench.peak import measure_peak
 from hindi_bn.bench.pictures import pictures, write_pictures
@@ -87,6 +85,7 @@ def test_counting_leaves_the_network_as_it_was() -> None:
     first, second = work_of(network, 32)
     assert (first.forward, second.forward) == (2 * 1024 * 100, 2 * 100 * 10)
     assert network.training
+    assert all(parameter.grad is None for parameter in network.parameters())
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
 
@@ -158,19 +157,19 @@ def task(way: str, data_dir: Path, images: Path, **changes: Any) -> Task:
 
 def talk(given: Task, epochs: int) -> list[dict[str, Any]]:
     sent: list[dict[str, Any]] = []
-    serve(io.StringIO(json.dumps(asdict(given)) + "\n" + "epoch\n" * epochs), sent.append)
+    work(iter([asdict(given), *({"epoch": number} for number in range(epochs))]), sent.append)
     return sent
 
 
 def test_all_ways_give_the_same_numbers(data_dir: Path, images: Path) -> None:
-    told = {way: talk(task(way, data_dir, images), 2) for way in arm.WAYS}
-    for ready, *rows, end in told.values():
+    spoken = {way: talk(task(way, data_dir, images), 2) for way in arm.WAYS}
+    for ready, *rows, end in spoken.values():
         assert ready == {}
         assert len(rows) == 2
         assert 0 < end["start"]["torch"] <= end["start"]["data"] <= end["start"]["step"]
         assert end["memory"] >= end["torch_memory"] > 100
         assert end["gpu_memory"] == 0
-    notebook, exact, fast = told.values()
+    notebook, exact, fast = spoken.values()
     for row in (1, 2):
         assert exact[row]["train_loss"] == pytest.approx(notebook[row]["train_loss"], rel=1e-12)
         assert fast[row]["train_loss"] == pytest.approx(exact[row]["train_loss"], rel=1e-3)
@@ -250,11 +249,11 @@ def test_a_process_that_dies_silently_is_named(
 ) -> None:
     bench = bench_of(data_dir, images)
     with Arm(bench, bench.study.runs[0], "fast") as process:
-        process._process.kill()
-        process._process.wait()
+        process.child.kill()
+        process.child.process.wait()
         with pytest.raises(HindiBnError, match="failed") as caught:
             process.epoch()
-        assert caught.value.why == "It ended with exit code -9."
+        assert caught.value.why.startswith("It was killed by signal 9")
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -25,7 +24,7 @@ from hindi_bn.runners import workers as workers_module
 from hindi_bn.runners.jobs import Failure, Job, JobResult
 from hindi_bn.runners.plan import available_cores, available_memory, plan
 from hindi_bn.runners.shared_digits import open_shared, shared
-from hindi_bn.runners.worker import serve
+from hindi_bn.runners.worker import work
 from hindi_bn.runners.workers import Event, run_jobs
 from hindi_bn.training.run import train_run
 
@@ -139,9 +138,9 @@ def test_an_idle_worker_that_died_is_replaced(tmp_path: Path) -> None:
         crew = workers_module._Crew([])
         worker = workers_module._Worker(0, crew, folder, 1)
         assert worker._train(jobs[0]).failure is None
-        assert worker._process is not None
-        worker._process.kill()
-        worker._process.wait()
+        assert worker._child is not None
+        worker._child.kill()
+        worker._child.process.wait()
         assert worker._train(jobs[1]).failure is None
         worker._quit()
 
@@ -234,8 +233,8 @@ def test_a_worker_speaks_lines_of_json(tmp_path: Path) -> None:
     sent: list[dict[str, Any]] = []
     with shared(tiny_digits()) as folder:
         setup = {"digits": str(folder), "threads": torch.get_num_threads()}
-        lines = [setup, one.as_json(), {"quit": True}]
-        serve(io.StringIO("".join(json.dumps(line) + "\n" for line in lines)), sent.append)
+        messages = [setup, one.as_json()]
+        work(iter(json.loads(json.dumps(messages))), sent.append)
     assert [message["kind"] for message in sent] == ["epoch", "epoch", "result"]
     assert sent[-1]["failure"] is None
     assert Job.from_json(one.as_json()) == one
