@@ -113,11 +113,24 @@ def overridden(
         When `runs` is not a list of mappings, or a key names a run or an entry that is not there.
     """
     expanded = expand(with_new_names(raw, note=True), origin)
-    for written, value in copy.deepcopy(dict(overrides or {})).items():
-        key = new_key(written, note=True)
-        named = new_value(key, value, note=True)
-        _override(expanded, key.split("."), named, None if only is None else set(only))
+    override(expanded, overrides or {}, only)
     return expanded
+
+
+def override(
+    expanded: dict[str, Any], overrides: Mapping[str, Any], only: Iterable[str] | None = None
+) -> None:
+    """Apply `overrides` to an expanded mapping; see `load_study`.
+
+    Raises
+    ------
+    StudyError
+        When a key names a run or an entry that is not there.
+    """
+    chosen = None if only is None else set(only)
+    for written, value in copy.deepcopy(dict(overrides)).items():
+        key = new_key(written, note=True)
+        _override(expanded, key.split("."), new_value(key, value, note=True), chosen)
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:

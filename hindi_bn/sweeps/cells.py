@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from hindi_bn.errors import StudyError
 from hindi_bn.study import Run, Study
-from hindi_bn.study.files import find_study, is_run_key, overridden, read_yaml, validate
+from hindi_bn.study.files import find_study, is_run_key, overridden, override, read_yaml, validate
 from hindi_bn.study.old_names import new_key
 from hindi_bn.sweeps.keys import significant
 from hindi_bn.sweeps.recorded_weights import with_weights_to_record
@@ -100,15 +102,65 @@ def text_of(value: Shown) -> str:
 
 
 def _arms(sweep: Sweep, origin: str) -> Iterator[_Arm]:
-    raw, where = _study(sweep, origin)
-    names = [str(run.get("name")) for run in overridden(raw, where)["runs"]]
-    for name in names:
+    base = _Base(sweep, origin)
+    for name in base.names:
         for combination in itertools.product(*sweep.grid.values()):
             chosen = dict(zip(sweep.grid, combination, strict=True))
             if not any(_fits(entry, {RUN: name, **chosen}) for entry in sweep.exclude):
-                study = _resolve(sweep, raw, where, name, chosen)
-                first = {RUN: name} if len(names) > 1 else {}
+                study = base.changed(name, chosen)
+                run = with_weights_to_record(study.runs[0], study.image_size)
+                study = study.model_copy(update={"runs": (run,)})
+                first = {RUN: name} if len(base.names) > 1 else {}
                 yield _Arm(study, first | {key: _value(study, key) for key in chosen})
+
+
+class _Base:
+    """A sweep's study, expanded once; a cell changes one of its runs."""
+
+    def __init__(self, sweep: Sweep, origin: str) -> None:
+        raw, self._where = _study(sweep, origin)
+        # What is set before the first key of the grid is the same in all cells.
+        same_in_all = dict(
+            itertools.takewhile(lambda item: item[0] not in sweep.grid, sweep.set.items())
+        )
+        self._later = {key: value for key, value in sweep.set.items() if key not in same_in_all}
+        self._expanded = overridden(raw, self._where, same_in_all) | {"stream": "paired"}
+        self.names = [str(run.get("name")) for run in self._expanded["runs"]]
+        self._validated: dict[str, Study] = {}
+
+    def changed(self, name: str, chosen: dict[str, Any]) -> Study:
+        """Return the study with the run `name` alone, as a cell changes both."""
+        try:
+            return self._validate(self._override(name, chosen))
+        except StudyError as error:
+            if not chosen:
+                raise
+            cell = ", ".join(f"{key}: {value}" for key, value in chosen.items())
+            raise StudyError(
+                error.what, f"{error.why} The cell is {{{cell}}}.",
+                "mend the sweep, or leave this cell out with exclude",
+            ) from error  # fmt: skip
+
+    def _override(self, name: str, chosen: dict[str, Any]) -> dict[str, Any]:
+        def is_its(run: dict[str, Any]) -> bool:
+            return str(run.get("name")) == name
+
+        runs = [run for run in self._expanded["runs"] if self._later or is_its(run)]
+        mapping = copy.deepcopy(self._expanded | {"runs": runs})
+        override(mapping, self._later | chosen)
+        return mapping | {"runs": list(filter(is_its, mapping["runs"]))}
+
+    def _validate(self, mapping: dict[str, Any]) -> Study:
+        """Validate the run, and what is beside it once for all runs that share it."""
+        beside = repr({key: value for key, value in mapping.items() if key != "runs"})
+        if beside in self._validated:
+            with contextlib.suppress(ValidationError):  # the whole study's error names the key
+                (run,) = mapping["runs"]
+                return self._validated[beside].model_copy(
+                    update={"runs": (Run.model_validate(run),)}
+                )
+        self._validated[beside] = validate(mapping, self._where)
+        return self._validated[beside]
 
 
 def _study(sweep: Sweep, origin: str) -> tuple[dict[str, Any], str]:
@@ -117,25 +169,6 @@ def _study(sweep: Sweep, origin: str) -> tuple[dict[str, Any], str]:
         path = find_study(sweep.study)
         return read_yaml(path), f"{path} with the changes of {origin}"
     return {"name": sweep.name, "runs": [{"name": "run"}], **sweep.study}, origin
-
-
-def _resolve(
-    sweep: Sweep, raw: dict[str, Any], where: str, name: str, chosen: dict[str, Any]
-) -> Study:
-    try:
-        changed = overridden(raw, where, {**sweep.set, **chosen})
-        changed["runs"] = [run for run in changed["runs"] if str(run.get("name")) == name]
-        study = validate(changed | {"stream": "paired"}, where)
-    except StudyError as error:
-        if not chosen:
-            raise
-        cell = ", ".join(f"{key}: {value}" for key, value in chosen.items())
-        raise StudyError(
-            error.what, f"{error.why} The cell is {{{cell}}}.",
-            "mend the sweep, or leave this cell out with exclude",
-        ) from error  # fmt: skip
-    run = with_weights_to_record(study.runs[0], study.image_size)
-    return study.model_copy(update={"runs": (run,)})
 
 
 def _fits(entry: Mapping[str, Any], chosen: Mapping[str, Any]) -> bool:
