@@ -6,11 +6,13 @@ recording, a measure, a data set or a plot is added by adding a file.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib
 import inspect
 import pkgutil
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +21,8 @@ from typing import Any
 from hindi_bn.errors import StudyError
 
 PACKAGE = Path(__file__).parent
+DIGITS_OF_A_SOURCE = 16
+"""Hexadecimal digits of a source's sha256 that stand in the name of a thing from outside."""
 
 
 @cache
@@ -38,8 +42,69 @@ def names(folder: str, *, hyphens: bool = True) -> tuple[str, ...]:
 
 def find(folder: str, name: str) -> ModuleType:
     """Import the file of the thing called `name`, which must be one of `names`."""
-    path = folder.replace("/", ".")
-    return importlib.import_module(f"hindi_bn.{path}.{name.replace('-', '_')}")
+    return importlib.import_module(f"{_package(folder)}.{name.replace('-', '_')}")
+
+
+def find_class(folder: str, base: str, name: str) -> Any:
+    """Return the class called `name`: the only one that its file defines, or one from outside.
+
+    Parameters
+    ----------
+    base
+        Name of the class in the folder's package that all of its classes are subclasses of.
+    name
+        One of `names`, or `package.module:Name` with or without `@` and the digest of its source.
+
+    Raises
+    ------
+    StudyError
+        For a name from outside: when it cannot be imported, or is no such class.
+    """
+    kind = getattr(importlib.import_module(_package(folder)), base)
+    if is_outside(name):
+        return find_outside(name.partition("@")[0], kind, base.lower())
+    module = find(folder, name)
+    (found,) = (
+        thing
+        for thing in vars(module).values()
+        if inspect.isclass(thing)
+        and issubclass(thing, kind)
+        and thing.__module__ == module.__name__
+    )
+    return found
+
+
+def full_name(thing: type, folder: str, name: str = "") -> str:
+    """Return a class's name: that of its file, or with the digest of its source if from outside.
+
+    Parameters
+    ----------
+    name
+        The name that a class from outside was found by; it stays if it has a digest.
+    """
+    package, _, file = thing.__module__.rpartition(".")
+    if package == _package(folder):
+        return file.replace("_", "-")
+    name = name or f"{thing.__module__}:{thing.__qualname__}"
+    return name if "@" in name else f"{name}@{source_digest(thing)[:DIGITS_OF_A_SOURCE]}"
+
+
+def refuse_changed(thing: type, name: str) -> None:
+    """Refuse a class from outside whose source is no longer what its recorded name says.
+
+    Raises
+    ------
+    StudyError
+        When the digests differ.
+    """
+    _, _, recorded = name.partition("@")
+    if recorded and not source_digest(thing).startswith(recorded):
+        raise StudyError(
+            f"{name.partition('@')[0]} is not what it was.",
+            f"The sha256 of {inspect.getfile(thing)} began with {recorded}, and now with "
+            f"{source_digest(thing)[: len(recorded)]}.",
+            "bring the file back, or train anew under the name without @",
+        )
 
 
 def is_outside(name: str) -> bool:
@@ -76,12 +141,23 @@ def find_outside(name: str, base: type, what: str) -> Any:
     if not (inspect.isclass(thing) and issubclass(thing, base)):
         raise StudyError(
             f"{name!r} is no {what}.",
-            f"It is no subclass of {base.__module__}.{base.__qualname__}.",
+            f"It is no subclass of {base.__module__.removesuffix('._base')}.{base.__qualname__}.",
             "CONTRIBUTING.md shows one",
         )
     return thing
 
 
+@cache  # what runs is what was imported, whatever becomes of the file meanwhile
 def source_digest(thing: type) -> str:
     """Return the sha256 of the file that a thing from outside is written in."""
     return hashlib.sha256(Path(inspect.getfile(thing)).read_bytes()).hexdigest()
+
+
+def nearest(word: str, valid: Sequence[str]) -> str:
+    """Return a sentence that asks whether the nearest valid name was meant; empty if none is."""
+    near = difflib.get_close_matches(word, valid, n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _package(folder: str) -> str:
+    return f"hindi_bn.{folder.replace('/', '.')}"

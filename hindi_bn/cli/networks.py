@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
-from hindi_bn.study import Run
+from hindi_bn.study import Run, network_names, norm_names
 
 if TYPE_CHECKING:
     from hindi_bn.networks import Layer
 
 _SHAPING = ("norm", "placement", "dropout", "init", "options")  # keys of a run
 
-NetworkName = StrEnum(  # type: ignore[misc]
-    "NetworkName", {name: name for name in get_args(Run.model_fields["network"].annotation)}
-)
-
 
 @app.command()
 def networks(
     name: Annotated[
-        NetworkName | None,
+        str | None,
         typer.Argument(
-            help="Network to show layer by layer.", show_default="a list of all networks"
+            help="Network to show layer by layer, or package.module:Name.",
+            show_default="a list of all networks",
+            **options.known(network_names),
         ),
     ] = None,
     norm: Annotated[
-        options.NormName | None,
-        typer.Option("--norm", help="Normalisation layer by name.", show_default="none"),
+        str | None,
+        typer.Option(
+            "--norm",
+            help=f"Normalisation layer: {options.NORMS}.",
+            show_default="none",
+            **options.known(norm_names),
+        ),
     ] = None,
     image_size: Annotated[
         int,
@@ -67,7 +69,7 @@ def networks(
             raise typer.BadParameter("--norm, --set and --figure need the NAME of a network.")
         _list(image_size, json_)
         return
-    run = _run(name.value, norm and norm.value, assignments)
+    run = _run(name, norm, assignments)
     document = _document(run, image_size)
     if figure is not None:
         _draw(run, image_size, figure)
@@ -109,14 +111,14 @@ def _build(run: Run, image_size: int) -> list[Layer]:
 
 
 def _document(run: Run, image_size: int) -> dict[str, Any]:
-    from hindi_bn.networks import NETWORKS
-    from hindi_bn.networks.architectures import options_of
+    from hindi_bn.networks import network_called, options_of
 
+    network = network_called(run.network)
     layers = _build(run, image_size)
     return {
         "name": run.network,
-        "summary": NETWORKS[run.network].summary,
-        "source": NETWORKS[run.network].source,
+        "summary": network.summary,
+        "source": network.source,
         "image_size": image_size,
         "norm": run.norm.model_dump(mode="json"),
         "placement": run.placement,
@@ -132,10 +134,11 @@ def _list(image_size: int, json_: bool) -> None:
     from rich.console import Console
 
     from hindi_bn.cli.tables import table_of
-    from hindi_bn.networks import NETWORKS
+    from hindi_bn.networks import network_called
 
     rows = []
-    for name, network in NETWORKS.items():
+    for name in network_names():
+        network = network_called(name)
         counts = {
             norm: _document(_run(name, norm, None), image_size)["parameters"]
             for norm in ("none", "batch")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from hindi_bn.registry import is_outside, nearest
 from hindi_bn.study import Run, Study, norm_names
 
 STUDYS = "the study's"
@@ -37,8 +39,22 @@ class DataName(StrEnum):
     fashion_mnist = "fashion-mnist"
 
 
-NormName = StrEnum("NormName", {name: name for name in norm_names()})  # type: ignore[misc]
-"""Normalisation layers that can be asked for."""
+def known(names: Callable[[], Sequence[str]]) -> dict[str, Any]:
+    """Return the keywords of an option that takes a known name, or `package.module:Name`."""
+
+    def check(value: str | None) -> str | None:
+        valid = names()
+        if value is None or value in valid or is_outside(value):
+            return value
+        raise typer.BadParameter(
+            f"{value!r} is none of {', '.join(valid)}.{nearest(value, valid)} One of your own is "
+            "named package.module:Name."
+        )
+
+    return {"metavar": "NAME", "callback": check, "autocompletion": lambda: list(names())}
+
+
+NORMS = f"{', '.join(norm_names())}, or package.module:Name"
 
 Config = Annotated[
     str,

@@ -11,7 +11,7 @@ import typer
 
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
-from hindi_bn.study import Study
+from hindi_bn.study import Study, norm_names
 
 if TYPE_CHECKING:
     from hindi_bn.records import Record
@@ -32,13 +32,14 @@ def train(
         ),
     ] = None,
     norm: Annotated[
-        options.NormName | None,
+        str | None,
         typer.Option(
             "--norm",
             help="Train only the runs with this normalisation layer; if there is none, the run "
             "with batch norm (or the last one) with this layer instead. --bn is --norm batch, "
-            "--no-bn is --norm none.",
+            f"--no-bn is --norm none. The layers: {options.NORMS}.",
             show_default="all runs",
+            **options.known(norm_names),
         ),
     ] = None,
     config: options.Config = "article",
@@ -69,7 +70,7 @@ def train(
     )  # fmt: skip
     if bn is not None and norm is not None:
         raise typer.BadParameter("--norm and --bn/--no-bn exclude each other.")
-    wanted = norm.value if norm is not None else BY_FLAG[bn]
+    wanted = norm if norm is not None else BY_FLAG[bn]
     study, names = chosen_study(config, changes, wanted)
     records = train_runs(
         study, names, out, data_dir, resume=resume, overwrite=overwrite, quiet=quiet
@@ -112,11 +113,12 @@ def chosen_study(config: str, changes: dict[str, Any], norm: str | None) -> tupl
     if not chosen:
         stand_in = (plain.with_norm("batch") or plain.runs)[-1]
         chosen, place = (stand_in,), plain.position(stand_in.name)
-        replaced = {"norm": norm, "capture.layer": "last-conv", "name": norm}
+        name = norm.rpartition(":")[2]
+        replaced = {"norm": norm, "capture.layer": "last-conv", "name": name}
         changes = {f"runs.{place}.{key}": value for key, value in replaced.items()} | changes
     names = [run.name for run in chosen]
     places = [plain.position(name) for name in names]
-    study = load_study(config, changes, only=[*names, norm])
+    study = load_study(config, changes, only=[*names, norm.rpartition(":")[2]])
     return study, [study.runs[place].name for place in places]
 
 

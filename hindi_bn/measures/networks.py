@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator
 
 import torch
 from torch import nn
 
 from hindi_bn.digits import Digits
-from hindi_bn.networks import layer_table
-from hindi_bn.networks.norms import OVER_THE_BATCH
-from hindi_bn.networks.norms.batch_noisy import NoisyBatchNormalisation
+from hindi_bn.networks import Norm, layer_table, norm_of
 from hindi_bn.records import Record
 from hindi_bn.training.loop import predict
 from hindi_bn.training.numerics import arrange
@@ -55,7 +52,7 @@ def batch_statistics(record: Record, digits: Digits) -> dict[str, float]:
     network = arrange(network, "fast")
     images = scale(digits.test_images, run_constants(digits, record.run))
     evaluated = predict(network, images, AT_ONCE).argmax(1)
-    depends = any(isinstance(layer, OVER_THE_BATCH) for layer in network.modules())
+    depends = bool(_over_the_batch(network))
 
     def answers_of(seed: int, size: int) -> torch.Tensor:
         if not depends:
@@ -77,11 +74,19 @@ def batch_statistics(record: Record, digits: Digits) -> dict[str, float]:
 def _refusing(network: nn.Module, image_size: int) -> int:
     """Count the layers over the batch that see one value a channel in a batch of one image."""
     assert isinstance(network, nn.Sequential)
-    rows = layer_table(network, image_size)[1:]
+    shapes = {
+        layer: row.shape
+        for layer, row in zip(network, layer_table(network, image_size)[1:], strict=True)
+    }
     return sum(
-        isinstance(layer, OVER_THE_BATCH) and math.prod(row.shape[1:]) == 1
-        for layer, row in zip(network, rows, strict=True)
+        norm.values_together(shapes[layer], 1) == 1 for layer, norm in _over_the_batch(network)
     )
+
+
+def _over_the_batch(network: nn.Module) -> list[tuple[nn.Module, Norm]]:
+    """Return the layers whose training output for an image depends on the others of its batch."""
+    norms = [(layer, norm_of(layer)) for layer in network.modules()]
+    return [(layer, norm) for layer, norm in norms if norm and norm.over == "batch"]
 
 
 @torch.no_grad()
@@ -112,12 +117,11 @@ def _batches(order: torch.Tensor, size: int) -> list[torch.Tensor]:
 def _batch_statistics(network: nn.Module) -> Iterator[None]:
     """Let layers over the batch use a batch's statistics for a while, and put them back."""
     network.eval()
-    layers = [layer for layer in network.modules() if isinstance(layer, OVER_THE_BATCH)]
-    kept = [(buffer, buffer.clone()) for layer in layers for buffer in layer.buffers()]
-    for layer in layers:
+    layers = _over_the_batch(network)
+    kept = [(buffer, buffer.clone()) for layer, _ in layers for buffer in layer.buffers()]
+    for layer, norm in layers:
         layer.train()
-        if isinstance(layer, NoisyBatchNormalisation):
-            layer.quiet = True
+        norm.without_noise(layer)
     try:
         yield
     finally:

@@ -1,25 +1,29 @@
 """The networks of the study, built by name, with any normalisation."""
 
-from hindi_bn.networks.architectures import (
-    NETWORKS,
+from hindi_bn.networks.build import (
     build,
     build_run,
     last_convolution,
-    parameter_count,
+    network_called,
+    options_of,
     run_of,
 )
 from hindi_bn.networks.checks import check
-from hindi_bn.networks.norms import weight_of
-from hindi_bn.networks.table import Layer, layer_table
+from hindi_bn.networks.norms import Norm, norm_of, weight_of
+from hindi_bn.networks.table import Layer, kind_of, layer_table, parameter_count
 
 __all__ = [
-    "NETWORKS",
     "Layer",
+    "Norm",
     "build",
     "build_run",
     "check",
+    "kind_of",
     "last_convolution",
     "layer_table",
+    "network_called",
+    "norm_of",
+    "options_of",
     "parameter_count",
     "run_of",
     "weight_of",

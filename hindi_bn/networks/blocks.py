@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, cast
 
+import torch
 from torch import nn
 
 from hindi_bn.networks.dropout import CountedDropout
-from hindi_bn.networks.norms import norm_1d, norm_2d
-from hindi_bn.study import Norm, Run
+from hindi_bn.networks.norms import Norm
+from hindi_bn.networks.norms._base import mark
+from hindi_bn.study import Run
 
 CLASSES = 10
 
@@ -42,16 +45,19 @@ class Blocks:
     normalised: list[nn.Conv2d | nn.Linear] = field(default_factory=list)
 
     @classmethod
-    def of(cls, run: Run, activation: str, pooling: str) -> Blocks:
-        """Take norm, placement and dropout from a run."""
-        return cls(run.norm, run.placement == "after", activation, pooling, run.dropout)
+    def of(cls, run: Run, options: dict[str, Any]) -> Blocks:
+        """Take norm, placement and dropout from a run, activation and pooling from the options."""
+        return cls(
+            cast(Norm, run.norm), run.placement == "after",
+            options.get("activation", "relu"), options.get("pooling", "max"), run.dropout,
+        )  # fmt: skip
 
     def convolution(
         self, inputs: int, outputs: int, kernel: int, *, padding: int = 0, stride: int = 1
     ) -> list[nn.Module]:
         """Convolution, norm, activation: (batch, inputs, ...) to (batch, outputs, ...)."""
         layer = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding)
-        return self._with_norm(layer, norm_2d(self.norm, outputs))
+        return self._with_norm(layer, outputs, maps=True)
 
     def pool(self, channels: int) -> list[nn.Module]:
         """Halve height and width, rounded down: by pooling, or by a convolution of stride 2.
@@ -64,14 +70,27 @@ class Blocks:
 
     def linear(self, inputs: int, outputs: int) -> list[nn.Module]:
         """Linear layer, norm, activation: (batch, inputs) to (batch, outputs)."""
-        return self._with_norm(nn.Linear(inputs, outputs), norm_1d(self.norm, outputs))
+        return self._with_norm(nn.Linear(inputs, outputs), outputs, maps=False)
 
     def classifier(self, inputs: int) -> list[nn.Module]:
         """Dropout, if any, and the last linear layer: (batch, inputs) to (batch, 10)."""
         dropout = [CountedDropout(self.dropout)] if self.dropout else []
         return [*dropout, nn.Linear(inputs, CLASSES)]
 
-    def _with_norm(self, layer: nn.Conv2d | nn.Linear, norm: list[nn.Module]) -> list[nn.Module]:
+    def _with_norm(
+        self, layer: nn.Conv2d | nn.Linear, channels: int, *, maps: bool
+    ) -> list[nn.Module]:
         self.normalised.append(layer)
-        activation = _ACTIVATIONS[self.activation]()
-        return [layer, activation, *norm] if self.after else [layer, *norm, activation]
+        with torch.random.fork_rng(devices=[]):  # equal starts, whatever a norm draws
+            norm = self.norm.maps(channels) if maps else self.norm.features(channels)
+        if norm is None:
+            if self.norm.over == "weights":
+                mark(layer, self.norm)
+            return [layer, self.activate()]
+        mark(norm, self.norm)
+        return [layer, self.activate(), norm] if self.after else [layer, norm, self.activate()]
+
+    def activate(self) -> nn.Module:
+        """Return the activation of hidden layers."""
+        kind: type[nn.Module] = _ACTIVATIONS[self.activation]
+        return kind()

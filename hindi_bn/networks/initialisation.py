@@ -1,4 +1,4 @@
-"""Initial weights by name, and initial gamma and beta."""
+"""Initial weights by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from hindi_bn.study import Init, Norm, NormalInit
+from hindi_bn.study import Init, NormalInit
 
 
 def initialise(network: nn.Module, init: Init | NormalInit) -> None:
@@ -19,7 +19,7 @@ def initialise(network: nn.Module, init: Init | NormalInit) -> None:
     - xavier: uniform, variance 2 / (fan in + fan out) (Glorot and Bengio 2010);
     - kaiming: normal, variance 2 / fan in (He et al. 2015, for ReLU);
     - orthogonal: orthogonal rows or columns (Saxe et al. 2014);
-    - normal: normal, deviation `std`.
+    - normal: normal, standard deviation `std`.
     """
     if init.name == "default":
         return
@@ -28,16 +28,6 @@ def initialise(network: nn.Module, init: Init | NormalInit) -> None:
             _draw(layer.weight, init)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-
-
-def initialise_gamma_beta(network: nn.Module, norm: Norm) -> None:
-    """Draw every gamma and beta from a standard normal, if `norm` says so."""
-    if getattr(norm, "gamma_beta", "ones-zeros") != "normal":
-        return
-    for layer in network.modules():
-        if not isinstance(layer, nn.Conv2d | nn.Linear):
-            for parameter in layer.parameters(recurse=False):
-                nn.init.normal_(parameter)
 
 
 def _draw(weight: torch.Tensor, init: Init | NormalInit) -> None:

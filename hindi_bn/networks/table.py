@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
-from hindi_bn.networks.architectures import parameter_count
+from hindi_bn.errors import StudyError
 from hindi_bn.networks.dropout import CountedDropout
-from hindi_bn.networks.norms import OVER_AN_IMAGE, OVER_THE_BATCH
-from hindi_bn.networks.norms.batch_by_hand import HandwrittenBatchNorm
-from hindi_bn.networks.norms.batch_lp import LpBatchNorm
-from hindi_bn.networks.norms.batch_noisy import NoisyBatchNormalisation
-from hindi_bn.networks.norms.batch_renorm import BatchRenormalisation
+from hindi_bn.networks.norms import norm_of
 
-_NAMES = {
-    HandwrittenBatchNorm: "Batch norm by hand",
-    BatchRenormalisation: "Batch renormalisation",
-    LpBatchNorm: "Batch norm",
-    NoisyBatchNormalisation: "Batch norm with noise",
-}
-_LP = {"batch-l1": "l1", "batch-l2": "l2", "batch-linf": "l-infinity"}
-_PARAMETRISED = {"_WeightNorm": "weight norm", "_SpectralNorm": "spectral norm"}
+_KINDS: Mapping[str, tuple[type[nn.Module], ...]] = {
+    "convolution": (nn.Conv2d,),
+    "linear": (nn.Linear,),
+    "pooling": (nn.MaxPool2d, nn.AvgPool2d),
+    "flatten": (nn.Flatten,),
+    "dropout": (CountedDropout,),
+    "activation": (
+        nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Softplus,
+        nn.Sigmoid, nn.Tanh, nn.Hardtanh, nn.Identity,
+    ),
+}  # fmt: skip
+"""The kinds of torch's layers; normalisation layers are known by their norm."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def layer_table(network: nn.Sequential, image_size: int = 32) -> list[Layer]:
     for name, layer in network.named_children():
         kind = kind_of(layer)
         x = x if kind == "normalisation" else layer(x)
-        window, stride = _window(layer)
+        window, stride = _window(layer, kind)
         field, jump = field + (window - 1) * jump, jump * stride
         seen = None if seen is None or isinstance(layer, nn.Linear) else field
         shape = tuple(x.shape[1:])
@@ -85,21 +86,37 @@ def layer_table(network: nn.Sequential, image_size: int = 32) -> list[Layer]:
 
 
 def kind_of(layer: nn.Module) -> str:
-    """Return the kind of a layer, as in `Layer.kind`."""
-    kinds: dict[str, tuple[type[nn.Module], ...]] = {
-        "convolution": (nn.Conv2d,),
-        "normalisation": (*OVER_THE_BATCH, *OVER_AN_IMAGE),
-        "pooling": (nn.MaxPool2d, nn.AvgPool2d),
-        "flatten": (nn.Flatten,),
-        "dropout": (CountedDropout,),
-        "linear": (nn.Linear,),
-    }
-    return next((kind for kind, types in kinds.items() if isinstance(layer, types)), "activation")
+    """Return the kind of a layer, as in `Layer.kind`: its norm's, its class's own, or torch's.
+
+    A class of one's own declares it: `kind = "activation"`. A convolution or pooling has
+    `kernel_size` and `stride` too, for the receptive field.
+
+    Raises
+    ------
+    StudyError
+        When the kind is not known.
+    """
+    norm = norm_of(layer)
+    if norm and norm.over in {"batch", "image"}:
+        return "normalisation"
+    if (kind := getattr(layer, "kind", None)) in _KINDS:
+        return str(kind)
+    for kind, types in _KINDS.items():
+        if isinstance(layer, types):
+            return kind
+    raise StudyError(
+        f"The layer {type(layer).__name__} is of no known kind.",
+        "Layer tables, figures and checks ask what each layer of a network is.",
+        f"let its class say kind = one of {', '.join(_KINDS)}, or take one of torch's: "
+        + ", ".join(t.__name__ for types in _KINDS.values() for t in types),
+    )
 
 
 def describe(layer: nn.Module) -> str:
     """Return one line on a layer: its name and its settings, such as `Conv2d 1 → 16, 3 × 3`."""
-    text = type(layer).__name__
+    norm, text = norm_of(layer), type(layer).__name__
+    if norm and norm.over != "weights":
+        return norm.describe(layer)
     if isinstance(layer, nn.Conv2d):
         text = f"Conv2d {layer.in_channels} → {layer.out_channels}, {_square(layer.kernel_size)}"
         text += f", stride {layer.stride[0]}" if layer.stride != (1, 1) else ""
@@ -108,38 +125,27 @@ def describe(layer: nn.Module) -> str:
         text = f"Linear {layer.in_features} → {layer.out_features}"
     elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
         text = f"{text} {_square((layer.kernel_size, layer.kernel_size))}"
-    elif isinstance(layer, nn.GroupNorm):
-        groups = "1 group (layer norm)" if layer.num_groups == 1 else f"{layer.num_groups} groups"
-        text = f"GroupNorm {layer.num_channels}, {groups}"
-    elif isinstance(layer, nn.LayerNorm):
-        text = f"LayerNorm {layer.normalized_shape[0]}"
-    elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.InstanceNorm2d):
-        text = f"{text} {layer.num_features}"
-    elif isinstance(layer, tuple(_NAMES)):
-        text = f"{_NAMES[type(layer)]} {layer.channels}"
-        if isinstance(layer, LpBatchNorm):
-            text += f", {_LP[layer.settings.name]} scale"
     elif isinstance(layer, CountedDropout):
         text = f"Dropout {layer.share:g}"
-    return text + _parametrisation(layer)
+    return f"{text}, {norm.words}" if norm else text
 
 
-def _parametrisation(layer: nn.Module) -> str:
-    if not parametrize.is_parametrized(layer, "weight"):
-        return ""
-    (kind,) = layer.parametrizations["weight"]  # type: ignore[index]
-    return f", {_PARAMETRISED[type(kind).__name__]}"
+def parameter_count(network: nn.Module) -> int:
+    """Count the learnable numbers in the network."""
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _window(layer: nn.Module) -> tuple[int, int]:
+def _window(layer: nn.Module, kind: str) -> tuple[int, int]:
     """Side and stride of the square of its input that one output value sees."""
-    if isinstance(layer, nn.Conv2d):
-        return layer.kernel_size[0], layer.stride[0]
-    if isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
-        assert isinstance(layer.kernel_size, int)
-        assert isinstance(layer.stride, int)
-        return layer.kernel_size, layer.stride
-    return 1, 1
+    if kind not in {"convolution", "pooling"}:
+        return 1, 1
+    kernel, stride = _one(getattr(layer, "kernel_size", 1)), _one(getattr(layer, "stride", 1))
+    return kernel, stride
+
+
+def _one(sides: Any) -> int:
+    """Height of a window that torch keeps as a number or as two."""
+    return int(sides if isinstance(sides, int) else sides[0])
 
 
 def _square(sides: tuple[object, ...]) -> str:

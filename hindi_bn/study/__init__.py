@@ -5,14 +5,15 @@ from hindi_bn.study.model import (
     Capture,
     Device,
     Init,
-    Norm,
     NormalInit,
+    NormSettings,
     Numerics,
     Precision,
     Run,
     Scaling,
     Study,
     batches,
+    network_names,
     norm_names,
 )
 
@@ -21,7 +22,7 @@ __all__ = [
     "Capture",
     "Device",
     "Init",
-    "Norm",
+    "NormSettings",
     "NormalInit",
     "Numerics",
     "Precision",
@@ -29,5 +30,6 @@ __all__ = [
     "Scaling",
     "Study",
     "batches",
+    "network_names",
     "norm_names",
 ]

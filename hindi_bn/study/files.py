@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from hindi_bn.errors import StudyError
+from hindi_bn.registry import nearest
 from hindi_bn.study import Run, Study
 from hindi_bn.study.old_names import new_key, new_value, with_new_names
 
@@ -316,12 +316,6 @@ def _reason(detail: ErrorDetails) -> str:
 
 def _none_of(value: Any, valid: Sequence[str]) -> str:
     return f"{str(value)!r} is none of {', '.join(valid)}.{nearest(str(value), valid)}"
-
-
-def nearest(word: str, valid: Sequence[str]) -> str:
-    """Return a sentence that asks whether the nearest valid name was meant; empty if none is."""
-    near = difflib.get_close_matches(word, valid, n=1, cutoff=0.5)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _one_line(error: Exception) -> str:

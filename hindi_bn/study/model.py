@@ -7,12 +7,13 @@ the flags and the saved `run.yaml` all come from them. They are frozen and refus
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, model_validator
 
+from hindi_bn import registry
 from hindi_bn.study.recordings import AnyCapture
-from hindi_bn.study.settings import NAME, Settings, chosen_by
+from hindi_bn.study.settings import NAME, Settings, chosen_by, known
 
 Numerics = Literal["exact", "fast"]
 Stream = Literal["continued", "paired"]
@@ -22,139 +23,10 @@ Scaling = Literal["unit", "half", "standard"]
 Augment = Literal["none", "crop", "rotate", "crop-rotate"]
 
 
-class NoNorm(Settings):
-    """No normalisation."""
+class NormSettings(Settings):
+    """Settings of a normalisation layer, each in a file of `hindi_bn/networks/norms/`."""
 
-    name: Literal["none"] = "none"
-
-
-class _Affine(Settings):
-    """Normalisation with a learned scale (gamma) and shift (beta) per channel."""
-
-    eps: float = Field(1e-5, gt=0, description="Added to what is divided by, so that it is not 0.")
-    affine: bool = Field(True, description="Learn a scale (gamma) and a shift (beta) per channel.")
-    gamma_beta: Literal["ones-zeros", "normal"] = Field(
-        "ones-zeros",
-        description="Initial gamma and beta: ones and zeros, or both from a standard normal.",
-    )
-
-    @model_validator(mode="after")
-    def _something_to_draw(self) -> Self:
-        if self.gamma_beta == "normal" and not self.affine:
-            raise ValueError("gamma_beta: normal needs affine: true; there is no gamma to draw")
-        return self
-
-
-class _Running(_Affine):
-    """Normalisation over the batch, with running averages for evaluation."""
-
-    momentum: float = Field(
-        0.1, ge=0, le=1, description="Weight of the new batch in the running averages."
-    )
-
-
-class BatchNorm(_Running):
-    """torch's batch normalisation."""
-
-    name: Literal["batch"] = "batch"
-
-
-class BatchNormByHand(_Running):
-    """Batch normalisation written out, with both conventions of the running averages."""
-
-    name: Literal["batch-by-hand"] = "batch-by-hand"
-    momentum: float = Field(
-        0.1, ge=0, le=1, description="Weight in the running averages of what momentum_of names."
-    )
-    momentum_of: Literal["new-batch", "old-average"] = Field(
-        "new-batch", description="What momentum weighs: the new batch (torch) or the old average."
-    )
-    running_variance: Literal["unbiased", "biased"] = Field(
-        "unbiased", description="Variance that enters the running average; torch's is unbiased."
-    )
-
-
-class BatchRenorm(_Running):
-    """Batch renormalisation; the schedule is the paper's at a tenth of its steps."""
-
-    name: Literal["batch-renorm"] = "batch-renorm"
-    momentum: float = Field(
-        0.01, ge=0, le=1, description="Weight of the new batch in the running averages."
-    )
-    r_max: float = Field(3.0, ge=1, description="Largest correction of the scale.")
-    d_max: float = Field(5.0, ge=0, description="Largest correction of the mean.")
-    warm_up: int = Field(500, ge=0, description="First steps, trained as plain batch norm.")
-    r_ramp: int = Field(3500, ge=0, description="Steps after warm_up until r_max is reached.")
-    d_ramp: int = Field(2000, ge=0, description="Steps after warm_up until d_max is reached.")
-
-
-class BatchLpNorm(_Running):
-    """Batch normalisation with the l1, l2 or l-infinity norm as its scale."""
-
-    name: Literal["batch-l1", "batch-l2", "batch-linf"]
-
-
-class NoisyBatchNorm(_Running):
-    """Batch normalisation followed by noise whose distribution changes at every training step."""
-
-    name: Literal["batch-noisy"] = "batch-noisy"
-    noise_shift: float = Field(
-        0.5, ge=0, description="Largest shift of a unit's output, either way, drawn a step."
-    )
-    noise_scale: float = Field(
-        1.25, ge=1, description="Largest factor of a unit's output, drawn from 1 on a step."
-    )
-    noise_spread: float = Field(
-        0.1, ge=0, description="Spread of the images' own shifts and factors around the unit's."
-    )
-
-
-class LayerNorm(_Affine):
-    """Layer normalisation: over all channels and pixels of an image."""
-
-    name: Literal["layer"] = "layer"
-
-
-class InstanceNorm(_Affine):
-    """Instance normalisation: over the pixels of each channel of an image."""
-
-    name: Literal["instance"] = "instance"
-
-
-class GroupNorm(_Affine):
-    """Group normalisation: over groups of channels of an image."""
-
-    name: Literal["group"] = "group"
-    groups: int = Field(2, ge=1, description="Groups that the channels are divided into.")
-
-
-class WeightNorm(Settings):
-    """Weight normalisation of the layer itself: length and direction of a filter are learned."""
-
-    name: Literal["weight"] = "weight"
-
-
-class SpectralNorm(Settings):
-    """Spectral normalisation of the layer itself: weights over their largest singular value."""
-
-    name: Literal["spectral"] = "spectral"
-    iterations: int = Field(1, ge=1, description="Power iterations a training step.")
-
-
-Norm = (
-    NoNorm
-    | BatchNorm
-    | BatchNormByHand
-    | BatchRenorm
-    | BatchLpNorm
-    | NoisyBatchNorm
-    | LayerNorm
-    | InstanceNorm
-    | GroupNorm
-    | WeightNorm
-    | SpectralNorm
-)
-"""A normalisation layer by name, with the parameters that it has."""
+    name: str = ""
 
 
 def by_name(union: Any, key: str) -> dict[str, type[Settings]]:
@@ -166,12 +38,31 @@ def by_name(union: Any, key: str) -> dict[str, type[Settings]]:
     }
 
 
-_NORMS = by_name(Norm, "name")
-
-
 def norm_names() -> tuple[str, ...]:
-    """Return the names of all normalisation layers."""
-    return tuple(_NORMS)
+    """Return the names of all normalisation layers of this package."""
+    return registry.names("networks/norms")
+
+
+def network_names() -> tuple[str, ...]:
+    """Return the names of all networks of this package."""
+    return registry.names("networks/architectures", hyphens=False)
+
+
+def norm_called(name: str) -> type[NormSettings]:
+    """Import a norm by its name; StudyError for one from outside that is none."""
+    return cast(type[NormSettings], registry.find_class("networks/norms", "Norm", name))
+
+
+def _no_norm() -> NormSettings:
+    return norm_called("none")()
+
+
+def _network(name: str) -> str:
+    """Refuse an unknown network; the name of one from outside gets the digest of its source."""
+    if registry.is_outside(name):
+        found = registry.find_class("networks/architectures", "Network", name)
+        return registry.full_name(found, "networks/architectures", name)
+    return known(name, network_names())
 
 
 class Init(Settings):
@@ -226,12 +117,14 @@ class Run(Settings):
     """One training: network, data preparation, optimiser and what is recorded."""
 
     name: str = Field(pattern=NAME, description="Name of the run and of its folder.")
-    network: Literal["three_convs", "one_conv", "lenet", "conv_pair", "mlp", "fully_connected"] = (
-        Field("three_convs", description="Network to train.")
+    network: Annotated[str, AfterValidator(_network)] = Field(
+        "three_convs", description="Network to train: a name, or package.module:Name."
     )
-    norm: Annotated[Norm, chosen_by("name", norm_names, _NORMS.__getitem__)] = Field(
-        default_factory=NoNorm,
-        description="Normalisation layer: a name, or a name with parameters.",
+    norm: Annotated[
+        SerializeAsAny[NormSettings], chosen_by("name", norm_names, norm_called, outside=True)
+    ] = Field(
+        default_factory=_no_norm,
+        description="Normalisation layer: a name or package.module:Name, alone or with parameters.",
     )
     placement: Literal["before", "after"] = Field(
         "before",
@@ -362,7 +255,7 @@ class Study(Settings):
 
     def with_norm(self, norm: str) -> tuple[Run, ...]:
         """Return the runs whose normalisation layer is `norm`."""
-        return tuple(run for run in self.runs if run.norm.name == norm)
+        return tuple(run for run in self.runs if run.norm.name.partition("@")[0] == norm)
 
 
 def batches(images: int, batch_size: int) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
+from hindi_bn.registry import is_outside
+
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """Pattern of the names of studies, runs and recordings: they become folders and table entries."""
 
@@ -35,7 +37,11 @@ class Settings(BaseModel):
 
 
 def chosen_by(
-    key: str, names: Callable[[], Sequence[str]], find: Callable[[str], type[Settings]]
+    key: str,
+    names: Callable[[], Sequence[str]],
+    find: Callable[[str], type[Settings]],
+    *,
+    outside: bool = False,
 ) -> BeforeValidator:
     """Return a validator of settings that are a name, or a mapping with the name and parameters.
 
@@ -47,6 +53,8 @@ def chosen_by(
         Gives the names to choose from.
     find
         Gives the settings of one of them; it may import the file that holds them.
+    outside
+        Whether `find` takes names of things from outside too, `package.module:Name`.
     """
 
     def settings_of(value: Any) -> Any:
@@ -55,10 +63,17 @@ def chosen_by(
         mapping = {key: value} if isinstance(value, str) else value
         if not isinstance(mapping, dict) or not isinstance(mapping.get(key), str):
             raise ValueError(f"It must be a {key}, or a mapping with the key {key!r}")  # noqa: TRY004
-        if mapping[key] not in (valid := names()):
-            raise PydanticCustomError(
-                "no_such_name", "no such name", {"got": mapping[key], "valid": list(valid)}
-            )
+        if not (outside and is_outside(mapping[key])):
+            known(mapping[key], names())
         return find(mapping[key]).model_validate(mapping)
 
     return BeforeValidator(settings_of)
+
+
+def known(name: str, valid: Sequence[str]) -> str:
+    """Return a name that is valid; PydanticCustomError for others."""
+    if name not in valid:
+        raise PydanticCustomError(
+            "no_such_name", "no such name", {"got": name, "valid": list(valid)}
+        )
+    return name

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from hindi_bn.errors import StudyError
-from hindi_bn.study.files import configs_folder, find_config, nearest, read_yaml, wrong_key
+from hindi_bn.registry import nearest
+from hindi_bn.study.files import configs_folder, find_config, read_yaml, wrong_key
 from hindi_bn.study.settings import NAME, Settings
 
 RESERVED = ("seed", "stream", "name", "runs")

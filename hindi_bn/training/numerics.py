@@ -52,7 +52,7 @@ def _rowwise_norms(layers: list[nn.Module]) -> list[nn.Module]:
     """Let batch norms take their statistics over rows, together with the convolution before."""
     arranged: list[nn.Module] = []
     for layer in layers:
-        if not isinstance(layer, nn.BatchNorm2d) or not fits(layer):
+        if type(layer) is not nn.BatchNorm2d or not fits(layer):
             arranged.append(layer)
         elif arranged and type(arranged[-1]) is nn.Conv2d and arranged[-1].bias is not None:
             arranged[-1] = RowwiseBatchNorm2d(layer, arranged[-1])

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from hindi_bn.errors import StudyError
-from hindi_bn.networks.norms import OVER_AN_IMAGE, OVER_THE_BATCH
+from hindi_bn.networks import kind_of, norm_of
 from hindi_bn.records import RunFolder
 from hindi_bn.records.recordings import Row, check_epochs, join_epochs, write_epoch
 from hindi_bn.study import Run, batches
@@ -234,25 +234,11 @@ def _statistics(network: nn.Module) -> Reading:
     labels: list[Label] = []
     tensors: list[torch.Tensor] = []
     for layer, module in network.named_children():
-        if isinstance(module, (*OVER_THE_BATCH, *OVER_AN_IMAGE)):
-            for quantity, tensor in statistics_of(module).items():
+        if kind_of(module) == "normalisation" and (norm := norm_of(module)):
+            for quantity, tensor in norm.statistics(module).items():
                 labels += [(quantity, layer, str(channel)) for channel in range(len(tensor))]
                 tensors.append(tensor)
     return labels, lambda: torch.cat([tensor.detach() for tensor in tensors])
-
-
-def statistics_of(norm: nn.Module) -> dict[str, torch.Tensor]:
-    """Return a normalisation layer's gamma, beta and running averages, those that it has.
-
-    Returns
-    -------
-    The layer's own tensors (channels,) by name: gamma, beta, running_mean, running_var,
-    running_std or running_scale.
-    """
-    greek = {"weight": "gamma", "bias": "beta"}
-    own = {greek[name]: tensor for name, tensor in norm.named_parameters()}
-    averages = {n: tensor for n, tensor in norm.named_buffers() if n.startswith("running_")}
-    return own | averages
 
 
 def _activations(capture: ActivationsCapture, network: nn.Module, images: torch.Tensor) -> Reading:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,21 +11,22 @@ from torch import nn
 
 from hindi_bn.errors import StudyError
 from hindi_bn.networks import (
-    NETWORKS,
     build,
     build_run,
     check,
     last_convolution,
     layer_table,
+    network_called,
     parameter_count,
     run_of,
 )
 from hindi_bn.networks.dropout import CountedDropout
-from hindi_bn.study import Capture, Run
+from hindi_bn.study import Capture, network_names
 from hindi_bn.study.files import load_study
 from hindi_bn.training.rng import move_to_run
 from hindi_bn.training.weights import WeightPair
 
+NETWORKS = network_names()
 SIZES = [32, 28]
 
 # Weights and biases layer by layer: convolution inputs x outputs x kernel**2 + outputs, linear
@@ -65,9 +66,9 @@ FIELDS: dict[str, list[int | None]] = {
 }
 
 
-def test_the_registry_and_the_settings_name_the_same_networks() -> None:
-    assert set(NETWORKS) == set(get_args(Run.model_fields["network"].annotation))
-    assert all(network.summary and network.source for network in NETWORKS.values())
+def test_every_network_says_what_it_is_and_where_it_comes_from() -> None:
+    assert set(NETWORKS) == set(SHAPES)
+    assert all(network_called(name).summary and network_called(name).source for name in NETWORKS)
 
 
 @pytest.mark.parametrize(("name", "size"), COUNTS)
@@ -308,7 +309,7 @@ def test_what_cannot_be_built_is_refused(name: str, settings: dict[str, Any], sa
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_smallest_image_of_each_network_can_be_used(name: str) -> None:
-    smallest = NETWORKS[name].smallest
+    smallest = network_called(name).smallest
     assert layer_table(build(name, image_size=smallest), smallest)[-1].shape == (10,)
 
 

@@ -5,15 +5,47 @@ from __future__ import annotations
 import math
 
 import torch
+from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
 from hindi_bn.networks.dropout import counted_words
-from hindi_bn.networks.norms.batch_by_hand import ChannelNorm, beside
-from hindi_bn.study.model import NoisyBatchNorm
+from hindi_bn.networks.norms import BatchNormBase
+from hindi_bn.networks.norms._channels import ChannelNorm, beside
 
 _WORD = 0xFFFFFFFF
 _WORDS = 2.0**32
+
+
+class NoisyBatchNorm(BatchNormBase):
+    """Batch normalisation followed by noise whose distribution changes at every training step."""
+
+    words = "Batch norm with noise"
+
+    noise_shift: float = Field(
+        0.5, ge=0, description="Largest shift of a unit's output, either way, drawn per step."
+    )
+    noise_scale: float = Field(
+        1.25, ge=1, description="Largest factor of a unit's output, drawn from 1 on per step."
+    )
+    noise_spread: float = Field(
+        0.1, ge=0, description="Spread of the images' own shifts and factors around the unit's."
+    )
+
+    def maps(self, channels: int) -> nn.Module:
+        """Return the layer, which takes features too."""
+        return NoisyBatchNormalisation(channels, self)
+
+    def start(self, layer: nn.Module, place: int) -> None:
+        """Give the layer a seed of its own too, made from the common one and its place."""
+        super().start(layer, place)
+        assert isinstance(layer, NoisyBatchNormalisation)
+        layer.seed.copy_(counted_words(layer.seed, torch.tensor(place), 1)[0])
+
+    def without_noise(self, layer: nn.Module) -> None:
+        """Let the layer be batch norm in training, too."""
+        assert isinstance(layer, NoisyBatchNormalisation)
+        layer.quiet = True
 
 
 class NoisyBatchNormalisation(ChannelNorm):
@@ -53,7 +85,7 @@ class NoisyBatchNormalisation(ChannelNorm):
         Training batches seen so far: int64.
     seed
         int64, from torch's default generator as it was last seeded; nothing is drawn from it.
-        `number_noise` makes it another one for each layer.
+        `NoisyBatchNorm.start` makes it another one for each layer.
     """
 
     running_mean: torch.Tensor
@@ -106,10 +138,3 @@ class NoisyBatchNormalisation(ChannelNorm):
         """Numbers 0 <= u < 1 of the next step: (count,)."""
         words = counted_words(self.seed, self.num_batches_tracked, count)
         return (words.double() / _WORDS).to(self.running_mean.dtype).clamp(max=1 - 2**-24)
-
-
-def number_noise(network: nn.Sequential) -> None:
-    """Give each layer with noise a seed of its own, made from the common one and its place."""
-    for place, layer in enumerate(network):
-        if isinstance(layer, NoisyBatchNormalisation):
-            layer.seed.copy_(counted_words(layer.seed, torch.tensor(place), 1)[0])

@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import torch
+from pydantic import Field
+from torch import nn
 
-from hindi_bn.networks.norms.batch_by_hand import (
+from hindi_bn.networks.norms import BatchNormBase
+from hindi_bn.networks.norms._channels import (
     ChannelNorm,
     average,
     beside,
     biased_variance,
     mean_per_channel,
 )
-from hindi_bn.study.model import BatchRenorm
+
+
+class BatchRenorm(BatchNormBase):
+    """Batch renormalisation; the schedule is the paper's at a tenth of its steps."""
+
+    words = "Batch renormalisation"
+    running = ("running_mean", "running_std")
+
+    momentum: float = Field(
+        0.01, ge=0, le=1, description="Weight of the new batch in the running averages."
+    )
+    r_max: float = Field(3.0, ge=1, description="Largest correction of the scale.")
+    d_max: float = Field(5.0, ge=0, description="Largest correction of the mean.")
+    warm_up: int = Field(500, ge=0, description="First steps, trained as plain batch norm.")
+    r_ramp: int = Field(3500, ge=0, description="Steps after warm_up until r_max is reached.")
+    d_ramp: int = Field(2000, ge=0, description="Steps after warm_up until d_max is reached.")
+
+    def maps(self, channels: int) -> nn.Module:
+        """Return the layer, which takes features too."""
+        return BatchRenormalisation(channels, self)
 
 
 class BatchRenormalisation(ChannelNorm):

@@ -11,8 +11,7 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
-from hindi_bn.networks.norms.batch_by_hand import HandwrittenBatchNorm
-from hindi_bn.study.model import BatchNormByHand
+from hindi_bn.networks.norms.batch_by_hand import BatchNormByHand, HandwrittenBatchNorm
 
 quickly = settings(derandomize=True, deadline=2000, max_examples=60, database=None)
 

@@ -12,9 +12,8 @@ from torch import nn
 
 from hindi_bn.errors import StudyError
 from hindi_bn.networks import build, check, layer_table, run_of
-from hindi_bn.networks.norms import norm_1d, norm_2d
-from hindi_bn.networks.norms.batch_noisy import NoisyBatchNormalisation
-from hindi_bn.study.model import NoisyBatchNorm, Study
+from hindi_bn.networks.norms.batch_noisy import NoisyBatchNorm, NoisyBatchNormalisation
+from hindi_bn.study.model import Study
 from hindi_bn.training.run import Reporter, RunInterrupted, train_run
 
 NOISY = {"runs__bn__norm__name": "batch-noisy"}
@@ -95,8 +94,8 @@ def test_evaluation_has_no_noise() -> None:
 
 
 def test_it_stands_in_networks_and_refuses_one_value() -> None:
-    for layers in (norm_1d(NoisyBatchNorm(), 4), norm_2d(NoisyBatchNorm(), 4)):
-        assert [type(layer) for layer in layers] == [NoisyBatchNormalisation]
+    for layer in (NoisyBatchNorm().features(4), NoisyBatchNorm().maps(4)):
+        assert type(layer) is NoisyBatchNormalisation
     rows = [row for row in layer_table(build("mlp", "batch-noisy")) if row.kind == "normalisation"]
     assert [row.description for row in rows] == ["Batch norm with noise 100"]
     single = run_of("mlp", "batch-noisy", batch_size=1)

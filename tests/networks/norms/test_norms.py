@@ -15,11 +15,10 @@ from torch.nn.utils import parametrize
 
 from hindi_bn.errors import StudyError
 from hindi_bn.networks import build, layer_table, parameter_count, run_of, weight_of
-from hindi_bn.networks.norms import norm_1d, norm_2d
-from hindi_bn.networks.norms.batch_lp import LpBatchNorm
-from hindi_bn.networks.norms.batch_renorm import BatchRenormalisation
+from hindi_bn.networks.norms import Norm
+from hindi_bn.networks.norms.batch_renorm import BatchRenorm, BatchRenormalisation
 from hindi_bn.study.files import load_study
-from hindi_bn.study.model import BatchLpNorm, BatchRenorm, GroupNorm, LayerNorm, norm_names
+from hindi_bn.study.model import norm_called, norm_names
 from hindi_bn.training.checkpoint import restore, snapshot
 from hindi_bn.training.loop import epochs, evaluate, make_optimizer
 from hindi_bn.training.run import load_network, train_run
@@ -38,6 +37,18 @@ def values(shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=generator, dtype=torch.float64) * 3 + 1
 
 
+def called(name: str, **settings: Any) -> Norm:
+    norm = norm_called(name)(**settings)
+    assert isinstance(norm, Norm)
+    return norm
+
+
+def layer_of(name: str, channels: int, **settings: Any) -> nn.Module:
+    layer = called(name, **settings).maps(channels)
+    assert layer is not None
+    return layer
+
+
 def test_all_names_of_the_laboratory_are_there() -> None:
     assert set(NAMES) == {
         "none", "batch", "batch-by-hand", "batch-renorm", "layer", "instance", "group", "weight",
@@ -46,23 +57,24 @@ def test_all_names_of_the_laboratory_are_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("norm", "two_d", "one_d"),
+    ("norm", "of_maps", "of_features"),
     [
-        ("none", [], []),
-        ("batch", ["BatchNorm2d"], ["BatchNorm1d"]),
-        ("batch-by-hand", ["HandwrittenBatchNorm"], ["HandwrittenBatchNorm"]),
-        ("batch-renorm", ["BatchRenormalisation"], ["BatchRenormalisation"]),
-        ("layer", ["GroupNorm"], ["LayerNorm"]),
-        ("group", ["GroupNorm"], ["GroupNorm"]),
-        ("weight", [], []),
-        ("spectral", [], []),
-        ("batch-l1", ["LpBatchNorm"], ["LpBatchNorm"]),
+        ("none", "NoneType", "NoneType"),
+        ("batch", "BatchNorm2d", "BatchNorm1d"),
+        ("batch-by-hand", "HandwrittenBatchNorm", "HandwrittenBatchNorm"),
+        ("batch-renorm", "BatchRenormalisation", "BatchRenormalisation"),
+        ("batch-noisy", "NoisyBatchNormalisation", "NoisyBatchNormalisation"),
+        ("layer", "GroupNorm", "LayerNorm"),
+        ("group", "GroupNorm", "GroupNorm"),
+        ("weight", "NoneType", "NoneType"),
+        ("spectral", "NoneType", "NoneType"),
+        ("batch-l1", "LpBatchNorm", "LpBatchNorm"),
     ],
 )
-def test_each_name_gives_its_layer(norm: str, two_d: list[str], one_d: list[str]) -> None:
-    settings = run_of("three_convs", norm).norm
-    assert [type(layer).__name__ for layer in norm_2d(settings, 8)] == two_d
-    assert [type(layer).__name__ for layer in norm_1d(settings, 8)] == one_d
+def test_each_name_gives_its_layer(norm: str, of_maps: str, of_features: str) -> None:
+    settings = called(norm)
+    assert type(settings.maps(8)).__name__ == of_maps
+    assert type(settings.features(8)).__name__ == of_features
 
 
 @pytest.mark.parametrize("norm", [*NORM_ON_TENSORS, "weight", "spectral"])
@@ -87,7 +99,7 @@ def test_momentum_of_batch_norm_is_torchs() -> None:
 
 
 def test_layer_norm_of_maps_has_the_statistics_of_torchs_layer_norm() -> None:
-    (layer,) = norm_2d(LayerNorm(), 6)
+    layer = layer_of("layer", 6)
     x = values((4, 6, 5, 3))
     torch.testing.assert_close(
         layer.double()(x), nn.LayerNorm((6, 5, 3), elementwise_affine=False).double()(x)
@@ -97,8 +109,7 @@ def test_layer_norm_of_maps_has_the_statistics_of_torchs_layer_norm() -> None:
 
 @pytest.mark.parametrize("one_d", [False, True])
 def test_group_norm_normalises_each_group_of_each_image(one_d: bool) -> None:
-    settings = GroupNorm(groups=3, eps=1e-3)
-    (layer,) = norm_1d(settings, 6) if one_d else norm_2d(settings, 6)
+    layer = layer_of("group", 6, groups=3, eps=1e-3)
     x = values((4, 6) if one_d else (4, 6, 5, 3))
     groups = x.reshape(4, 3, -1).numpy()
     expected = (groups - groups.mean(-1, keepdims=True)) / np.sqrt(
@@ -186,8 +197,7 @@ def test_the_schedule_of_batch_renorm(steps: int, r_limit: float, d_limit: float
 )
 def test_lp_norms_by_hand(name: Any, scale: float) -> None:
     """A channel 1, 2, -3, 4: mean 1; mean |x| 2.5, mean x**2 7.5, max |x| 4."""
-    settings = BatchLpNorm(name=name, eps=1e-12, momentum=0.5)
-    layer = LpBatchNorm(1, settings).double()
+    layer = layer_of(name, 1, eps=1e-12, momentum=0.5).double()
     x = torch.tensor([1.0, 2.0, -3.0, 4.0], dtype=torch.float64)
     expected = (x - 1) / scale
     torch.testing.assert_close(layer(x.view(4, 1)).flatten(), expected)
@@ -200,7 +210,7 @@ def test_lp_norms_by_hand(name: Any, scale: float) -> None:
 
 @pytest.mark.parametrize("name", ["batch-l1", "batch-l2", "batch-linf"])
 def test_a_dead_channel_gives_finite_gradients(name: Any) -> None:
-    layer = LpBatchNorm(2, BatchLpNorm(name=name))
+    layer = layer_of(name, 2)
     x = torch.zeros(4, 2, requires_grad=True)
     layer(x).sum().backward()
     assert x.grad is not None
@@ -209,7 +219,7 @@ def test_a_dead_channel_gives_finite_gradients(name: Any) -> None:
 
 def test_lp_norm_gradients_agree_with_finite_differences() -> None:
     for name in ("batch-l1", "batch-l2", "batch-linf"):
-        layer = LpBatchNorm(2, BatchLpNorm(name=name)).double()
+        layer = layer_of(name, 2).double()
         assert torch.autograd.gradcheck(layer, (values((3, 2, 2, 1)).requires_grad_(),))
 
 

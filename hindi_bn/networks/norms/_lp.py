@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
-import torch
+from abc import abstractmethod
+from typing import ClassVar
 
-from hindi_bn.networks.norms.batch_by_hand import ChannelNorm, average, beside, mean_per_channel
-from hindi_bn.study.model import BatchLpNorm
+import torch
+from torch import nn
+
+from hindi_bn.networks.norms import BatchNormBase
+from hindi_bn.networks.norms._channels import ChannelNorm, average, beside, mean_per_channel
+
+
+class BatchLpNorm(BatchNormBase):
+    """Batch normalisation with the l1, l2 or l-infinity norm as its scale."""
+
+    running = ("running_mean", "running_scale")
+    lp: ClassVar[str]
+    """Name of the lp norm, for the layer table."""
+
+    @abstractmethod
+    def scale(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the average lp norm of each channel's values: (channels,)."""
+
+    def maps(self, channels: int) -> nn.Module:
+        """Return the layer, which takes features too."""
+        return LpBatchNorm(channels, self)
+
+    def describe(self, layer: nn.Module) -> str:
+        """Return the layer's name, channels and lp norm."""
+        return f"Batch norm {layer.extra_repr()}, {self.lp} scale"
 
 
 class LpBatchNorm(ChannelNorm):
@@ -51,18 +75,9 @@ class LpBatchNorm(ChannelNorm):
         """Normalise (batch, channels) or (batch, channels, height, width); the shape stays."""
         self.values_per_channel(x)
         if self.training:
-            mean, scale = mean_per_channel(x), self._scale(x)
+            mean, scale = mean_per_channel(x), self.settings.scale(x)
             average(self.running_mean, mean, self.settings.momentum)
             average(self.running_scale, scale, self.settings.momentum)
         else:
             mean, scale = self.running_mean, self.running_scale
         return self.scale_and_shift((x - beside(mean, x)) / beside(scale, x))
-
-    def _scale(self, x: torch.Tensor) -> torch.Tensor:
-        """Average lp norm of each channel's values: (channels,)."""
-        eps = self.settings.eps
-        if self.settings.name == "batch-l1":
-            return mean_per_channel(x.abs()) + eps
-        if self.settings.name == "batch-l2":
-            return torch.sqrt(mean_per_channel(x**2) + eps)
-        return x.abs().amax(dim=[0, *range(2, x.ndim)]) + eps

@@ -1,0 +1,35 @@
+"""Three convolutions of one width, as the article has them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import nn
+
+from hindi_bn.networks.architectures import Network, Values
+from hindi_bn.networks.blocks import Blocks
+
+
+class ThreeConvs(Network):
+    """Convolutions of one width, one pooling, a linear classifier."""
+
+    summary = "three convolutions, max-pooling, linear classifier"
+    source = "the article, figures 4 and 5"
+    options: ClassVar[Values] = {
+        "activation": "relu",
+        "pooling": "max",
+        "convolutions": 3,
+        "width": 16,
+    }
+    smallest = 2
+
+    @staticmethod
+    def layers(blocks: Blocks, side: int, options: Values) -> list[nn.Module]:
+        """Make the layers; shapes beside them are those of 32 x 32 images."""
+        width, half = options["width"], side // 2
+        layers = blocks.convolution(1, width, 3, padding=1)  # (batch, 16, 32, 32)
+        for _ in range(options.get("convolutions", 1) - 1):
+            layers += blocks.convolution(width, width, 3, padding=1)  # (batch, 16, 32, 32)
+        layers += blocks.pool(width)  # (batch, 16, 16, 16)
+        layers += [nn.Flatten()]  # (batch, 4096)
+        return layers + blocks.classifier(width * half * half)  # (batch, 10)

@@ -1,0 +1,127 @@
+"""Networks built by name, as plain `nn.Sequential`s."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from hindi_bn import registry
+from hindi_bn.errors import StudyError
+from hindi_bn.networks.architectures import Network, Values
+from hindi_bn.networks.blocks import Blocks
+from hindi_bn.networks.initialisation import initialise
+from hindi_bn.networks.norms import Norm, norm_of
+from hindi_bn.networks.table import kind_of
+from hindi_bn.study import Run, network_names
+from hindi_bn.study.files import validate
+
+FOLDER = "networks/architectures"
+
+
+def network_called(name: str) -> type[Network]:
+    """Import a network by its name; StudyError for one from outside that is none."""
+    return cast(type[Network], registry.find_class(FOLDER, "Network", name))
+
+
+def build(name: str, norm: Any = "none", *, image_size: int = 32, **settings: Any) -> nn.Sequential:
+    """Build a network on the CPU; its initial weights come from torch's default generator.
+
+    Parameters
+    ----------
+    norm
+        The normalisation layer: a name, a mapping of name and parameters, or a model of them.
+    image_size
+        Height and width of the grey images in pixels.
+    settings
+        Other keys of a run that shape the network: `placement`, `dropout`, `init`, `options`.
+
+    Returns
+    -------
+    A network that takes (batch, 1, image_size, image_size) and gives (batch, 10) logits.
+
+    Raises
+    ------
+    StudyError
+        For an unknown name or setting, or a layer that cannot stand where it would.
+    """
+    return build_run(run_of(name, norm, **settings), image_size)
+
+
+def run_of(name: str, norm: Any = "none", **settings: Any) -> Run:
+    """Return a run of the network called `name`; StudyError for an unknown name or setting."""
+    run = {"name": "network", "network": name, "norm": norm, **settings}
+    return validate({"name": "network", "runs": [run]}, "the network's settings").runs[0]
+
+
+def build_run(run: Run, image_size: int = 32) -> nn.Sequential:
+    """Build a run's network; see `build`."""
+    architecture, norm = network_called(run.network), cast(Norm, run.norm)
+    registry.refuse_changed(architecture, run.network)
+    registry.refuse_changed(type(norm), norm.name)
+    if image_size < architecture.smallest:
+        raise StudyError(
+            f"Network {run.network!r} cannot take {image_size} x {image_size} images.",
+            f"Its convolutions and poolings need at least {architecture.smallest} x "
+            f"{architecture.smallest} pixels.",
+            "choose larger images or another network (`hindi-bn networks` lists them)",
+        )
+    blocks = Blocks.of(run, options := options_of(run))
+    network = _sequence(run.network, architecture.layers(blocks, image_size, options))
+    initialise(network, run.init)
+    for place, layer in enumerate(network):
+        if kind_of(layer) == "normalisation" and (own := norm_of(layer)):
+            own.start(layer, place)
+    for layer in blocks.normalised:
+        with torch.random.fork_rng(devices=[]):  # spectral norm draws its singular vectors
+            norm.parametrise(layer)
+    return network
+
+
+def _sequence(name: str, layers: Any) -> nn.Sequential:
+    """Put layers of known kinds one after the other."""
+    try:
+        return nn.Sequential(*layers)
+    except TypeError as error:
+        raise StudyError(
+            f"Network {name!r} gives no sequence of layers.", f"{error}.",
+            "return torch modules that are run one after the other; a branch within the network "
+            "has to be one module whose class says its kind",
+        ) from error  # fmt: skip
+
+
+def options_of(run: Run) -> Values:
+    """Return the network's options, with the run's choices where it makes any.
+
+    Raises
+    ------
+    StudyError
+        When the run chooses an option that its network does not have.
+    """
+    own = network_called(run.network).options
+    chosen = run.options.model_dump(exclude_none=True)
+    for key in chosen:
+        if key not in own:
+            having = [name for name in network_names() if key in network_called(name).options]
+            raise StudyError(
+                f"Network {run.network!r} has no option {key!r}.",
+                f"Its options are {', '.join(own) or 'none'}.",
+                f"leave options.{key} away, or choose a network that has it: {', '.join(having)}",
+            )
+    return own | chosen
+
+
+def last_convolution(network: nn.Module) -> str:
+    """Name the network's last convolution; StudyError if it has none."""
+    modules = dict(network.named_modules())
+    names = [name for name, module in modules.items() if isinstance(module, nn.Conv2d)]
+    if not names:
+        linear = [name for name, module in modules.items() if isinstance(module, nn.Linear)]
+        raise StudyError(
+            "Cannot record weights of the last convolution.",
+            "The network has none.",
+            f"set capture.layer to one of its linear layers ({', '.join(linear)}), and capture.wx "
+            "and capture.wy to two indices each: unit, input",
+        )
+    return str(names[-1])

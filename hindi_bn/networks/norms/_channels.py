@@ -1,0 +1,74 @@
+"""Layers that normalise each channel over the batch and its pixels: what they share."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class ChannelNorm(nn.Module):
+    """What layers share that normalise a channel over the batch and over its pixels.
+
+    Parameters
+    ----------
+    channels
+        Channels of (batch, channels, height, width), or features of (batch, features).
+    affine
+        Whether a scale `weight` (gamma, ones) and a shift `bias` (beta, zeros), both (channels,),
+        are learned.
+    """
+
+    def __init__(self, channels: int, affine: bool) -> None:
+        super().__init__()
+        self.channels = channels
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+
+    def values_per_channel(self, x: torch.Tensor) -> int:
+        """Return how many values each channel of `x` has.
+
+        Raises
+        ------
+        ValueError
+            When `x` has another shape, or when there is one value a channel in training: less its
+            own mean it is 0, whatever it was.
+        """
+        if x.ndim not in {2, 4} or x.shape[1] != self.channels:
+            raise ValueError(
+                f"expected (batch, {self.channels}) or (batch, {self.channels}, height, width), "
+                f"got {tuple(x.shape)}"
+            )
+        count = x.numel() // self.channels
+        if self.training and count == 1:
+            raise ValueError(f"one value per channel cannot be normalised: {tuple(x.shape)}")
+        return count
+
+    def scale_and_shift(self, normalised: torch.Tensor) -> torch.Tensor:
+        """Return gamma * normalised + beta, or `normalised` itself without affine."""
+        if self.weight is None or self.bias is None:
+            return normalised
+        return beside(self.weight, normalised) * normalised + beside(self.bias, normalised)
+
+    def extra_repr(self) -> str:
+        """Show the number of channels, as torch's layers do."""
+        return str(self.channels)
+
+
+def beside(values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Shape one value a channel (channels,) so that it stands beside `x`: (1, channels, 1, 1)."""
+    return values.view(1, -1, *[1] * (x.ndim - 2))
+
+
+def mean_per_channel(x: torch.Tensor) -> torch.Tensor:
+    """Mean over the batch and, for feature maps, over the pixels: (channels,)."""
+    return x.mean(dim=[0, *range(2, x.ndim)])
+
+
+def biased_variance(x: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+    """Mean squared distance from `mean` over batch and pixels: (channels,)."""
+    return mean_per_channel((x - beside(mean, x)) ** 2)
+
+
+def average(running: torch.Tensor, new: torch.Tensor, weight_of_new: float) -> None:
+    """Move a running average towards `new`, in place and without gradient."""
+    running.copy_((1 - weight_of_new) * running + weight_of_new * new.detach())
