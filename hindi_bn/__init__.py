@@ -1,3 +1,77 @@
-"""Reproduce, question and extend the Hindi-digit batch-normalisation study."""
+"""Reproduce, question and extend the Hindi-digit batch-normalisation study.
+
+The functions below are what a notebook needs and what the commands call (see docs/api.md). Each is
+imported when it is first used, so that `import hindi_bn` loads neither torch nor pandas.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hindi_bn.api.benchmark import measure_speed
+    from hindi_bn.api.claims import estimate_claims, read_claims, run_claims
+    from hindi_bn.api.comparison import compare, plot_descent, reproduce
+    from hindi_bn.api.diagnosis import diagnose
+    from hindi_bn.api.digits import describe_digits, download, draw_contact_sheet, load_digits
+    from hindi_bn.api.explanation import explain_batch_norm
+    from hindi_bn.api.networks import describe_network, describe_networks, draw_network
+    from hindi_bn.api.prediction import predict
+    from hindi_bn.api.runs import plot, read_run, read_runs, train
+    from hindi_bn.api.study import choose_runs, load_study
+    from hindi_bn.api.sweeps import estimate_sweep, sweep
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "benchmark": ("measure_speed",),
+    "claims": ("estimate_claims", "read_claims", "run_claims"),
+    "comparison": ("compare", "plot_descent", "reproduce"),
+    "diagnosis": ("diagnose",),
+    "digits": ("describe_digits", "download", "draw_contact_sheet", "load_digits"),
+    "explanation": ("explain_batch_norm",),
+    "networks": ("describe_network", "describe_networks", "draw_network"),
+    "prediction": ("predict",),
+    "runs": ("plot", "read_run", "read_runs", "train"),
+    "study": ("choose_runs", "load_study"),
+    "sweeps": ("estimate_sweep", "sweep"),
+}
+
+__all__ = [
+    "choose_runs",
+    "compare",
+    "describe_digits",
+    "describe_network",
+    "describe_networks",
+    "diagnose",
+    "download",
+    "draw_contact_sheet",
+    "draw_network",
+    "estimate_claims",
+    "estimate_sweep",
+    "explain_batch_norm",
+    "load_digits",
+    "load_study",
+    "measure_speed",
+    "plot",
+    "plot_descent",
+    "predict",
+    "read_claims",
+    "read_run",
+    "read_runs",
+    "reproduce",
+    "run_claims",
+    "sweep",
+    "train",
+]
+
+if not TYPE_CHECKING:  # for mypy only the names above are there
+
+    def __getattr__(name: str) -> Any:
+        for home, names in _HOMES.items():
+            if name in names:
+                return getattr(import_module(f"hindi_bn.api.{home}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

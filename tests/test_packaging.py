@@ -42,6 +42,19 @@ def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> Non
     assert result.stdout.rstrip().endswith("heavy: []")
 
 
+def test_importing_the_package_imports_nothing_heavy(tmp_path: Path) -> None:
+    """0.1 s is the bound. Every name of the API is listed, and found when it is asked for."""
+    program = (
+        "import sys, hindi_bn\n"
+        f"print(sorted({HEAVY | {'pydantic', 'numpy'}!r} & set(sys.modules)))\n"
+        "assert set(hindi_bn.__all__) <= set(dir(hindi_bn))\n"
+        "assert all(callable(getattr(hindi_bn, name)) for name in hindi_bn.__all__)\n"
+        "print(hasattr(hindi_bn, 'nothing'))"
+    )
+    result = python("-c", program, cwd=tmp_path)
+    assert result.stdout.split("\n")[:2] == ["[]", "False"], result.stderr
+
+
 def commands() -> list[tuple[str, object]]:
     group = get_command(app)
     context = typer.Context(group)

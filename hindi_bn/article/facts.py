@@ -21,7 +21,7 @@ HALF_LAST_DIGIT = 5e-7
 
 
 @dataclass(frozen=True)
-class Finding:
+class PublishedFinding:
     """One of the article's findings, in our own words, and the figure that carries it."""
 
     number: int
@@ -87,20 +87,20 @@ class Article:
 ARTICLE = Article()
 
 FINDINGS = (
-    Finding(
+    PublishedFinding(
         1,
         "Test accuracy",
         "After the 30th epoch the network with batch norm reaches 99.1 % test accuracy and the one "
         "without 92.4 %; with batch norm the accuracy climbs steadily, without it oscillates.",
         ARTICLE.accuracy_figure,
     ),
-    Finding(
+    PublishedFinding(
         2,
         "Training loss",
         "From about the third epoch on the training loss with batch norm is the lower one.",
         ARTICLE.loss_figure,
     ),
-    Finding(
+    PublishedFinding(
         3,
         "Smoothness of the descent",
         "Along two sample weights of the last convolution the descent is smoother with batch norm; "

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hindi_bn.article.compare import check_histories
-from hindi_bn.article.facts import FINDINGS
-from hindi_bn.article.facts import Finding as Published
+from hindi_bn.article.facts import FINDINGS, PublishedFinding
 from hindi_bn.stats.paths import mean_turning_angle, scaled_to_range, tortuosity
 
 LAST_CHANGES = 20  # epochs whose change from the epoch before enters the deviation
@@ -19,26 +18,20 @@ _WITHOUT_NORM = ("no-bn", "none")
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A finding of the article and the same quantities measured on our runs.
+class MeasuredFinding(PublishedFinding):
+    """A finding of the article and what our runs give.
 
     Parameters
     ----------
-    number, title, statement, figure
-        The article's finding in our own words and the figure that carries it.
     measured
-        Quantities by run (findings 1 and 3), or by compared run (finding 2); None where the
-        history is too short for one.
+        Metrics by run (findings 1 and 3), or by compared run (finding 2); None where the history
+        is too short for one.
     sentences
         What was measured, in words; no verdict.
     method
         How it was measured.
     """
 
-    number: int
-    title: str
-    statement: str
-    figure: int
     measured: dict[str, dict[str, Any]]
     sentences: tuple[str, ...]
     method: str
@@ -48,7 +41,7 @@ class Finding:
         return asdict(self) | {"sentences": list(self.sentences)}
 
 
-def findings(histories: Mapping[str, pd.DataFrame]) -> list[Finding]:
+def findings(histories: Mapping[str, pd.DataFrame]) -> list[MeasuredFinding]:
     """Measure the article's three findings.
 
     Parameters
@@ -72,17 +65,17 @@ def baseline(runs: Sequence[str]) -> str:
 
 
 def _finding(
-    published: Published,
+    published: PublishedFinding,
     measured: dict[str, dict[str, Any]],
     sentences: Sequence[str],
     method: str,
-) -> Finding:
-    return Finding(
+) -> MeasuredFinding:
+    return MeasuredFinding(
         **asdict(published), measured=measured, sentences=tuple(sentences), method=method
     )
 
 
-def _accuracy(histories: Mapping[str, pd.DataFrame]) -> Finding:
+def _accuracy(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
     measured = {run: steadiness(history) for run, history in histories.items()}
     sentences = [_accuracy_sentence(run, values) for run, values in measured.items()]
     first = baseline(list(histories))
@@ -136,7 +129,7 @@ def _accuracy_sentence(run: str, values: Mapping[str, Any]) -> str:
     return f"{text}; range of the last {epochs} epochs {100 * low:.2f} to {100 * high:.2f} %."
 
 
-def _loss(histories: Mapping[str, pd.DataFrame]) -> Finding:
+def _loss(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
     first = baseline(list(histories))
     measured: dict[str, dict[str, Any]] = {}
     for run, history in histories.items():
@@ -176,7 +169,7 @@ def _loss_sentence(run: str, values: Mapping[str, Any]) -> str:
     )
 
 
-def _smoothness(histories: Mapping[str, pd.DataFrame]) -> Finding:
+def _smoothness(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
     measured = {run: smoothness(history) for run, history in histories.items()}
     sentences = [_smoothness_sentence(run, values) for run, values in measured.items()]
     method = (

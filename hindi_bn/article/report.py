@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import pandas as pd
 
 from hindi_bn.article.compare import against_published, agreement, check_histories, summary
 from hindi_bn.article.facts import ARTICLE, published_head
-from hindi_bn.article.findings import findings
+from hindi_bn.article.findings import MeasuredFinding, findings
 from hindi_bn.article.markdown import comparison_markdown
 from hindi_bn.figures.confusion import class_scores_figure, confusion_figure
 from hindi_bn.figures.curves import accuracy_figure, loss_figure
@@ -30,83 +31,144 @@ if TYPE_CHECKING:
 COMMAND = "hindi-bn compare"
 
 
-@dataclass(frozen=True)
-class _Tables:
-    """The tables of a comparison; those that do not apply are empty."""
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Runs beside each other and, if they are the article's, beside its published numbers.
 
+    Parameters
+    ----------
+    histories, environments
+        By run, in study order.
+    title
+        The data's name, as it stands on every table and figure.
+    seed
+        Of the study, None where runs differ.
+    folder
+        Where `write` puts it all unless told otherwise.
+    summary
+        A row per run: final and best test accuracy, training loss, seconds.
+    published
+        A row per published number, ours beside it; empty where the runs are not the article's.
+    per_class
+        A row per run and digit: precision, recall, F1.
+    confusions
+        A matrix per run: a row per true digit, a column per predicted one.
+    """
+
+    histories: Mapping[str, pd.DataFrame]
+    environments: Mapping[str, Mapping[str, Any]]
+    title: str
+    seed: int | None
+    folder: Path
     summary: pd.DataFrame
     published: pd.DataFrame
     per_class: pd.DataFrame
     confusions: dict[str, pd.DataFrame]
 
+    @property
+    def is_published(self) -> bool:
+        """Whether the article's numbers stand beside these."""
+        return not self.published.empty
 
-def write_comparison(
-    folder: Path,
+    @cached_property
+    def findings(self) -> list[MeasuredFinding]:
+        """The article's three findings, and what these runs give."""
+        return findings(self.histories)
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """All of it as plain data, which JSON can hold."""
+        document = {
+            "data": self.title,
+            "published_compared": self.is_published,
+            "article": ARTICLE.citation,
+            "command": COMMAND,
+            "runs": list(self.histories),
+            "summary": self.summary.to_dict("records"),
+            "published": self.published.to_dict("records"),
+            "agreement": agreement(self.published).to_dict("records") if self.is_published else [],
+            "findings": [finding.as_dict() for finding in self.findings],
+            "per_class": self.per_class.to_dict("records"),
+            "confusion": {run: m.to_numpy().tolist() for run, m in self.confusions.items()},
+            "environments": {run: dict(about) for run, about in self.environments.items()},
+        }
+        plain: dict[str, Any] = plain_json(document)
+        return plain
+
+    def write(
+        self, folder: Path | None = None, formats: Sequence[str] = ("png",), dpi: int = 150
+    ) -> dict[str, Any]:
+        """Write tables, figures, copies of what they were made from, comparison.json and .md.
+
+        What an earlier comparison left in the folder and this one does not have is removed.
+
+        Returns
+        -------
+        The document that comparison.json holds: `document`, and the names of `figures` and `files`.
+
+        Raises
+        ------
+        HindiBnError
+            When the folder cannot be written or a format is unknown.
+        """
+        folder = Path(folder or self.folder)
+        figures = _comparison_figures(self)
+        written = [
+            path
+            for name, figure in figures.items()
+            for path in save(figure, folder / name, formats, dpi)
+        ]
+        written += _write_tables(folder, self) + _write_copies(folder, self)
+        names = [path.name for path in written] + ["comparison.json", "comparison.md"]
+        document = self.document | {
+            "figures": {name: f"{name}.{formats[0]}" for name in figures},
+            "files": sorted(names),
+        }
+        write_text(folder / "comparison.json", _json(document))
+        write_text(folder / "comparison.md", comparison_markdown(document))
+        _remove_leftovers(folder, set(names))
+        return document
+
+
+def compare_runs(
     histories: Mapping[str, pd.DataFrame],
     predictions: Mapping[str, Classes],
     labels: Classes,
-    data_title: str,
+    title: str,
+    *,
     published: bool,
     environments: Mapping[str, Mapping[str, Any]],
-    formats: Sequence[str] = ("png",),
-    dpi: int = 150,
-    *,
+    folder: Path,
     seed: int | None = None,
-) -> dict[str, Any]:
-    """Compare runs and write all of it.
+) -> Comparison:
+    """Compare runs; see `Comparison`.
 
     Parameters
     ----------
-    folder
-        Where to; made if it is missing. What an earlier comparison left and this one does not have
-        is removed.
-    histories
-        A history a run, in study order.
     predictions
-        The predicted class of each test image, shape (images,), a run; may lack runs.
+        The predicted class of each test image, shape (images,), by run; may lack runs.
     labels
         The true classes, shape (images,).
-    data_title
-        The data's name, printed on every table and figure.
     published
         Whether the article's numbers may stand beside these: same data, same study.
-    environments
-        What each run was made with; see `hindi_bn.environment`.
-    formats, dpi
-        Of the figures; see `hindi_bn.figures.style.save`.
-    seed
-        Of the study, for the figures' note.
-
-    Returns
-    -------
-    The document that is also written as comparison.json: `data`, `published_compared`, `article`,
-    `command`, `runs`, `summary`, `published`, `agreement`, `findings`, `per_class`, `confusion`,
-    `environments`, `figures`, `files`.
 
     Raises
     ------
     HindiBnError
-        When a history or the predictions cannot be analysed, or the folder cannot be written.
+        When a history or the predictions cannot be analysed.
     """
     check_histories(histories)
-    tables = _tables(histories, predictions, labels, published)
-    caption = Caption(data_title, _details(histories, seed))
-    figures = _comparison_figures(histories, tables, caption, published)
-    written = [
-        path
-        for name, figure in figures.items()
-        for path in save(figure, folder / name, formats, dpi)
-    ]
-    written += _write_tables(folder, tables, data_title)
-    written += _write_copies(folder, histories, environments)
-    document = _document(histories, tables, data_title, published, environments)
-    document["figures"] = {name: f"{name}.{formats[0]}" for name in figures}
-    names = [path.name for path in written] + ["comparison.json", "comparison.md"]
-    document["files"] = sorted(names)
-    write_text(folder / "comparison.json", _json(document))
-    write_text(folder / "comparison.md", comparison_markdown(document))
-    _remove_leftovers(folder, set(names))
-    return document
+    predicted = {run: predictions[run] for run in histories if len(predictions.get(run, ()))}
+    scores = [per_class(labels, classes) for classes in predicted.values()]
+    for run, frame in zip(predicted, scores, strict=True):
+        frame.insert(0, "run", run)
+    return Comparison(
+        histories, environments, title, seed, folder,
+        summary=summary(histories),
+        published=against_published(histories) if published else pd.DataFrame(),
+        per_class=pd.concat(scores, ignore_index=True) if scores else pd.DataFrame(),
+        confusions={run: confusion(labels, classes) for run, classes in predicted.items()},
+    )  # fmt: skip
 
 
 def write_descent(
@@ -126,17 +188,10 @@ def write_descent(
     captures
         What was recorded of each run: `layer`, and `wx` and `wy` as names or as indices (filter,
         channel, row, column).
-    folder, histories, data_title, formats, dpi, seed
-        As for `write_comparison`.
 
     Returns
     -------
     The files: `descent-<run>`, `descent-<run>-projected`, `descent`, `descent-projected`.
-
-    Raises
-    ------
-    HindiBnError
-        As for `write_comparison`.
     """
     check_histories(histories)
     names = {run: capture_names(capture) for run, capture in captures.items()}
@@ -166,30 +221,9 @@ def _details(histories: Mapping[str, pd.DataFrame], seed: int | None) -> str:
     return runs if seed is None else f"{runs}, seed {seed}"
 
 
-def _tables(
-    histories: Mapping[str, pd.DataFrame],
-    predictions: Mapping[str, Classes],
-    labels: Classes,
-    published: bool,
-) -> _Tables:
-    predicted = {run: predictions[run] for run in histories if len(predictions.get(run, ()))}
-    scores = [per_class(labels, classes) for classes in predicted.values()]
-    for run, frame in zip(predicted, scores, strict=True):
-        frame.insert(0, "run", run)
-    return _Tables(
-        summary=summary(histories),
-        published=against_published(histories) if published else pd.DataFrame(),
-        per_class=pd.concat(scores, ignore_index=True) if scores else pd.DataFrame(),
-        confusions={run: confusion(labels, classes) for run, classes in predicted.items()},
-    )
-
-
-def _comparison_figures(
-    histories: Mapping[str, pd.DataFrame],
-    tables: _Tables,
-    caption: Caption,
-    published: bool,
-) -> dict[str, Figure]:
+def _comparison_figures(comparison: Comparison) -> dict[str, Figure]:
+    histories, published = comparison.histories, comparison.is_published
+    caption = Caption(comparison.title, _details(histories, comparison.seed))
     head = published_head() if published else None
     finals = ARTICLE.final_test_accuracy.items() if published else ()
     ends = {run: (ARTICLE.last_epoch, accuracy) for run, accuracy in finals}
@@ -197,24 +231,24 @@ def _comparison_figures(
         "accuracy": accuracy_figure(histories, caption, head, ends),
         "loss": loss_figure(histories, caption, head),
     }
-    if tables.confusions:
-        figures["confusion"] = confusion_figure(tables.confusions, caption)
-        figures["per_class"] = class_scores_figure(tables.per_class, caption)
+    if comparison.confusions:
+        figures["confusion"] = confusion_figure(comparison.confusions, caption)
+        figures["per_class"] = class_scores_figure(comparison.per_class, caption)
     return figures
 
 
-def _write_tables(folder: Path, tables: _Tables, data_title: str) -> list[Path]:
+def _write_tables(folder: Path, comparison: Comparison) -> list[Path]:
     frames = {
-        "summary": tables.summary,
-        "published": tables.published,
-        "per_class": tables.per_class,
-        "confusion": _long(tables.confusions),
+        "summary": comparison.summary,
+        "published": comparison.published,
+        "per_class": comparison.per_class,
+        "confusion": _long(comparison.confusions),
     }
     written = []
     for name, frame in frames.items():
         if not frame.empty:
             path = folder / f"{name}.csv"
-            write_text(path, _csv(frame.assign(data=data_title)))
+            write_text(path, _csv(frame.assign(data=comparison.title)))
             written.append(path)
     return written
 
@@ -229,42 +263,13 @@ def _long(confusions: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _write_copies(
-    folder: Path,
-    histories: Mapping[str, pd.DataFrame],
-    environments: Mapping[str, Mapping[str, Any]],
-) -> list[Path]:
-    copies = {f"{run}.history.csv": _csv(history) for run, history in histories.items()}
-    copies |= {f"{run}.environment.json": _json(about) for run, about in environments.items()}
+def _write_copies(folder: Path, comparison: Comparison) -> list[Path]:
+    histories, environments = comparison.histories.items(), comparison.environments.items()
+    copies = {f"{run}.history.csv": _csv(history) for run, history in histories}
+    copies |= {f"{run}.environment.json": _json(about) for run, about in environments}
     for name, text in copies.items():
         write_text(folder / name, text)
     return [folder / name for name in copies]
-
-
-def _document(
-    histories: Mapping[str, pd.DataFrame],
-    tables: _Tables,
-    data_title: str,
-    published: bool,
-    environments: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Any]:
-    agreeing = agreement(tables.published) if published else tables.published
-    document = {
-        "data": data_title,
-        "published_compared": published,
-        "article": ARTICLE.citation,
-        "command": COMMAND,
-        "runs": list(histories),
-        "summary": tables.summary.to_dict("records"),
-        "published": tables.published.to_dict("records"),
-        "agreement": agreeing.to_dict("records"),
-        "findings": [finding.as_dict() for finding in findings(histories)],
-        "per_class": tables.per_class.to_dict("records"),
-        "confusion": {run: m.to_numpy().tolist() for run, m in tables.confusions.items()},
-        "environments": {run: dict(about) for run, about in environments.items()},
-    }
-    plain: dict[str, Any] = plain_json(document)
-    return plain
 
 
 def _remove_leftovers(folder: Path, written: set[str]) -> None:

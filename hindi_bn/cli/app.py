@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
 from typing import Annotated, Any
 
@@ -96,3 +97,8 @@ logging.getLogger("hindi_bn").addHandler(_Notes())
 def print_json(document: Any) -> None:
     """Print one JSON document on stdout."""
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def typed_command() -> str:
+    """Return the command line as typed, for the record."""
+    return shlex.join(["hindi-bn", *sys.argv[1:]])

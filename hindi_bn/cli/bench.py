@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import hindi_bn
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
+from hindi_bn.cli.tables import show, table_of
 
-SHORT = 4
-"""--short uses every fourth image."""
+if TYPE_CHECKING:
+    from rich.table import Table
 
-FRACTIONS = (8, 4, 2)
-"""The figure's smaller training sets: every eighth, fourth and second image."""
-
-SEEDS_OF_A_FIGURE = 4
+GIGA, MEGA = 1e9, 1e6
 
 
 @app.command()
@@ -62,74 +62,121 @@ def bench(
     All train the study's runs, an epoch each in turn, each in a process of its own. Nothing is
     recorded.
     """
-    from hindi_bn.bench.benchmark import benchmark
-    from hindi_bn.study.files import load_study
-
-    _check_figure(figure)
     changes = options.overrides(set_, device=device, threads=threads, data=data)
-    document = benchmark(
-        load_study(config, changes),
-        data_dir,
-        epochs=epochs,
-        every=SHORT if short else 1,
-        seeds=_numbers_of_runs(seeds, figure),
-        fractions=FRACTIONS if figure else (),
-        note=lambda text: note(text, quiet=quiet),
-    )
+    document = hindi_bn.measure_speed(
+        hindi_bn.load_study(config, changes), data_dir=data_dir, epochs=epochs, short=short,
+        seeds=seeds, figure=figure, note=partial(note, quiet=quiet),
+    )  # fmt: skip
     if figure:
-        _draw(document, figure)
         note(f"Drawn: {figure}", quiet=quiet)
     if json_:
         print_json(document)
     else:
-        _print(document)
+        show(bench_tables(document))
 
 
-def _check_figure(figure: Path | None) -> None:
-    from hindi_bn.figures.style import format_of
+def bench_tables(document: dict[str, Any]) -> list[Table | str]:
+    """Return what a benchmark prints, from its document."""
+    environment = document["environment"]
+    parts: list[Table | str] = [
+        f"{environment['device_name']} ({environment['device']}), torch "
+        f"{environment['versions']['torch']}. Data: {document['data']}.\n"
+    ]
+    for network in document["networks"]:
+        parts += _network(network, document)
+    parts += [_start(document)]
+    if document["many"]:
+        parts += _many(document["many"])
+    return parts
 
-    if figure:
-        format_of(figure)
 
-
-def _numbers_of_runs(seeds: int | None, figure: Path | None) -> list[int]:
-    """Return the numbers of runs to measure: for a figure all powers of two below, too."""
-    if not figure:
-        return [seeds] if seeds else []
-    most = seeds or SEEDS_OF_A_FIGURE
-    return [2**power for power in range(most.bit_length()) if 2**power < most] + [most]
-
-
-def _print(document: dict[str, Any]) -> None:
-    from rich.console import Console
-
-    from hindi_bn.cli.bench_tables import bench_tables
-
-    console = Console(highlight=False)
-    surroundings = document["environment"]
-    console.print(
-        f"{surroundings['device_name']} ({surroundings['device']}), torch "
-        f"{surroundings['versions']['torch']}. Data: {document['data']}.\n"
+def _network(network: dict[str, Any], document: dict[str, Any]) -> list[Table | str]:
+    ways, peak = [_way_row(way) for way in network["ways"]], network["peak"]
+    shown = table_of(
+        ways,
+        f"{network['run']}: {network['network']}, norm {network['norm']}, "
+        f"{network['images']:,} images an epoch, threads: {document['threads']}, "
+        f"n = {document['epochs']} epochs, each way in turn",
+        {
+            "way": ("way", ""),
+            "median": ("s/epoch", ".2f"),
+            "min": ("min", ".2f"),
+            "max": ("max", ".2f"),
+            "ratio": ("ratio", ".2f"),
+            "images_per_second": ("images/s", ",.0f"),
+            "product": ("% mm", ".0f"),
+            "convolution": ("% conv", ".0f"),
+            "memory": ("MiB", ".0f"),
+            "memory_above_torch": ("above torch", ".0f"),
+        },
     )
-    for part in bench_tables(document):
-        console.print(part)
-
-
-def _draw(document: dict[str, Any], figure: Path) -> None:
-    import pandas as pd
-
-    from hindi_bn.figures.bench import cost_figure
-    from hindi_bn.figures.style import Caption, save_as
-    from hindi_bn.stats.lines import fitted_line
-
-    network = document["networks"][0]
-    sizes, many = pd.DataFrame(document["sizes"]), pd.DataFrame(document["many"])
-    details = (
-        f"{network['network']}, norm {network['norm']} · {document['environment']['device_name']}, "
-        f"threads: {document['threads']} · left: n = {document['epochs']} epochs a point; right: "
-        f"runs of {document['epochs']} epochs, {many['arithmetic'].iloc[0]}, n = 1"
+    operations = network["operations"]
+    work = ", ".join(
+        f"{layer['kind']} {layer['name']} {layer['training'] / MEGA:.2f}"
+        for layer in operations["layers"]
     )
-    points = {way: (rows["images"], rows["median"]) for way, rows in sizes.groupby("way")}
-    points |= {way: (many["runs"], many[way]) for way in ("one_by_one", "side_by_side")}
-    lines = {str(way): line for way, (x, y) in points.items() if (line := fitted_line(x, y))}
-    save_as(cost_figure(sizes, many, lines, Caption(document["data"], details)), figure)
+    explained = (
+        f"ratio: the notebook's seconds over the way's, pair by pair. % of the float32 rate in the "
+        f"training pass: mm, of a matrix product ({peak['product'] / GIGA:.0f} Gflop/s); conv, of "
+        f"a large convolution ({peak['convolution'] / GIGA:.0f} Gflop/s). MiB: peak memory of the "
+        "process, and how much of it is above that of importing torch. Work of a training step "
+        f"for an image: {operations['training'] / MEGA:.2f} Mflop ({work})."
+    )
+    return [shown, explained, _agreement(network)]
+
+
+def _way_row(way: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "way": way["way"],
+        **way["seconds"],
+        "ratio": way["ratio"]["median"],
+        "images_per_second": way["images_per_second"],
+        "product": 100 * way["share_of_product"],
+        "convolution": 100 * way["share_of_convolution"],
+        "memory": way["memory"],
+        "memory_above_torch": way["memory_above_torch"],
+    }
+
+
+def _agreement(network: dict[str, Any]) -> Table:
+    rows = [
+        {"pair": pair, "epoch": epoch, **differences}
+        for pair, epochs in network["agreement"].items()
+        for epoch, differences in enumerate(epochs)
+    ]
+    columns = {
+        "pair": ("ways", ""),
+        "epoch": ("epoch", "d"),
+        "train_loss": ("train loss", ".1e"),
+        "test_loss": ("test loss", ".1e"),
+        "train_accuracy": ("accuracy", ".1e"),
+        "test_accuracy": ("test accuracy", ".1e"),
+    }
+    return table_of(rows, f"{network['run']}: how far losses and accuracies are apart", columns)
+
+
+def _start(document: dict[str, Any]) -> Table:
+    rows = [{"what": "torch and a step of SGD", "data": None, **document["least_start"]}]
+    for network in document["networks"]:
+        rows += [
+            {"what": f"{way['way']}, {network['run']}", **way["start"]} for way in network["ways"]
+        ]
+    columns = {
+        "what": ("start", ""),
+        "torch": ("torch imported", ".2f"),
+        "data": ("data ready", ".2f"),
+        "step": ("first step done", ".2f"),
+    }
+    return table_of(rows, "Start, not in the epochs: seconds from the process's start", columns)
+
+
+def _many(many: list[dict[str, Any]]) -> list[Table | str]:
+    columns = {
+        "runs": ("runs", "d"),
+        "epochs": ("epochs", "d"),
+        "arithmetic": ("arithmetic", ""),
+        "one_by_one": ("one by one, s", ".1f"),
+        "side_by_side": ("side by side, s", ".1f"),
+        "ratio": ("ratio", ".2f"),
+    }
+    return [table_of(many, "Many runs, start included", columns), f"Chosen: {many[-1]['how']}."]

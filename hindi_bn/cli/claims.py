@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+import hindi_bn
 from hindi_bn.cli import options
-from hindi_bn.cli.app import Group, app, note, print_json
-from hindi_bn.cli.executors import (
-    ExecutorName,
-    ExecutorOption,
-    GpusPerRun,
-    RayAddress,
-    Workers,
-    check_executor,
-    executor_of,
-)
-from hindi_bn.cli.sweep import loader, show_plan
+from hindi_bn.cli.app import Group, app, note, print_json, typed_command
+from hindi_bn.cli.progress import loader
 from hindi_bn.cli.sweep_progress import sweep_progress
-from hindi_bn.cli.train import typed_command
+from hindi_bn.cli.tables import duration, plan_tables, show, table_of
 from hindi_bn.errors import ClaimsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from rich.table import Table
 
-    from hindi_bn.claims.claim import Claim
+    from hindi_bn.claims.claim import Claim, ClaimSweep
     from hindi_bn.claims.results import ClaimResult
-    from hindi_bn.digits import Digits
-    from hindi_bn.sweeps.cells import Cell
-    from hindi_bn.sweeps.run import SweepResult
-    from hindi_bn.sweeps.store import RunStore
+    from hindi_bn.sweeps.estimate import Estimate
 
-
-class ScaleName(StrEnum):
-    """How much is trained for a claim."""
-
-    smoke = "smoke"
-    quick = "quick"
-    standard = "standard"
-    full = "full"
-
+INDENT = (0, 0, 0, 2)
 
 claims_app = typer.Typer(
     cls=Group,
@@ -57,10 +40,10 @@ Ids = Annotated[
     typer.Argument(metavar="[ID]...", help="Claims by number or name.", show_default="all"),
 ]
 Scale = Annotated[
-    ScaleName,
+    Literal["smoke", "quick", "standard", "full"],
     typer.Option(
         "--scale",
-        help="How much is trained: smoke (seconds a claim, proves nothing), quick (two hours on "
+        help="How much is trained: smoke (seconds per claim, proves nothing), quick (two hours on "
         "two cores), standard (a night), full (a GPU or a cluster).",
     ),
 ]
@@ -78,34 +61,21 @@ def claims(
     """List the claims, with the verdicts that `claims run` has come to."""
     if context.invoked_subcommand is not None:
         return
-    from hindi_bn.claims.claim import load_claims
-    from hindi_bn.claims.running import found_results
-
+    found = hindi_bn.read_claims(out=out)
     if markdown:
-        _print_ledger(out)
-        return
-    found = {result.id: result for result in found_results(out)}
-    known = load_claims()
-    if json_:
-        print_json([_listed(claim, found.get(claim.id)) for claim in known])
-        return
-    from rich.console import Console
-
-    from hindi_bn.cli.claims_text import claims_table
-
-    console = Console(highlight=False)
-    console.print(claims_table(known, found))
-    console.print(
-        "hindi-bn claims show ID explains a claim; hindi-bn claims run [ID...] tests it.",
-        soft_wrap=True,
-    )
+        _print_ledger([result for _, result in found if result is not None], out)
+    elif json_:
+        print_json([_listed(claim, result) for claim, result in found])
+    else:
+        show([_claims_table(found)])
+        typer.echo(
+            "hindi-bn claims show ID explains a claim; hindi-bn claims run [ID...] tests it."
+        )
 
 
-def _print_ledger(out: Path) -> None:
+def _print_ledger(results: Sequence[ClaimResult], out: Path) -> None:
     from hindi_bn.claims.report import ledger
-    from hindi_bn.claims.running import found_results
 
-    results = found_results(out)
     if not results:
         raise ClaimsError(
             f"There are no verdicts in {out / 'claims'}.",
@@ -127,35 +97,25 @@ def _listed(claim: Claim, result: ClaimResult | None) -> dict[str, Any]:
     }
 
 
-@claims_app.command()
-def show(
+@claims_app.command("show")
+def show_claim(
     claim: Annotated[str, typer.Argument(metavar="ID", help="Claim by number or name.")],
     out: options.Out = Path("results"),
     json_: options.Json = False,
 ) -> None:
     """Explain a claim: its source, its test and the rule of its verdict, and the result if any."""
-    from hindi_bn.claims.claim import choose, load_claims
-    from hindi_bn.claims.running import found_results
-
-    (chosen,) = choose(load_claims(), [claim])
-    found = {result.id: result for result in found_results(out)}.get(chosen.id)
+    ((chosen, found),) = hindi_bn.read_claims([claim], out=out)
     if json_:
         result = found.as_json() if found else None
         print_json({"claim": chosen.model_dump(mode="json"), "result": result})
-        return
-    from rich.console import Console
-
-    from hindi_bn.cli.claims_text import claim_text
-
-    console = Console(highlight=False)
-    for part in claim_text(chosen, found):
-        console.print(part)
+    else:
+        show(_claim_text(chosen, found))
 
 
 @claims_app.command()
 def run(
     claim: Ids = None,
-    scale: Scale = ScaleName.standard,
+    scale: Scale = "standard",
     seeds: Annotated[
         int | None,
         typer.Option(
@@ -164,17 +124,12 @@ def run(
     ] = None,
     out: options.Out = Path("results"),
     data_dir: options.DataDir = Path("data"),
-    executor: ExecutorOption = ExecutorName.local,
-    ray_address: RayAddress = None,
-    gpus_per_run: GpusPerRun = None,
-    workers: Workers = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="List what would be trained and estimate its cost."),
-    ] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Train runs again that failed before.")
-    ] = False,
+    executor: options.Executor = "local",
+    ray_address: options.RayAddress = None,
+    gpus_per_run: options.GpusPerRun = None,
+    workers: options.Workers = None,
+    dry_run: options.DryRun = False,
+    retry_failed: options.RetryFailed = False,
     json_: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
@@ -183,82 +138,165 @@ def run(
     What has been trained is never trained again, so that a stopped command goes on when it is
     given again. Results land in DIR/claims; those of other claims in there are kept.
     """
-    from hindi_bn.claims.claim import choose, load_claims
-    from hindi_bn.claims.plan import ALL_IMAGES
-    from hindi_bn.claims.running import (
-        Asked,
-        cells_of,
-        claims_folder_of,
-        judge_claims,
-        train_claims,
-    )
-    from hindi_bn.sweeps.store import RunStore
-
-    check_executor(executor, ray_address, gpus_per_run, workers)
-    asked = Asked(choose(load_claims(), claim or []), scale.value, seeds)
-    store = RunStore(out)
+    options.check_runner(executor, ray_address, gpus_per_run, workers)
     if dry_run:
-        cells = tuple(cells_of(asked.trials(ALL_IMAGES)))
-        show_plan(cells, store, data_dir, workers, retry_failed=retry_failed, json_=json_)
-        return
-    digits = loader(data_dir, quiet=quiet)("digits")
-    trials = asked.trials(len(digits.train_labels))
-    if executor is ExecutorName.local and not quiet:
-        _announce(cells_of(trials), digits, store, workers)
-    with sweep_progress(quiet=quiet) as on_event:
-        trained = train_claims(
-            trials, digits, store, executor_of(executor, ray_address, gpus_per_run, workers),
-            retry_failed=retry_failed, command=typed_command(), on_event=on_event,
+        estimate = hindi_bn.estimate_claims(
+            claim or [], scale, seeds=seeds, data_dir=data_dir, out=out, workers=workers,
+            retry_failed=retry_failed,
         )  # fmt: skip
-    folder = claims_folder_of(out, digits)
-    results = judge_claims(trials, digits, store, folder, lambda text: note(text, quiet=quiet))
-    _finish(results, [one.id for one in asked.claims], folder, trained, json_=json_)
+        print_json(asdict(estimate)) if json_ else show(plan_tables(estimate))
+        return
+    tested = hindi_bn.run_claims(
+        claim or [], scale, seeds=seeds, out=out, load=loader(data_dir, quiet=quiet),
+        runner=options.runner(executor, ray_address, gpus_per_run, workers),
+        retry_failed=retry_failed, command=typed_command(),
+        progress=partial(sweep_progress, quiet=quiet), note=partial(note, quiet=quiet),
+        announce=None if quiet or executor == "ray" else _announce,
+    )  # fmt: skip
+    if json_:
+        print_json([result.as_json() for result in tested.results])
+    else:
+        show([_verdicts_table(tested.results)])
+        typer.echo(f"Everything about them: {tested.folder / 'claims.md'}")
+    for end in tested.bad_ends:
+        note(f"{end.arm}, seed {end.seed} ({end.key}) {end.status}: {end.why}")
+    if tested.open:
+        raise ClaimsError(
+            f"{len(tested.open)} runs have no result.",
+            "They failed, or their processes ended before they did.",
+            "give the same command again, with --retry-failed for those that failed; what is "
+            "finished is not trained again",
+        )
 
 
-def _announce(cells: Sequence[Cell], digits: Digits, store: RunStore, workers: int | None) -> None:
-    """Say what is left to train, and about how long it will take."""
-    from hindi_bn.cli.sweep_progress import duration
-    from hindi_bn.runners.plan import plan
-    from hindi_bn.sweeps.estimate import estimate
-    from hindi_bn.sweeps.run import plan_sweep
-
-    planned = plan_sweep(cells, lambda name: digits, store, "")
-    left = len(planned.todo(store))
-    if left:
-        found = estimate(planned, store, plan(left, workers=workers, threads=1).workers)
+def _announce(found: Estimate) -> None:
+    """Note what is left to train, and about how long it will take."""
+    if found.todo:
         note(
             f"{found.todo} runs to train, {found.epochs_left} epochs: about "
             f"{duration(found.seconds)}, {found.workers} at a time (an estimate)."
         )
 
 
-def _finish(
-    results: Sequence[ClaimResult],
-    asked: Sequence[int],
-    folder: Path,
-    trained: SweepResult,
-    *,
-    json_: bool,
-) -> None:
-    """Show the verdicts; exit code 1 when a run has no result that it should have."""
-    from rich.console import Console
-
-    from hindi_bn.cli.claims_text import verdicts_table
-
-    chosen = [result for result in results if result.id in asked]
-    if json_:
-        print_json([result.as_json() for result in chosen])
-    else:
-        console = Console(highlight=False)
-        console.print(verdicts_table(chosen))
-        console.print(f"Everything about them: {folder / 'claims.md'}", soft_wrap=True)
-    for end in trained.bad_ends:
-        note(f"{end.arm}, seed {end.seed} ({end.key}) {end.status}: {end.why}")
-    open_ = [end for end in trained.bad_ends if end.status != "diverged" and not end.refused]
-    if open_:
-        raise ClaimsError(
-            f"{len(open_)} runs have no result.",
-            "They failed, or their processes ended before they did.",
-            "give the same command again, with --retry-failed for those that failed; what is "
-            "finished is not trained again",
+def _claims_table(found: Sequence[tuple[Claim, ClaimResult | None]]) -> Table:
+    """Return the list of claims, with the verdicts that there are."""
+    rows = []
+    for claim, result in found:
+        rows.append(
+            {
+                "id": claim.id,
+                "name": claim.name,
+                "title": claim.title,
+                "verdict": result.verdict if result else "not tested",
+                "n": result.n if result else "",
+                "scale": result.scale if result else "",
+            }
         )
+    columns = {
+        "id": ("", "d"), "name": ("name", ""), "title": ("claim", ""), "verdict": ("verdict", ""),
+        "n": ("n", ""), "scale": ("scale", ""),
+    }  # fmt: skip
+    return table_of(rows, "Claims about batch norm", columns)
+
+
+def _verdicts_table(results: Sequence[ClaimResult]) -> Table:
+    """Return the verdicts, each with the effect of the test that it hangs on."""
+    from hindi_bn.claims.report import decisive, effect_text
+
+    rows: list[dict[str, Any]] = []
+    for result in results:
+        effect = decisive(result)
+        rows.append(
+            {
+                "id": result.id,
+                "title": result.title,
+                "verdict": result.verdict,
+                "effect": f"{effect_text(effect)}: {effect.label}",
+                "n": effect.n,
+            }
+        )
+    columns = {
+        "id": ("", "d"), "title": ("claim", ""), "verdict": ("verdict", ""),
+        "effect": ("effect [95 % interval]", ""), "n": ("n", "d"),
+    }  # fmt: skip
+    table = table_of(rows, "Verdicts", columns)
+    for column in (table.columns[0], table.columns[2], table.columns[4]):
+        column.no_wrap = True
+    return table
+
+
+def _claim_text(claim: Claim, result: ClaimResult | None) -> list[Any]:
+    """Return a claim explained, as parts to print."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from hindi_bn.claims.numbers import p_said
+    from hindi_bn.claims.report import RULE
+
+    parts: list[Any] = [
+        Text(f"Claim {claim.id} ({claim.name}): {claim.title}", style="bold"),
+        *_paragraph("Claim", claim.statement),
+        *_paragraph("Source", claim.source),
+        *_paragraph("Test", claim.method),
+        *(line for sweep in claim.sweeps for line in _paragraph("Runs", _runs_text(sweep))),
+        Text("Rule", style="bold"),
+        *(
+            Padding(Text(f"{test.label}: {test.region}"), INDENT)
+            for test in claim.tests
+        ),
+        Padding(Text(RULE.replace("*", "")), INDENT),
+    ]  # fmt: skip
+    if result is None:
+        how = f"Not tested yet: hindi-bn claims run {claim.id}"
+        return [*parts, *_paragraph("Result", how)]
+    corrected = p_said(result.p_corrected)
+    said = f"{result.verdict} at n = {result.n} ({result.scale} scale; {corrected}, corrected)."
+    parts += _paragraph("Result", said)
+    parts.append(_effects(result))
+    return parts + [Padding(Text(finding), INDENT) for finding in result.findings]
+
+
+def _paragraph(name: str, text: str) -> list[Any]:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    return [Text(name, style="bold"), Padding(Text(text.strip()), INDENT)]
+
+
+def _runs_text(sweep: ClaimSweep) -> str:
+    study = sweep.study if isinstance(sweep.study, str) else sweep.study.get("name", "")
+    grid = "; ".join(
+        f"{key}: {', '.join(map(_value, values))}" for key, values in sweep.grid.items()
+    )
+    scales = "; ".join(
+        f"{name} {scale.seeds} seeds of {scale.epochs or 'its own'} epochs"
+        for name, scale in sweep.scales.items()
+    )
+    return f"{sweep.name}: study {study}{f'; {grid}' if grid else ''}. {scales}."
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        inner = ", ".join(f"{key} {entry}" for key, entry in value.items() if key != "name")
+        return f"{value.get('name', '')} ({inner})"
+    return str(value)
+
+
+def _effects(result: ClaimResult) -> Table:
+    from hindi_bn.claims.report import effect_text
+
+    rows = [
+        {
+            "test": effect.label,
+            "effect": effect_text(effect),
+            "region": effect.region,
+            "verdict": effect.verdict,
+            "n": effect.n,
+        }
+        for effect in result.effects
+    ]
+    columns = {
+        "test": ("test", ""), "effect": ("mean [95 % interval]", ""),
+        "region": ("holds where", ""), "verdict": ("by itself", ""), "n": ("n", "d"),
+    }  # fmt: skip
+    return table_of(rows, "Its tests", columns)

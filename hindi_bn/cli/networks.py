@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+import hindi_bn
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
-from hindi_bn.study import Run, network_names, norm_names
-
-if TYPE_CHECKING:
-    from hindi_bn.networks import Layer
-
-_SHAPING = ("norm", "placement", "dropout", "init", "options")  # keys of a run
+from hindi_bn.cli.tables import show, table_of
+from hindi_bn.study import network_names, norm_names
 
 
 @app.command()
@@ -67,12 +63,12 @@ def networks(
     if name is None:
         if figure is not None or assignments or norm is not None:
             raise typer.BadParameter("--norm, --set and --figure need the NAME of a network.")
-        _list(image_size, json_)
+        _list(hindi_bn.describe_networks(image_size), image_size, json_=json_)
         return
-    run = _run(name, norm, assignments)
-    document = _document(run, image_size)
+    settings = options.overrides(assignments)
+    document = hindi_bn.describe_network(name, norm, settings, image_size=image_size)
     if figure is not None:
-        _draw(run, image_size, figure)
+        hindi_bn.draw_network(figure, name, norm, settings, image_size=image_size)
         note(f"Drawn: {figure}", quiet=quiet)
     if json_:
         print_json(document)
@@ -80,97 +76,21 @@ def networks(
         _print(document)
 
 
-def _run(name: str, norm: str | None, assignments: list[str] | None) -> Run:
-    """Return a run with the settings asked for; the flag `--norm` beats `--set norm`."""
-    from hindi_bn.networks import run_of
-    from hindi_bn.study.files import parse_assignments
-
-    settings: dict[str, Any] = {"norm": norm or "none"}
-    for key, value in parse_assignments(assignments or []).items():
-        outer, _, inner = key.partition(".")
-        if outer not in _SHAPING:
-            raise typer.BadParameter(
-                f"--set {key} does not shape a network; these keys do: {', '.join(_SHAPING)}."
-            )
-        if inner:
-            before = settings.get(outer, {})
-            before = {"name": before} if isinstance(before, str) else before
-            settings[outer] = {**before, inner: value}
-        elif outer != "norm" or norm is None:
-            settings[outer] = value
-    return run_of(name, **settings)
-
-
-def _build(run: Run, image_size: int) -> list[Layer]:
-    import torch
-
-    from hindi_bn.networks import build_run, layer_table
-
-    with torch.random.fork_rng(devices=[]):
-        return layer_table(build_run(run, image_size), image_size)
-
-
-def _document(run: Run, image_size: int) -> dict[str, Any]:
-    from hindi_bn.networks import network_called, options_of
-
-    network = network_called(run.network)
-    layers = _build(run, image_size)
-    return {
-        "name": run.network,
-        "summary": network.summary,
-        "source": network.source,
-        "image_size": image_size,
-        "norm": run.norm.model_dump(mode="json"),
-        "placement": run.placement,
-        "dropout": run.dropout,
-        "init": run.init.model_dump(mode="json"),
-        "options": options_of(run),
-        "parameters": sum(layer.parameters for layer in layers),
-        "layers": [asdict(layer) for layer in layers],
-    }
-
-
-def _list(image_size: int, json_: bool) -> None:
-    from rich.console import Console
-
-    from hindi_bn.cli.tables import table_of
-    from hindi_bn.networks import network_called
-
-    rows = []
-    for name in network_names():
-        network = network_called(name)
-        counts = {
-            norm: _document(_run(name, norm, None), image_size)["parameters"]
-            for norm in ("none", "batch")
-        }
-        rows.append(
-            {
-                "name": name,
-                "summary": network.summary,
-                "source": network.source,
-                "options": dict(network.options),
-                "parameters": counts["none"],
-                "parameters_batch": counts["batch"],
-            }
-        )
+def _list(rows: list[dict[str, Any]], image_size: int, *, json_: bool) -> None:
     if json_:
         print_json({"image_size": image_size, "networks": rows})
         return
     columns = {
         "name": ("network", ""),
         "parameters": ("parameters", ",d"),
-        "parameters_batch": ("with batch norm", ",d"),
+        "parameters_batch": ("with BN", ",d"),
         "source": ("source", ""),
     }
     title = f"Networks on {image_size} x {image_size} grey images"
-    Console().print(table_of(rows, title, columns))
+    show([table_of(rows, title, columns)])
 
 
 def _print(document: dict[str, Any]) -> None:
-    from rich.console import Console
-
-    from hindi_bn.cli.tables import table_of
-
     rows = [
         {
             **layer,
@@ -188,21 +108,9 @@ def _print(document: dict[str, Any]) -> None:
         "parameters": ("parameters", ",d"),
         "sees": ("receptive field", ""),
     }
-    console = Console()
-    console.print(table_of(rows, _title(document), columns))
-    console.print(f"{document['parameters']:,} parameters. Source: {document['source']}.")
-
-
-def _title(document: dict[str, Any]) -> str:
-    norm = document["norm"]["name"]
-    size = document["image_size"]
-    return f"{document['name']}, norm {norm}, on {size} x {size} grey images"
-
-
-def _draw(run: Run, image_size: int, file: Path) -> None:
-    from hindi_bn.figures.networks import network_figure
-    from hindi_bn.figures.style import save_as
-
-    document = _document(run, image_size)
-    title = f"{_title(document)}: {document['parameters']:,} parameters"
-    save_as(network_figure(_build(run, image_size), title), file)
+    title = (
+        f"{document['name']}, norm {document['norm']['name']}, on {document['image_size']} x "
+        f"{document['image_size']} grey images"
+    )
+    about = f"{document['parameters']:,} parameters. Source: {document['source']}."
+    show([table_of(rows, title, columns), about])

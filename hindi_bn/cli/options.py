@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from hindi_bn.registry import is_outside, nearest
-from hindi_bn.study import Run, Study, norm_names
+from hindi_bn.study import Device, Run, Study, norm_names
+
+if TYPE_CHECKING:
+    from hindi_bn.runners.local import Runner
 
 STUDYS = "the study's"
 
@@ -19,24 +22,6 @@ def described(field: str, suffix: str = "") -> str:
     """Return the description of a key of a run or a study, for an option's help."""
     fields = Run.model_fields if field in Run.model_fields else Study.model_fields
     return f"{fields[field].description}{suffix}"
-
-
-class DeviceName(StrEnum):
-    """Devices that can be asked for."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class DataName(StrEnum):
-    """Data sets that can be asked for."""
-
-    digits = "digits"
-    drawn = "drawn"
-    mnist = "mnist"
-    fashion_mnist = "fashion-mnist"
 
 
 def known(names: Callable[[], Sequence[str]]) -> dict[str, Any]:
@@ -55,6 +40,7 @@ def known(names: Callable[[], Sequence[str]]) -> dict[str, Any]:
 
 
 NORMS = f"{', '.join(norm_names())}, or package.module:Name"
+DataName = Literal["digits", "drawn", "mnist", "fashion-mnist"]
 
 Config = Annotated[
     str,
@@ -86,7 +72,7 @@ Data = Annotated[
     typer.Option("--data", help=described("data"), show_default=STUDYS),
 ]
 DeviceOption = Annotated[
-    DeviceName | None,
+    Device | None,
     typer.Option("--device", help=described("device"), show_default=STUDYS),
 ]
 Threads = Annotated[
@@ -112,10 +98,84 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]
 
 
+class FigureFormat(StrEnum):
+    """File formats of figures; an enumeration, as typer takes no list of a Literal."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
+
+Format = Annotated[
+    list[FigureFormat] | None,
+    typer.Option(
+        "--format", help="File format of the figures; may be repeated.", show_default="png"
+    ),
+]
+Dpi = Annotated[int, typer.Option("--dpi", min=30, max=1200, help="Dots per inch of PNG figures.")]
+Executor = Annotated[
+    Literal["local", "ray"],
+    typer.Option("--executor", help="Who trains: this machine, or a Ray cluster."),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address", metavar="ADDRESS", show_default="a cluster of this machine's own",
+        help="Ray cluster to use, with --executor ray.",
+    ),
+]  # fmt: skip
+GpusPerRun = Annotated[
+    float | None,
+    typer.Option(
+        "--gpus-per-run", min=0, metavar="SHARE", show_default="none: on the CPU",
+        help="GPUs that a run takes, with --executor ray; 0.25 lets four runs share one.",
+    ),
+]  # fmt: skip
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", min=1, metavar="N", show_default="one per core",
+        help="Worker processes on this machine's CPU.",
+    ),
+]  # fmt: skip
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="List what would be trained and estimate its cost.")
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Train runs again that failed before.")
+]
+
+
 def overrides(assignments: list[str] | None, **flags: Any) -> dict[str, Any]:
     """Join `--set` and the flags that were given; a flag beats `--set`, which beats the file."""
     from hindi_bn.study.files import parse_assignments
 
-    given = {key: getattr(value, "value", value) for key, value in flags.items()}
-    chosen = {key: value for key, value in given.items() if value is not None}
-    return parse_assignments(assignments or []) | chosen
+    given = {key: value for key, value in flags.items() if value is not None}
+    return parse_assignments(assignments or []) | given
+
+
+def formats(chosen: list[FigureFormat] | None) -> tuple[str, ...]:
+    """Return the chosen figure formats, each once; PNG if none was."""
+    return tuple(dict.fromkeys(each.value for each in chosen or [FigureFormat.png]))
+
+
+def check_runner(
+    executor: str, address: str | None, gpus: float | None, workers: int | None
+) -> None:
+    """Refuse options that belong to the other executor; usage error, exit code 2."""
+    if executor == "ray" and workers is not None:
+        raise typer.BadParameter("--workers is for --executor local; a cluster has its own.")
+    for option, value in (("--ray-address", address), ("--gpus-per-run", gpus)):
+        if executor != "ray" and value is not None:
+            raise typer.BadParameter(f"{option} needs --executor ray.")
+
+
+def runner(executor: str, address: str | None, gpus: float | None, workers: int | None) -> Runner:
+    """Return who trains the runs."""
+    if executor == "ray":
+        from hindi_bn.runners.ray_runner import RayRunner
+
+        return RayRunner(address, gpus_per_run=gpus or 0)
+    from hindi_bn.runners.local import LocalRunner
+
+    return LocalRunner(workers)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import hindi_bn
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
+from hindi_bn.cli.tables import show, table_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @app.command()
@@ -28,76 +34,37 @@ def predict(
     Images of any size, in colour or grey, dark on light or light on dark: what was done to make
     them like the training images (32 x 32, white on black) is said for each.
     """
-    answers = predictions(images, run, data_dir)
+    answers = [asdict(answer) for answer in hindi_bn.predict(images, run, data_dir=data_dir)]
     for answer in answers:
         note(f"{answer['image']}: {'; '.join(answer['prepared'])}", quiet=quiet or json_)
     if json_:
         print_json(answers)
-        return
-    from rich.console import Console
-
-    from hindi_bn.cli.tables import prediction_table
-
-    Console().print(prediction_table(answers))
+    else:
+        show([_table(answers)])
 
 
-def predictions(images: list[Path], run: Path, data_dir: Path) -> list[dict[str, Any]]:
-    """Return for each image its class, the ten probabilities, and how it was prepared.
-
-    Raises
-    ------
-    DataError
-        When a file cannot be read as an image or shows nothing.
-    RunError
-        When the run is not finished or damaged, or was not trained on Hindi digits.
-    """
-    import numpy as np
-    import torch
-
-    from hindi_bn.digits.own_images import SIDE, prepare
-    from hindi_bn.errors import RunError
-    from hindi_bn.records import RunFolder
-    from hindi_bn.training.loop import predict as probabilities_of
-    from hindi_bn.training.run import load_network
-    from hindi_bn.training.tensors import scale
-
-    record = RunFolder(run).read()
-    if record.study.image_size != SIDE:
-        raise RunError(
-            f"{run} cannot be asked about own images: it was trained on "
-            f"{record.environment['data']['title']}.",
-            "Own images are prepared as the Hindi digits are, which is not how that data was made.",
-            "choose a --run that was trained on the Hindi digits",
+def _table(answers: list[dict[str, Any]]) -> Table:
+    """Return a table with a row per image: digit, its probability, and the next best two."""
+    rows = []
+    for answer in answers:
+        ranked = sorted(enumerate(answer["probabilities"]), key=lambda pair: -pair[1])
+        others = ", ".join(f"{digit} ({share:.1%})" for digit, share in ranked[1:3])
+        rows.append(
+            {
+                "image": answer["image"],
+                "digit": answer["digit"],
+                "probability": answer["probability"],
+                "others": others,
+            }
         )
-    network = load_network(record)
-    prepared = [prepare(image) for image in images]
-    pixels = torch.from_numpy(np.stack([array for array, _ in prepared]))  # (images, 32, 32)
-    scaled = scale(pixels, input_constants(record, data_dir))
-    rows = probabilities_of(network, scaled).double()
-    return [
+    first = answers[0]
+    return table_of(
+        rows,
+        f"Run {first['run']}, trained on: {first['trained_on']}",
         {
-            "image": str(image),
-            "digit": int(row.argmax()),
-            "probability": float(row.max()),
-            "probabilities": [float(value) for value in row],
-            "prepared": steps,
-            "run": str(run),
-            "trained_on": record.environment["data"]["title"],
-        }
-        for image, (_, steps), row in zip(images, prepared, rows, strict=True)
-    ]
-
-
-def input_constants(record: Any, data_dir: Path) -> tuple[float, float]:
-    """Return the scaling constants of a run; only `standard` scaling needs the training images."""
-    from hindi_bn.digits import load
-    from hindi_bn.training.tensors import run_constants, scaling_constants
-
-    scaling = record.run.scaling
-    if scaling != "standard":
-        import torch
-
-        return scaling_constants(torch.empty(0), scaling)
-    digits = load(data_dir, record.study.data)
-    record.check_data(digits)
-    return run_constants(digits, record.run)
+            "image": ("image", ""),
+            "digit": ("digit", "d"),
+            "probability": ("probability", ".1%"),
+            "others": ("then", ""),
+        },
+    )

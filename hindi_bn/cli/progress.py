@@ -1,25 +1,98 @@
-"""Progress of a training: a bar and a line an epoch on a terminal, lines alone elsewhere."""
+"""Progress of a download and of a training: bars on a terminal, a line per epoch everywhere."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import hindi_bn
 from hindi_bn.cli.app import note
 from hindi_bn.study import Run
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hindi_bn.api.runs import ReporterOf
+    from hindi_bn.digits import Digits
+    from hindi_bn.digits.images import Advance
+    from hindi_bn.sweeps.run import Load
     from hindi_bn.training.loop import EpochRow
     from hindi_bn.training.run import Reporter
 
+REDRAWN_EVERY = 0.1  # seconds
+
 
 @contextlib.contextmanager
-def training_progress(run: Run, *, quiet: bool) -> Iterator[Reporter]:
-    """Give a reporter for one run's training; on a terminal it draws a bar on stderr."""
+def download_progress(*, quiet: bool) -> Iterator[tuple[Callable[[str], None], Advance]]:
+    """Give what is told the notes and the progress of a download; a bar on a terminal's stderr."""
+    from rich.console import Console
+
+    console, say = Console(stderr=True, highlight=False), partial(note, quiet=quiet)
+    if quiet or not console.is_terminal:
+        yield say, lambda task, done, total: None
+        return
+    with _bar(console) as advance:
+        yield say, advance
+
+
+def loader(data_dir: Path, *, quiet: bool) -> Load:
+    """Return what loads data by name, with a bar while real digits that are missing are fetched."""
+
+    def load(name: str) -> Digits:
+        with download_progress(quiet=quiet) as (say, advance):
+            return hindi_bn.load_digits(data_dir, name, fetch=True, note=say, advance=advance)
+
+    return load
+
+
+@contextlib.contextmanager
+def _bar(console: Console) -> Iterator[Advance]:
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = {
+        name: (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
+        for name, amount in (("bytes", DownloadColumn()), ("images", MofNCompleteColumn()))
+    }
+    shown: dict[str, Any] = {"task": None, "bar": None, "id": None, "drawn": 0.0}
+
+    def advance(task: str, done: int, total: int | None) -> None:
+        if task != shown["task"]:
+            if shown["bar"] is not None:
+                shown["bar"].stop()
+            kind = "bytes" if task == "Downloading" else "images"
+            bar = Progress(*columns[kind], console=console, transient=True)
+            bar.start()
+            shown.update(task=task, bar=bar, id=bar.add_task(task, total=total), drawn=0.0)
+        now = time.monotonic()
+        if done == total or now - shown["drawn"] >= REDRAWN_EVERY:
+            shown["drawn"] = now
+            shown["bar"].update(shown["id"], completed=done, total=total)
+
+    try:
+        yield advance
+    finally:
+        if shown["bar"] is not None:
+            shown["bar"].stop()
+
+
+def training_progress(*, quiet: bool) -> ReporterOf:
+    """Return what opens a reporter for a run's training; on a terminal it draws a bar."""
+    return partial(_training, quiet=quiet)
+
+
+@contextlib.contextmanager
+def _training(run: Run, *, quiet: bool) -> Iterator[Reporter]:
     from rich.console import Console
 
     from hindi_bn.training.run import Reporter
@@ -54,7 +127,7 @@ def _with_bar(run: Run, console: Console) -> Iterator[Reporter]:
 
         def step(done: int, steps: int) -> None:
             now = time.monotonic()
-            if done < steps and now - state["drawn"] < 0.1:  # noqa: PLR2004
+            if done < steps and now - state["drawn"] < REDRAWN_EVERY:
                 return
             state["drawn"] = now
             epoch = int(state["epoch"])

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import hindi_bn
 from hindi_bn.cli import options
-from hindi_bn.cli.app import app, note, print_json
-from hindi_bn.cli.data import progress_bar
-from hindi_bn.cli.train import train_runs
-from hindi_bn.errors import RunError, StudyError
-from hindi_bn.study import Study
+from hindi_bn.cli.app import app, note, print_json, typed_command
+from hindi_bn.cli.progress import download_progress, training_progress
+from hindi_bn.cli.tables import show, table_of
 
 if TYPE_CHECKING:
-    from hindi_bn.digits import Digits
-    from hindi_bn.records import Record
-
-
-class FigureFormat(StrEnum):
-    """File formats of figures."""
-
-    png = "png"
-    svg = "svg"
-    pdf = "pdf"
-
+    from rich.table import Table
 
 Folders = Annotated[
     list[Path] | None,
@@ -35,13 +24,6 @@ Folders = Annotated[
         show_default="the study's runs",
     ),
 ]  # fmt: skip
-Format = Annotated[
-    list[FigureFormat] | None,
-    typer.Option(
-        "--format", help="File format of the figures; may be repeated.", show_default="png"
-    ),
-]
-Dpi = Annotated[int, typer.Option("--dpi", min=30, max=1200, help="Dots an inch of PNG figures.")]
 To = Annotated[
     Path | None,
     typer.Option(
@@ -62,8 +44,8 @@ def compare(
     out: options.Out = Path("results"),
     data_dir: options.DataDir = Path("data"),
     to: To = None,
-    format_: Format = None,
-    dpi: Dpi = 150,
+    format_: options.Format = None,
+    dpi: options.Dpi = 150,
     json_: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -73,17 +55,19 @@ def compare(
     accuracy and loss figures, the tables (CSV, JSON, Markdown), per-class scores and confusion
     matrices.
     """
-    from hindi_bn.study.files import load_study
-
     if folders:
-        records, target = read_runs(folders, least=2), to or beside(folders, out)
+        comparison = hindi_bn.compare(folders, data_dir=data_dir, out=out)
     else:
         changes = options.overrides(set_, data=data, device=device, threads=threads)
-        study = load_study(config, changes)
-        records = study_runs(study, out, data_dir, quiet=quiet)
-        target = to or out / study.folder_name / "comparison"
-    document = write_comparison(records, target, data_dir, formats(format_), dpi)
-    show_comparison(document, target, json_=json_)
+        study = hindi_bn.load_study(config, changes)
+        digits = hindi_bn.load_digits(data_dir, study.data)
+        note(f"Data: {digits.title}", quiet=quiet)
+        comparison = hindi_bn.compare(
+            study, digits, out=out, command=typed_command(),
+            reporter=training_progress(quiet=quiet),
+        )  # fmt: skip
+    target = to or comparison.folder
+    _show(comparison.write(target, options.formats(format_), dpi), target, json_=json_)
 
 
 @app.command("plot-descent")
@@ -93,8 +77,8 @@ def plot_descent(
     data: options.Data = None,
     out: options.Out = Path("results"),
     to: To = None,
-    format_: Format = None,
-    dpi: Dpi = 150,
+    format_: options.Format = None,
+    dpi: options.Dpi = 150,
     quiet: options.Quiet = False,
 ) -> None:
     """Draw the descent of the training loss along two sample weights (the article's figure 8).
@@ -102,18 +86,15 @@ def plot_descent(
     One figure a run, the runs side by side, and the same paths projected: wx against wy, coloured
     by the loss.
     """
-    from hindi_bn.study.files import load_study
-
-    if folders:
-        records, target = read_runs(folders, least=1), to or beside(folders, out)
-    else:
-        study = load_study(config, options.overrides(None, data=data))
-        base = out / study.folder_name
-        records = read_runs([base / run.name for run in study.runs], least=1)
-        target = to or base / "comparison"
-    for path in write_descent(records, target, formats(format_), dpi):
+    if not folders:
+        study = hindi_bn.load_study(config, options.overrides(None, data=data))
+        folders = [out / study.folder_name / run.name for run in study.runs]
+    written = hindi_bn.plot_descent(
+        folders, folder=to, out=out, formats=options.formats(format_), dpi=dpi
+    )
+    for path in written:
         typer.echo(path)
-    note("The path of (wx, wy, training loss), a point an epoch.", quiet=quiet)
+    note("The path of (wx, wy, training loss), a point per epoch.", quiet=quiet)
 
 
 @app.command()
@@ -134,8 +115,8 @@ def reproduce(
     threads: options.Threads = None,
     out: options.Out = Path("results"),
     data_dir: options.DataDir = Path("data"),
-    format_: Format = None,
-    dpi: Dpi = 150,
+    format_: options.Format = None,
+    dpi: options.Dpi = 150,
     overwrite: options.Overwrite = False,
     json_: options.Json = False,
     quiet: options.Quiet = False,
@@ -145,138 +126,78 @@ def reproduce(
     Finished runs are used, unfinished ones resumed. Without any source of the real digits the
     study runs on the drawn stand-in and says so everywhere.
     """
-    from hindi_bn.digits import resolve
-    from hindi_bn.study.files import load_study
-
-    changes = options.overrides(set_, device=device, threads=threads)
-    study = load_study(config, changes)
-    if study.data == "digits":
-        with progress_bar(quiet=quiet) as advance:
-            digits = resolve(data_dir, archive, lambda text: note(text, quiet=quiet), advance)
-        study = load_study(config, changes | {"data": digits.name})
-    records = study_runs(study, out, data_dir, overwrite=overwrite, quiet=quiet)
-    target = out / study.folder_name / "comparison"
-    document = write_comparison(records, target, data_dir, formats(format_), dpi)
-    write_descent(records, target, formats(format_), dpi)
-    show_comparison(document, target, json_=json_)
-
-
-def study_runs(
-    study: Study, out: Path, data_dir: Path, *, overwrite: bool = False, quiet: bool = False
-) -> list[Record]:
-    """Return all runs of a study: finished ones as they are, the others trained now."""
-    names = [run.name for run in study.runs]
-    return train_runs(
-        study, names, out, data_dir, resume=not overwrite, overwrite=overwrite, quiet=quiet
-    )
-
-
-def read_runs(folders: list[Path], least: int) -> list[Record]:
-    """Read run folders; their names must differ, and there must be `least` or more."""
-    from hindi_bn.records import RunFolder
-
-    if len(folders) < least:
-        raise StudyError(
-            "One run alone cannot be compared.",
-            "A comparison takes two or more run folders.",
-            "name another folder, as in: hindi-bn compare results/article/no-bn results/article/bn",
+    study = hindi_bn.load_study(config, options.overrides(set_, device=device, threads=threads))
+    with download_progress(quiet=quiet) as (say, advance):
+        digits = hindi_bn.load_digits(
+            data_dir, study.data, fetch=True, archive=archive, note=say, advance=advance
         )
-    records = [RunFolder(folder).read() for folder in folders]
-    names = [record.run.name for record in records]
-    if len(set(names)) < len(names):
-        raise StudyError(
-            f"Two of the runs have the same name: {', '.join(names)}.",
-            "Tables and figures tell runs apart by their names.",
-            "give one of them another name in its study file",
-        )
-    empty = [str(record.folder) for record in records if record.history.empty]
-    if empty:
-        raise RunError(
-            f"{empty[0]} has no finished epoch.", "Its history is empty.", "train it with --resume"
-        )
-    return records
+    note(f"Data: {digits.title}", quiet=quiet)
+    comparison = hindi_bn.reproduce(
+        study, digits, out=out, overwrite=overwrite, formats=options.formats(format_), dpi=dpi,
+        command=typed_command(), reporter=training_progress(quiet=quiet),
+    )  # fmt: skip
+    written = json.loads((comparison.folder / "comparison.json").read_text(encoding="utf-8"))
+    _show(written, comparison.folder, json_=json_)
 
 
-def beside(folders: list[Path], out: Path) -> Path:
-    """Return the folder for results on `folders`: in their study's folder if they share it."""
-    parents = {folder.parent for folder in folders}
-    return (parents.pop() if len(parents) == 1 else out) / "comparison"
-
-
-def formats(chosen: list[FigureFormat] | None) -> tuple[str, ...]:
-    """Return the chosen figure formats, PNG if none was."""
-    return tuple(dict.fromkeys(each.value for each in chosen or [FigureFormat.png]))
-
-
-def write_comparison(
-    records: list[Record], target: Path, data_dir: Path, figure_formats: tuple[str, ...], dpi: int
-) -> dict[str, Any]:
-    """Predict the test images with every run and write the comparison; return its document."""
-    from hindi_bn.article import report
-    from hindi_bn.article.reference import is_published
-    from hindi_bn.digits import load
-
-    digits = load(data_dir, records[0].study.data)
-    predictions = {record.run.name: predicted_classes(record, digits) for record in records}
-    return report.write_comparison(
-        target,
-        {record.run.name: record.history for record in records},
-        predictions,
-        digits.test_labels.numpy(),
-        digits.title,
-        all(is_published(record) for record in records),
-        {record.run.name: record.environment for record in records},
-        figure_formats,
-        dpi,
-        seed=common_seed(records),
-    )
-
-
-def common_seed(records: list[Record]) -> int | None:
-    """Return the seed of all runs, None when they differ."""
-    seeds = {record.study.seed for record in records}
-    return seeds.pop() if len(seeds) == 1 else None
-
-
-def predicted_classes(record: Record, digits: Digits) -> Any:
-    """Return the classes that a finished run predicts for the test images, int64 (images,)."""
-    from hindi_bn.training.loop import predict
-    from hindi_bn.training.run import load_network
-    from hindi_bn.training.tensors import run_constants, scale
-
-    record.check_data(digits)
-    constants = run_constants(digits, record.run)
-    network = load_network(record)
-    return predict(network, scale(digits.test_images, constants)).argmax(1).numpy()
-
-
-def write_descent(
-    records: list[Record], target: Path, figure_formats: tuple[str, ...], dpi: int
-) -> list[Path]:
-    """Write the descent figures; return their paths."""
-    from hindi_bn.article import report
-
-    return report.write_descent(
-        target,
-        {record.run.name: record.history for record in records},
-        records[0].environment["data"]["title"],
-        {record.run.name: record.run.capture.model_dump(mode="json") for record in records},
-        figure_formats,
-        dpi,
-        seed=common_seed(records),
-    )
-
-
-def show_comparison(document: dict[str, Any], target: Path, *, json_: bool) -> None:
+def _show(document: dict[str, Any], target: Path, *, json_: bool) -> None:
     """Print a comparison: its tables and findings, or the whole document as JSON."""
     if json_:
         print_json(document)
-        return
-    from rich.console import Console
+    else:
+        show(_parts(document))
+        typer.echo(f"Tables and figures: {target}")
 
-    from hindi_bn.cli.tables import comparison_tables
 
-    console = Console()
-    for part in comparison_tables(document):
-        console.print(part)
-    typer.echo(f"Tables and figures: {target}")
+def _parts(document: dict[str, Any]) -> list[Table | str]:
+    """Return what a comparison prints: summary, agreement with the article, findings."""
+    parts: list[Table | str] = [
+        table_of(
+            document["summary"],
+            f"Test accuracy and training loss on: {document['data']}",
+            {
+                "run": ("run", ""),
+                "epochs": ("epochs", "d"),
+                "final_test_accuracy": ("final", ".4f"),
+                "best_test_accuracy": ("best", ".4f"),
+                "best_epoch": ("epoch", "d"),
+                "last_five_mean_test_accuracy": ("last 5", ".4f"),
+                "final_train_loss": ("loss", ".4f"),
+                "seconds": ("seconds", ".0f"),
+            },
+        )
+    ]
+    if document["published_compared"]:
+        parts.append(_published_table(document["published"]))
+        differing = [row for row in document["published"] if row["verdict"] != "agrees"]
+        agreeing = len(document["published"]) - len(differing)
+        parts.append(
+            f"{agreeing} of {len(document['published'])} published numbers agree within the stated "
+            "tolerances."
+        )
+    else:
+        parts.append(
+            "No published numbers stand beside these runs: their data or settings are not the "
+            "article's, and neither are their numbers."
+        )
+    for finding in document["findings"]:
+        parts.append(f"\nFinding {finding['number']} of the article: {finding['statement']}")
+        parts += [f"  {sentence}" for sentence in finding["sentences"]]
+    return parts
+
+
+def _published_table(rows: list[dict[str, Any]]) -> Table:
+    return table_of(
+        rows,
+        "Ours against the article's published numbers",
+        {
+            "run": ("run", ""),
+            "epoch": ("epoch", "d"),
+            "quantity": ("quantity", ""),
+            "published": ("published", ".6f"),
+            "ours": ("ours", ".6f"),
+            "difference": ("diff.", "+.1e"),
+            "tolerance": ("within", ".1e"),
+            "verdict": ("verdict", ""),
+        },
+    )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from hindi_bn.cli.app import note
+from hindi_bn.cli.tables import duration, table_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -124,8 +125,6 @@ def picture(progress: Progress) -> Any:
 
 def arms_table(progress: Progress) -> Any:
     """Return the arms so far: runs that ended, and their mean final test accuracy."""
-    from hindi_bn.cli.tables import table_of
-
     rows = arm_rows(progress)
     title = "" if len(rows) <= MOST_ARMS else f"The first {MOST_ARMS} of {len(rows)} arms"
     columns = {"arm": ("arm", ""), "n": ("n", ""), "mean": ("mean final test accuracy", ".4f")}
@@ -147,19 +146,3 @@ def arm_rows(progress: Progress) -> list[dict[str, Any]]:
 
 def _epochs(number: int) -> str:
     return "1 epoch" if number == 1 else f"{number} epochs"
-
-
-def duration(seconds: float | None) -> str:
-    """Write a duration in its two largest units; empty for None."""
-    if seconds is None:
-        return ""
-    units: list[tuple[int, Callable[[int], str]]] = [
-        (86400, lambda s: f"{s // 86400} d {s % 86400 // 3600} h"),
-        (3600, lambda s: f"{s // 3600} h {s % 3600 // 60} min"),
-        (60, lambda s: f"{s // 60} min {s % 60} s"),
-    ]
-    whole = round(seconds)
-    for size, text in units:
-        if whole >= size:
-            return text(whole)
-    return f"{whole} s"

@@ -1,14 +1,28 @@
-"""Tables for the terminal, from the documents that the commands also print as JSON."""
+"""Tables and text for the terminal, from the documents that are also printed as JSON."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from hindi_bn.sweeps.estimate import Estimate
 
 
-def table_of(rows: list[dict[str, Any]], title: str, columns: dict[str, tuple[str, str]]) -> Table:
+def show(parts: Iterable[Any]) -> None:
+    """Print tables and text on stdout."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for part in parts:
+        console.print(part)
+
+
+def table_of(
+    rows: Sequence[Mapping[str, Any]], title: str, columns: Mapping[str, tuple[str, str]]
+) -> Table:
     """Return a table of the given keys of each row.
 
     Parameters
@@ -16,6 +30,9 @@ def table_of(rows: list[dict[str, Any]], title: str, columns: dict[str, tuple[st
     columns
         Key of a row -> heading and format of its column, in order.
     """
+    from rich import box
+    from rich.table import Table
+
     table = Table(
         title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold",
         padding=(0, 1, 0, 0), pad_edge=False,
@@ -33,88 +50,58 @@ def table_of(rows: list[dict[str, Any]], title: str, columns: dict[str, tuple[st
     return table
 
 
-def comparison_tables(document: dict[str, Any]) -> list[Table | str]:
-    """Return what a comparison prints: summary, agreement with the article, findings.
-
-    Parameters
-    ----------
-    document
-        As `hindi_bn.article.report.write_comparison` returns it.
-    """
-    parts: list[Table | str] = [
-        table_of(
-            document["summary"],
-            f"Test accuracy and training loss on: {document['data']}",
-            {
-                "run": ("run", ""),
-                "epochs": ("epochs", "d"),
-                "final_test_accuracy": ("final", ".4f"),
-                "best_test_accuracy": ("best", ".4f"),
-                "best_epoch": ("epoch", "d"),
-                "last_five_mean_test_accuracy": ("last 5", ".4f"),
-                "final_train_loss": ("loss", ".4f"),
-                "seconds": ("seconds", ".0f"),
-            },
-        )
+def plan_tables(found: Estimate) -> list[Table | str]:
+    """Return what a dry run prints: the arms, and the estimated time."""
+    rows = [
+        {
+            "arm": arm.arm,
+            "seeds": _seeds(arm.seeds),
+            "done": arm.done,
+            "todo": arm.runs - arm.done,
+            "epoch": arm.seconds_per_epoch,
+            "refused": arm.refused,
+        }
+        for arm in found.arms
     ]
-    if document["published_compared"]:
-        parts.append(_published_table(document["published"]))
-        differing = [row for row in document["published"] if row["verdict"] != "agrees"]
-        agreeing = len(document["published"]) - len(differing)
-        parts.append(
-            f"{agreeing} of {len(document['published'])} published numbers agree within the stated "
-            "tolerances."
-        )
-    else:
-        parts.append(
-            "No published numbers stand beside these runs: their data or settings are not the "
-            "article's, and neither are their numbers."
-        )
-    for finding in document["findings"]:
-        parts.append(f"\nFinding {finding['number']} of the article: {finding['statement']}")
-        parts += [f"  {sentence}" for sentence in finding["sentences"]]
-    return parts
-
-
-def _published_table(rows: list[dict[str, Any]]) -> Table:
-    return table_of(
-        rows,
-        "Ours against the article's published numbers",
-        {
-            "run": ("run", ""),
-            "epoch": ("epoch", "d"),
-            "quantity": ("quantity", ""),
-            "published": ("published", ".6f"),
-            "ours": ("ours", ".6f"),
-            "difference": ("diff.", "+.1e"),
-            "tolerance": ("within", ".1e"),
-            "verdict": ("verdict", ""),
-        },
+    columns = {
+        "arm": ("arm", ""),
+        "seeds": ("seeds", ""),
+        "done": ("done", "d"),
+        "todo": ("to do", "d"),
+        "epoch": ("s per epoch", ".2f"),
+    }
+    if any(row["refused"] for row in rows):
+        columns["refused"] = ("cannot be trained", "")
+    table = table_of(rows, "What would be trained", columns)
+    if not found.todo:
+        return [table, "Nothing is left to train."]
+    workers = "1 run at a time" if found.workers == 1 else f"{found.workers} runs side by side"
+    text = (
+        f"{found.todo} runs to train, {found.epochs_left} epochs: about "
+        f"{duration(found.seconds)} with {workers}. "
+        "This is an estimate from a few measured steps of each network; nothing was written."
     )
+    return [table, text]
 
 
-def prediction_table(answers: list[dict[str, Any]]) -> Table:
-    """Return a table with a row an image: digit, its probability, and the next best two."""
-    rows = []
-    for answer in answers:
-        ranked = sorted(enumerate(answer["probabilities"]), key=lambda pair: -pair[1])
-        others = ", ".join(f"{digit} ({share:.1%})" for digit, share in ranked[1:3])
-        rows.append(
-            {
-                "image": answer["image"],
-                "digit": answer["digit"],
-                "probability": answer["probability"],
-                "others": others,
-            }
-        )
-    first = answers[0]
-    return table_of(
-        rows,
-        f"Run {first['run']}, trained on: {first['trained_on']}",
-        {
-            "image": ("image", ""),
-            "digit": ("digit", "d"),
-            "probability": ("probability", ".1%"),
-            "others": ("then", ""),
-        },
-    )
+def _seeds(seeds: Sequence[int]) -> str:
+    """Write seeds, a range when they count up."""
+    if len(seeds) > 1 and list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
+
+
+def duration(seconds: float | None) -> str:
+    """Write a duration in its two largest units; empty for None."""
+    if seconds is None:
+        return ""
+    units: list[tuple[int, Callable[[int], str]]] = [
+        (86400, lambda s: f"{s // 86400} d {s % 86400 // 3600} h"),
+        (3600, lambda s: f"{s // 3600} h {s % 3600 // 60} min"),
+        (60, lambda s: f"{s // 60} min {s % 60} s"),
+    ]
+    whole = round(seconds)
+    for size, text in units:
+        if whole >= size:
+            return text(whole)
+    return f"{whole} s"

@@ -69,7 +69,12 @@ def scaling_constants(train_images: torch.Tensor, scaling: Scaling) -> tuple[flo
         return 0.0, 1.0
     if scaling == "half":
         return 0.5, 0.5
-    counts = torch.bincount(train_images.flatten(), minlength=256).double()
+    return mean_and_std(train_images)
+
+
+def mean_and_std(images: torch.Tensor) -> tuple[float, float]:
+    """Return mean and population standard deviation of uint8 images, as grey values 0..1."""
+    counts = torch.bincount(images.flatten(), minlength=256).double()
     grey = torch.arange(256, dtype=torch.float64) / 255
     mean = (counts * grey).sum() / counts.sum()
     variance = (counts * (grey - mean) ** 2).sum() / counts.sum()

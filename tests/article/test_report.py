@@ -12,7 +12,7 @@ import pytest
 from made_histories import IDENTICAL, STAND_IN, history, published_history
 
 from hindi_bn.article.markdown import table
-from hindi_bn.article.report import capture_names, write_comparison, write_descent
+from hindi_bn.article.report import capture_names, compare_runs, write_descent
 from hindi_bn.errors import HindiBnError, RunError
 
 LABELS = np.repeat(np.arange(10), 3)
@@ -26,17 +26,19 @@ SMALL = 30  # dots an inch, for speed
 
 def real_comparison(folder: Path) -> dict[str, Any]:
     histories = {run: published_history(run) for run in ("no-bn", "bn")}
-    return write_comparison(
-        folder, histories, {"bn": WRONG}, LABELS, IDENTICAL, published=True,
-        environments={"bn": ENVIRONMENT}, dpi=SMALL, seed=5842,
+    compared = compare_runs(
+        histories, {"bn": WRONG}, LABELS, IDENTICAL, published=True,
+        environments={"bn": ENVIRONMENT}, folder=folder, seed=5842,
     )  # fmt: skip
+    return compared.write(dpi=SMALL)
 
 
 def stand_in_comparison(folder: Path) -> dict[str, Any]:
     histories = {"none": history([2.0, 1.0]), "group": history([1.5, 0.7, 0.5])}
-    return write_comparison(
-        folder, histories, {}, LABELS, STAND_IN, published=False, environments={}, dpi=SMALL
+    compared = compare_runs(
+        histories, {}, LABELS, STAND_IN, published=False, environments={}, folder=folder
     )
+    return compared.write(dpi=SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -131,19 +133,21 @@ def test_the_stand_in_is_named_everywhere_and_never_compared(tmp_path: Path) -> 
 def test_a_number_that_is_not_finite_becomes_null(tmp_path: Path) -> None:
     broken = published_history("bn")
     broken.loc[1, "test_loss"] = float("inf")
-    document = write_comparison(
-        tmp_path, {"bn": broken}, {}, LABELS, IDENTICAL, published=True, environments={}, dpi=SMALL
+    compared = compare_runs(
+        {"bn": broken}, {}, LABELS, IDENTICAL, published=True, environments={}, folder=tmp_path
     )
+    document = compared.write(dpi=SMALL)
     (row,) = [r for r in document["published"] if (r["epoch"], r["quantity"]) == (1, "test_loss")]
     assert (row["ours"], row["verdict"]) == (None, "differs")
     assert "| 0.168181 | – |" in (tmp_path / "comparison.md").read_text()
 
 
 def test_all_formats(tmp_path: Path) -> None:
-    document = write_comparison(
-        tmp_path, {"bn": history([1.0])}, {}, LABELS, IDENTICAL, published=False,
-        environments={}, formats=("svg", "pdf"),
+    compared = compare_runs(
+        {"bn": history([1.0])}, {}, LABELS, IDENTICAL, published=False, environments={},
+        folder=Path("unused"),
     )  # fmt: skip
+    document = compared.write(tmp_path, formats=("svg", "pdf"))
     assert document["figures"] == {"accuracy": "accuracy.svg", "loss": "loss.svg"}
     assert {"accuracy.svg", "accuracy.pdf", "loss.svg", "loss.pdf"} <= set(document["files"])
     assert STAND_IN not in (tmp_path / "accuracy.svg").read_text()
@@ -152,13 +156,13 @@ def test_all_formats(tmp_path: Path) -> None:
 def test_nothing_is_written_for_runs_that_cannot_be_analysed(tmp_path: Path) -> None:
     folder = tmp_path / "comparison"
     with pytest.raises(RunError, match="no run"):
-        write_comparison(folder, {}, {}, LABELS, IDENTICAL, published=False, environments={})
+        compare_runs({}, {}, LABELS, IDENTICAL, published=False, environments={}, folder=folder)
     with pytest.raises(RunError, match="no run"):
         write_descent(folder, {}, IDENTICAL, {})
     with pytest.raises(RunError, match="2 predictions for 30 images"):
-        write_comparison(
-            folder, {"bn": history([1.0])}, {"bn": LABELS[:2]}, LABELS, IDENTICAL,
-            published=False, environments={},
+        compare_runs(
+            {"bn": history([1.0])}, {"bn": LABELS[:2]}, LABELS, IDENTICAL,
+            published=False, environments={}, folder=folder,
         )  # fmt: skip
     assert not folder.exists()
 

@@ -21,7 +21,7 @@ from hindi_bn.bench.many import ManyRuns
 from hindi_bn.bench.measure import Bench, LayerWork, Measured, NetworkBench
 from hindi_bn.bench.peak import Peak
 from hindi_bn.cli import app
-from hindi_bn.cli.bench_tables import bench_tables
+from hindi_bn.cli.bench import bench_tables
 from hindi_bn.errors import DataError
 from hindi_bn.figures.bench import cost_figure
 from hindi_bn.figures.style import Caption

@@ -263,7 +263,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Here:
     """The command on tiny digits, trained in this process."""
     one = Here()
     monkeypatch.setattr(command, "loader", lambda data_dir, quiet: lambda name: DIGITS)
-    monkeypatch.setattr(command, "executor_of", lambda *arguments: one)
+    monkeypatch.setattr(command.options, "runner", lambda *arguments: one)
     return one
 
 

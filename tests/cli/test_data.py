@@ -160,7 +160,7 @@ def test_a_contact_sheet_of_an_unknown_kind(packed: str) -> None:
     run("download", packed)
     result = run("data", "--contact-sheet", "all.gif")
     assert result.exit_code == 1
-    assert "Figures cannot be written as gif" in result.stderr
+    assert "Figures cannot be written as all.gif" in result.stderr
 
 
 def test_the_exit_code_of_the_program(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def _tiny_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(hindi_bn.digits, "load", lambda data_dir, name="digits": tiny_digits())
+    monkeypatch.setattr(hindi_bn.digits, "load", lambda *_, **__: tiny_digits())
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_an_own_image_among_images_of_another_size_is_refused(
 
     digits = tiny_digits()
     smaller = replace(digits, test_images=digits.test_images[:, :28, :28])
-    monkeypatch.setattr(hindi_bn.digits, "load", lambda data_dir, name="digits": smaller)
+    monkeypatch.setattr(hindi_bn.digits, "load", lambda *_, **__: smaller)
     Image.fromarray(np.eye(40, dtype=np.uint8) * 200).save("mine.png")
     result = run("--image", "mine.png", "--run", str(results / "bn"), code=1)
     assert "cannot stand among" in result.stderr

@@ -109,7 +109,7 @@ def test_the_diagram_has_a_box_a_layer_with_its_shape() -> None:
         (["lenet", "--image-size", "9"], 1, "at least 16 x 16"),
         (["mlp", "--set", "options.pooling=max"], 1, "no option 'pooling'"),
         (["mlp", "--set", "norm.groups=3"], 1, "Unknown key of 'none'"),
-        (["mlp", "--set", "lr=3"], 2, "does not shape a network"),
+        (["mlp", "--set", "lr=3"], 1, "does not shape a network"),
         (["mlp", "--set", "lr"], 1, "KEY=VALUE"),
         (["lnet"], 2, "lnet"),
         (["--norm", "batch"], 2, "need the NAME"),

@@ -45,7 +45,7 @@ CAPTURES: list[Any] = [
 @pytest.fixture(autouse=True)
 def _tiny_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(hindi_bn.digits, "load", lambda data_dir, name="digits": tiny_digits())
+    monkeypatch.setattr(hindi_bn.digits, "load", lambda *_, **__: tiny_digits())
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ import hindi_bn.digits
 import hindi_bn.runners.local
 from hindi_bn.cli import app
 from hindi_bn.cli import sweep_progress as progress_module
-from hindi_bn.cli.sweep import loader
-from hindi_bn.cli.sweep_progress import duration
+from hindi_bn.cli.progress import loader
+from hindi_bn.cli.tables import duration
 from hindi_bn.errors import DataError
 from hindi_bn.sweeps.estimate import estimate
 from hindi_bn.sweeps.run import plan_sweep
@@ -44,7 +44,7 @@ class Workers(Here):
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(hindi_bn.digits, "load", lambda data_dir, name="digits": tiny_digits())
+    monkeypatch.setattr(hindi_bn.digits, "load", lambda *_, **__: tiny_digits())
     monkeypatch.setattr(hindi_bn.runners.local, "LocalRunner", Workers)
     Path("tiny.yaml").write_text(FILE)
 
@@ -201,7 +201,7 @@ def test_a_cluster_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_real_digits_that_are_missing_are_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(data_dir: Path, name: str = "digits") -> None:
+    def missing(data_dir: Path, name: str = "digits", advance: Any = None) -> None:
         raise DataError(f"no {name}")
 
     monkeypatch.setattr(hindi_bn.digits, "load", missing)

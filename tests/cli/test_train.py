@@ -29,7 +29,7 @@ TINY = ["--set", "epochs=2", "--threads", "1", "--device", "cpu"]
 @pytest.fixture(autouse=True)
 def _tiny_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(hindi_bn.digits, "load", lambda data_dir, name="digits": tiny_digits())
+    monkeypatch.setattr(hindi_bn.digits, "load", lambda *_, **__: tiny_digits())
     monkeypatch.setattr(hindi_bn.digits, "resolve", lambda *_, **__: tiny_digits())
 
 
@@ -216,9 +216,7 @@ def test_compare_takes_run_folders_and_prints_json() -> None:
 
 def test_runs_on_other_data_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     run("train", *TINY)
-    monkeypatch.setattr(
-        hindi_bn.digits, "load", lambda data_dir, name="digits": tiny_digits(seed=1)
-    )
+    monkeypatch.setattr(hindi_bn.digits, "load", lambda *_, **__: tiny_digits(seed=1))
     result = run("compare", "results/article/no-bn", "results/article/bn", code=1)
     assert "trained on other data" in result.stderr
 

@@ -1,0 +1,85 @@
+"""How fast training is, against the notebook's way and the machine's peak."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hindi_bn.bench import benchmark
+from hindi_bn.digits.sources import Note, no_note
+from hindi_bn.study import Study
+
+SHORT = 4
+"""A short benchmark uses every 4th image."""
+
+FRACTIONS = (8, 4, 2)
+"""The figure's smaller training sets: every 8th, 4th and 2nd image."""
+
+SEEDS_OF_A_FIGURE = 4
+
+
+def measure_speed(
+    study: Study,
+    *,
+    data_dir: str | os.PathLike[str] = "data",
+    epochs: int = 3,
+    short: bool = False,
+    seeds: int | None = None,
+    figure: str | os.PathLike[str] | None = None,
+    note: Note = no_note,
+) -> dict[str, Any]:
+    """Time a study's runs in every way; nothing is recorded.
+
+    Parameters
+    ----------
+    epochs
+        Epochs of each way, of which the median is quoted.
+    short
+        Use every 4th image only.
+    seeds
+        Also measure so many runs side by side, against one after the other.
+    figure
+        Also measure smaller training sets and fewer runs, and draw what they cost into this .png,
+        .svg or .pdf file.
+    """
+    if figure is not None:
+        from hindi_bn.figures.style import format_of
+
+        format_of(Path(figure))  # refuses a wrong name before minutes of measuring
+    document = benchmark.benchmark(
+        study, Path(data_dir), epochs=epochs, every=SHORT if short else 1,
+        seeds=_numbers_of_runs(seeds, figure is not None), fractions=FRACTIONS if figure else (),
+        note=note,
+    )  # fmt: skip
+    if figure is not None:
+        _draw(document, Path(figure))
+    return document
+
+
+def _numbers_of_runs(seeds: int | None, figure: bool) -> list[int]:
+    """Return the numbers of runs to measure: for a figure all powers of two below, too."""
+    if not figure:
+        return [seeds] if seeds else []
+    most = seeds or SEEDS_OF_A_FIGURE
+    return [2**power for power in range(most.bit_length()) if 2**power < most] + [most]
+
+
+def _draw(document: dict[str, Any], file: Path) -> None:
+    from hindi_bn.figures.bench import cost_figure
+    from hindi_bn.figures.style import Caption, save_as
+    from hindi_bn.stats.lines import fitted_line
+
+    network = document["networks"][0]
+    sizes, many = pd.DataFrame(document["sizes"]), pd.DataFrame(document["many"])
+    details = (
+        f"{network['network']}, norm {network['norm']} · {document['environment']['device_name']}, "
+        f"threads: {document['threads']} · left: n = {document['epochs']} epochs a point; right: "
+        f"runs of {document['epochs']} epochs, {many['arithmetic'].iloc[0]}, n = 1"
+    )
+    points = {way: (rows["images"], rows["median"]) for way, rows in sizes.groupby("way")}
+    points |= {way: (many["runs"], many[way]) for way in ("one_by_one", "side_by_side")}
+    lines = {str(way): line for way, (x, y) in points.items() if (line := fitted_line(x, y))}
+    save_as(cost_figure(sizes, many, lines, Caption(document["data"], details)), file)

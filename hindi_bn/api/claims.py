@@ -1,0 +1,125 @@
+"""Claims: what the sources claim about batch norm, tested over seeds, with a verdict each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from hindi_bn.api.digits import load_digits
+from hindi_bn.api.sweeps import Opened, estimate_cells, no_progress
+from hindi_bn.claims.claim import Claim, ScaleName, choose, load_claims
+from hindi_bn.claims.plan import ALL_IMAGES
+from hindi_bn.claims.results import ClaimResult
+from hindi_bn.claims.running import (
+    Asked,
+    cells_of,
+    claims_folder_of,
+    found_results,
+    judge_claims,
+    train_claims,
+)
+from hindi_bn.digits.sources import Note, no_note
+from hindi_bn.runners.local import LocalRunner, Runner
+from hindi_bn.sweeps.estimate import Estimate
+from hindi_bn.sweeps.run import BadEnd, Load
+from hindi_bn.sweeps.store import RunStore
+
+
+@dataclass(frozen=True)
+class TestedClaims:
+    """The verdicts of the claims that were asked for, and where everything about them lies.
+
+    `bad_ends` are the runs that diverged or have no result.
+    """
+
+    results: tuple[ClaimResult, ...]
+    folder: Path
+    bad_ends: tuple[BadEnd, ...]
+
+    @property
+    def open(self) -> tuple[BadEnd, ...]:
+        """The runs that should have a result and have none."""
+        return tuple(e for e in self.bad_ends if e.status != "diverged" and not e.refused)
+
+
+def read_claims(
+    ids: Sequence[str] = (), *, out: str | os.PathLike[str] = "results"
+) -> list[tuple[Claim, ClaimResult | None]]:
+    """Read the claims, all or those named by number or name, each with its result if it has one.
+
+    Examples
+    --------
+    >>> ((claim, result),) = read_claims(["13"], out="nowhere")
+    >>> claim.title, result
+    ('Prediction must use the running statistics', None)
+    """
+    found = {result.id: result for result in found_results(Path(out))}
+    return [(claim, found.get(claim.id)) for claim in choose(load_claims(), list(ids))]
+
+
+def estimate_claims(
+    ids: Sequence[str] = (),
+    scale: ScaleName = "standard",
+    *,
+    seeds: int | None = None,
+    data_dir: str | os.PathLike[str] = "data",
+    out: str | os.PathLike[str] = "results",
+    workers: int | None = None,
+    retry_failed: bool = False,
+) -> Estimate:
+    """List what claims would train and measure what it would cost; nothing is written."""
+    trials = Asked(choose(load_claims(), list(ids)), scale, seeds).trials(ALL_IMAGES)
+    load = partial(load_digits, data_dir)
+    store = RunStore(Path(out))
+    return estimate_cells(cells_of(trials), load, store, workers, retry_failed=retry_failed)
+
+
+def run_claims(
+    ids: Sequence[str] = (),
+    scale: ScaleName = "standard",
+    *,
+    seeds: int | None = None,
+    data_dir: str | os.PathLike[str] = "data",
+    out: str | os.PathLike[str] = "results",
+    load: Load | None = None,
+    runner: Runner | None = None,
+    retry_failed: bool = False,
+    command: str = "",
+    progress: Opened = no_progress,
+    note: Note = no_note,
+    announce: Callable[[Estimate], None] | None = None,
+) -> TestedClaims:
+    """Train what is missing for claims, test them, and write claims.json, claims.md and figures.
+
+    Parameters
+    ----------
+    ids
+        Claims by number or name; all unless given.
+    scale
+        How much is trained; `seeds` in place of its number of seeds.
+    load, runner, retry_failed, progress
+        As for `sweep`.
+    announce
+        Called with an estimate before anything is trained.
+    """
+    asked = Asked(choose(load_claims(), list(ids)), scale, seeds)
+    store = RunStore(Path(out))
+    digits = (load or partial(load_digits, data_dir, fetch=True))("digits")
+    trials = asked.trials(len(digits.train_labels))
+    runner = runner or LocalRunner()
+    if announce is not None:
+        workers = runner.workers if isinstance(runner, LocalRunner) else None
+        announce(estimate_cells(cells_of(trials), lambda name: digits, store, workers))
+    with progress() as on_event:
+        trained = train_claims(
+            trials, digits, store, runner,
+            retry_failed=retry_failed, command=command, on_event=on_event,
+        )  # fmt: skip
+    folder = claims_folder_of(Path(out), digits)
+    results = judge_claims(trials, digits, store, folder, note)
+    wanted = {claim.id for claim in asked.claims}
+    chosen = tuple(result for result in results if result.id in wanted)
+    return TestedClaims(chosen, folder, trained.bad_ends)

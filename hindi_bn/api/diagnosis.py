@@ -1,0 +1,55 @@
+"""What is here and what would be used."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+
+from hindi_bn import digits as source
+from hindi_bn import environment
+from hindi_bn.errors import HindiBnError
+from hindi_bn.study import Study
+from hindi_bn.study.files import study_names
+from hindi_bn.training.device import choose_device
+
+
+def diagnose(
+    data_dir: str | os.PathLike[str] = "data", out: str | os.PathLike[str] = "results"
+) -> dict[str, dict[str, Any]]:
+    """Return versions, devices, threads, the state of the data, and what would be used."""
+    device = choose_device("auto")
+    described = environment.describe(device.type)
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "not available"
+    names = get_args(Study.model_fields["data"].annotation)
+    return {
+        "versions": described["versions"],
+        "code": {"commit": described["commit"] or "not a checkout", "changed": described["dirty"]},
+        "machine": {
+            "system": described["system"],
+            "processor": environment.processor(),
+            "cores": os.cpu_count(),
+            "cuda": cuda,
+            "mps": "available" if torch.backends.mps.is_available() else "not available",
+        },
+        "would be used": {
+            "device": device.type,
+            "threads": described["threads"],
+            "data folder": str(data_dir),
+            "results folder": str(out),
+            "HINDI_BN_ARCHIVE": os.environ.get("HINDI_BN_ARCHIVE", "not set"),
+            "studies": ", ".join(study_names()),
+        },
+        "data": {name: _state(Path(data_dir), name) for name in names if name != "drawn"},
+    }
+
+
+def _state(data_dir: Path, name: str) -> str:
+    """Return the title of the data that is there, or why there is none."""
+    try:
+        digits = source.load(data_dir, name)
+    except HindiBnError as error:
+        return " ".join(str(error).split("\n"))
+    return f"{digits.title} (source: {digits.source})"

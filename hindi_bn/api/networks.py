@@ -1,0 +1,137 @@
+"""Networks: what there is, layer by layer, as data or as a diagram."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hindi_bn.errors import StudyError
+from hindi_bn.networks import (
+    Layer,
+    build_run,
+    layer_table,
+    network_called,
+    options_of,
+    run_of,
+)
+from hindi_bn.study import Run, network_names
+
+SHAPING = ("norm", "placement", "dropout", "init", "options")  # keys of a run
+
+
+def describe_networks(image_size: int = 32) -> list[dict[str, Any]]:
+    """List the networks: name, source, what can be varied, parameters without and with BN.
+
+    Examples
+    --------
+    >>> [row["name"] for row in describe_networks() if row["parameters"] < 20_000]
+    ['conv_pair']
+    """
+    rows = []
+    for name in network_names():
+        network = network_called(name)
+        without, with_bn = (
+            describe_network(name, norm, image_size=image_size)["parameters"]
+            for norm in ("none", "batch")
+        )
+        rows.append(
+            {
+                "name": name,
+                "summary": network.summary,
+                "source": network.source,
+                "options": dict(network.options),
+                "parameters": without,
+                "parameters_batch": with_bn,
+            }
+        )
+    return rows
+
+
+def describe_network(
+    name: str,
+    norm: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    image_size: int = 32,
+) -> dict[str, Any]:
+    """Describe a network: source, settings, parameters, and its layers with their output shapes.
+
+    Parameters
+    ----------
+    norm
+        Normalisation layer; none unless given.
+    settings
+        Keys of a run that shape the network: `norm.groups`, `options.pooling`, `dropout`.
+
+    Examples
+    --------
+    >>> describe_network("three_convs")["parameters"]
+    45770
+    """
+    run = _run(name, norm, settings)
+    network, layers = network_called(run.network), _layers(run, image_size)
+    return {
+        "name": run.network,
+        "summary": network.summary,
+        "source": network.source,
+        "image_size": image_size,
+        "norm": run.norm.model_dump(mode="json"),
+        "placement": run.placement,
+        "dropout": run.dropout,
+        "init": run.init.model_dump(mode="json"),
+        "options": options_of(run),
+        "parameters": sum(layer.parameters for layer in layers),
+        "layers": [asdict(layer) for layer in layers],
+    }
+
+
+def draw_network(
+    file: str | os.PathLike[str],
+    name: str,
+    norm: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    image_size: int = 32,
+) -> Path:
+    """Draw a network's diagram into a .png, .svg or .pdf file."""
+    from hindi_bn.figures.networks import network_figure
+    from hindi_bn.figures.style import format_of, save_as
+
+    format_of(Path(file))
+    run = _run(name, norm, settings)
+    layers = _layers(run, image_size)
+    title = (
+        f"{run.network}, norm {run.norm.name}, on {image_size} x {image_size} grey images: "
+        f"{sum(layer.parameters for layer in layers):,} parameters"
+    )
+    return save_as(network_figure(layers, title), Path(file))
+
+
+def _run(name: str, norm: str | None, settings: Mapping[str, Any] | None) -> Run:
+    """Return a run with these settings; `norm` beats the setting of that name."""
+    chosen: dict[str, Any] = {"norm": norm or "none"}
+    for key, value in (settings or {}).items():
+        outer, _, inner = key.partition(".")
+        if outer not in SHAPING:
+            raise StudyError(
+                f"Key {key!r} does not shape a network.",
+                f"The keys that do: {', '.join(SHAPING)}.",
+                "train with it instead: hindi-bn train --set",
+            )
+        if inner:
+            before = chosen.get(outer, {})
+            before = {"name": before} if isinstance(before, str) else before
+            chosen[outer] = {**before, inner: value}
+        elif outer != "norm" or norm is None:
+            chosen[outer] = value
+    return run_of(name, **chosen)
+
+
+def _layers(run: Run, image_size: int) -> list[Layer]:
+    with torch.random.fork_rng(devices=[]):
+        return layer_table(build_run(run, image_size), image_size)

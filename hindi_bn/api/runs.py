@@ -1,0 +1,142 @@
+"""Runs: train them, read them back, draw what they recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hindi_bn import digits as source
+from hindi_bn.digits import Digits
+from hindi_bn.errors import RunError, StudyError
+from hindi_bn.records import Record, RunFolder
+from hindi_bn.study import Run, Study
+from hindi_bn.training.run import Reporter, train_run
+
+if TYPE_CHECKING:
+    from hindi_bn.plots import Kind
+
+ReporterOf = Callable[[Run], contextlib.AbstractContextManager[Reporter]]
+"""Opens a reporter for a run's training and closes it afterwards."""
+
+SILENT = Reporter()
+
+RunLike = Record | str | os.PathLike[str]
+"""A run: its record, or its folder."""
+
+
+def train(
+    study: Study,
+    runs: Sequence[str] | None = None,
+    *,
+    digits: Digits | None = None,
+    data_dir: str | os.PathLike[str] = "data",
+    out: str | os.PathLike[str] = "results",
+    resume: bool = False,
+    overwrite: bool = False,
+    command: str = "",
+    reporter: Reporter | ReporterOf = SILENT,
+) -> list[Record]:
+    """Train runs of a study and record each in `<out>/<study>/<run>/`.
+
+    Parameters
+    ----------
+    runs
+        Names; None for all. The random stream is first moved to where a run begins.
+    digits, data_dir
+        What to train on; loaded from `data_dir` unless given.
+    resume
+        Use finished runs as they are and go on with unfinished ones.
+    overwrite
+        Replace what earlier runs recorded.
+    command
+        For the record: the command that was typed.
+
+    Raises
+    ------
+    HindiBnError
+        See `hindi_bn.training.run.train_run`.
+    """
+    data = source.load(Path(data_dir), study.data) if digits is None else digits
+    records = []
+    for name in [run.name for run in study.runs] if runs is None else runs:
+        one = reporter
+        opened = contextlib.nullcontext(one) if isinstance(one, Reporter) else one(study.run(name))
+        with opened as told:
+            records.append(
+                train_run(
+                    study, name, data, Path(out),
+                    resume=resume, overwrite=overwrite, command=command, reporter=told,
+                )
+            )  # fmt: skip
+    return records
+
+
+def read_run(run: RunLike) -> Record:
+    """Read a run's record: its settings, its history (a DataFrame), its environment."""
+    return run if isinstance(run, Record) else RunFolder(Path(run)).read()
+
+
+def read_runs(runs: Sequence[RunLike], least: int = 1) -> list[Record]:
+    """Read runs that are to stand side by side.
+
+    Raises
+    ------
+    HindiBnError
+        When there are fewer than `least`, two have the same name, or one has no finished epoch.
+    """
+    if len(runs) < least:
+        raise StudyError(
+            "One run alone cannot be compared.",
+            "A comparison takes two or more run folders.",
+            "name another folder, as in: hindi-bn compare results/article/no-bn results/article/bn",
+        )
+    records = [read_run(run) for run in runs]
+    names = [record.run.name for record in records]
+    if len(set(names)) < len(names):
+        raise StudyError(
+            f"Two of the runs have the same name: {', '.join(names)}.",
+            "Tables and figures tell runs apart by their names.",
+            "give one of them another name in its study file",
+        )
+    for record in records:
+        if record.history.empty:
+            raise RunError(
+                f"{record.folder} has no finished epoch.",
+                "Its history is empty.",
+                "train it with --resume",
+            )
+    return records
+
+
+def plot(
+    kind: Kind,
+    runs: Sequence[RunLike],
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    digit: int = 3,
+    index: int = 0,
+    data_dir: str | os.PathLike[str] = "data",
+    formats: Sequence[str] = ("png",),
+    dpi: int = 150,
+) -> list[Path]:
+    """Draw one kind of figure of runs (`hindi-bn plot --help` lists the kinds); return the files.
+
+    Parameters
+    ----------
+    folder
+        Where to: `figures` in the run's folder, or beside the first of several, unless given.
+    digit, index
+        For `maps`: which test image is sent through the networks.
+    """
+    from hindi_bn.plots import Image, write_plot
+
+    records = read_runs(runs)
+    first = records[0].folder
+    target = (first if len(records) == 1 else first.parent) / "figures"
+    image = None
+    if kind == "maps":
+        image = Image(source.load(Path(data_dir), records[0].study.data), digit, index)
+    return write_plot(kind, records, Path(folder or target), image, formats, dpi)

@@ -1,0 +1,139 @@
+"""Sweeps: a study times a grid times seeds, trained once each, tabulated and drawn."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hindi_bn.api.digits import load_digits
+from hindi_bn.runners.local import LocalRunner, Runner
+from hindi_bn.runners.plan import plan
+from hindi_bn.sweeps.cells import Cell, cells
+from hindi_bn.sweeps.estimate import Estimate, estimate
+from hindi_bn.sweeps.output import output_folder, write_sweep
+from hindi_bn.sweeps.run import Load, OnEvent, SweepResult, plan_sweep, run_sweep
+from hindi_bn.sweeps.store import RunStore
+from hindi_bn.sweeps.sweep_file import Sweep, load_sweep
+
+Opened = Callable[[], contextlib.AbstractContextManager[OnEvent]]
+"""Opens what is told the progress of the training, and closes it afterwards."""
+
+
+def no_progress() -> contextlib.AbstractContextManager[OnEvent]:
+    """Report nothing."""
+    return contextlib.nullcontext(lambda progress, what: None)
+
+
+@dataclass(frozen=True, eq=False)
+class WrittenSweep:
+    """A sweep's result (`runs` and `epochs` are DataFrames), and what was written into `folder`.
+
+    `document` is what summary.json holds: the statistics of every arm.
+    """
+
+    result: SweepResult
+    folder: Path
+    document: dict[str, Any]
+
+    @property
+    def open(self) -> int:
+        """Number of runs that have no result: they neither finished nor diverged."""
+        return int((~self.result.runs["status"].isin(["finished", "diverged"])).sum())
+
+
+def sweep(
+    what: str | os.PathLike[str] | Sweep,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    seeds: int | None = None,
+    data_dir: str | os.PathLike[str] = "data",
+    out: str | os.PathLike[str] = "results",
+    load: Load | None = None,
+    runner: Runner | None = None,
+    retry_failed: bool = False,
+    fail_fast: bool = False,
+    formats: Sequence[str] = ("png",),
+    command: str = "",
+    progress: Opened = no_progress,
+) -> WrittenSweep:
+    """Train every setting of a sweep with every seed; write tables, statistics and figures.
+
+    Runs are kept in `<out>/runs` and never trained twice, whichever sweep they belong to.
+
+    Parameters
+    ----------
+    what
+        A sweep, its file, or the name of one that comes along.
+    changes, seeds
+        Keys and values, and a number of seeds, that beat the file's.
+    load
+        Gives data by name; loaded from `data_dir` unless given, real digits fetched if missing.
+    runner
+        Who trains: worker processes of this machine unless given.
+    retry_failed, fail_fast
+        Train runs again that failed before; stop at the first run that fails.
+
+    Raises
+    ------
+    HindiBnError
+        When a setting cannot be resolved, data cannot be loaded, or something cannot be written.
+    """
+    chosen = _changed(what, changes, seeds)
+    runs, load = _cells(chosen, what), load or partial(load_digits, data_dir, fetch=True)
+    names: list[str] = [cell.study.data for cell in runs]
+    loaded = {name: load(name) for name in dict.fromkeys(names)}
+    with progress() as on_event:
+        result = run_sweep(
+            runs, loaded.__getitem__, RunStore(Path(out)), runner or LocalRunner(),
+            retry_failed=retry_failed, fail_fast=fail_fast, command=command, on_event=on_event,
+        )  # fmt: skip
+    folder = output_folder(Path(out), chosen, result.data)
+    return WrittenSweep(result, folder, write_sweep(result, chosen, folder, formats))
+
+
+def estimate_sweep(
+    what: str | os.PathLike[str] | Sweep,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    seeds: int | None = None,
+    data_dir: str | os.PathLike[str] = "data",
+    out: str | os.PathLike[str] = "results",
+    workers: int | None = None,
+    retry_failed: bool = False,
+) -> Estimate:
+    """List what a sweep would train and measure what it would cost; nothing is written."""
+    runs = _cells(_changed(what, changes, seeds), what)
+    load = partial(load_digits, data_dir)
+    return estimate_cells(runs, load, RunStore(Path(out)), workers, retry_failed=retry_failed)
+
+
+def estimate_cells(
+    runs: Sequence[Cell],
+    load: Load,
+    store: RunStore,
+    workers: int | None,
+    *,
+    retry_failed: bool = False,
+) -> Estimate:
+    """Measure a few steps of every distinct network that is left to train."""
+    planned = plan_sweep(runs, load, store, "")
+    side_by_side = plan(max(1, len(runs)), workers=workers, threads=1).workers
+    return estimate(planned, store, side_by_side, retry_failed=retry_failed)
+
+
+def _changed(
+    what: str | os.PathLike[str] | Sweep, changes: Mapping[str, Any] | None, seeds: int | None
+) -> Sweep:
+    chosen = what if isinstance(what, Sweep) else load_sweep(os.fspath(what))
+    return chosen.changed(changes, seeds)
+
+
+def _cells(chosen: Sweep, what: str | os.PathLike[str] | Sweep) -> tuple[Cell, ...]:
+    from hindi_bn.sweeps.sweep_file import find_sweep
+
+    return cells(chosen, "" if isinstance(what, Sweep) else str(find_sweep(os.fspath(what))))
