@@ -45,7 +45,7 @@ class Layer:
         Learnable numbers.
     receptive_field
         Side in pixels of the square of the image that one output value sees through convolutions
-        and poolings, not cut at the image's edge; None once all pixels are seen (a linear layer).
+        and poolings, not cut at the image's edge; None once all pixels are seen (linear layers).
         The statistics of normalisation layers see more: the whole map, or the whole batch.
     """
 
@@ -74,10 +74,11 @@ def layer_table(network: nn.Sequential, image_size: int = 32) -> list[Layer]:
     network.eval()
     for name, layer in network.named_children():
         kind = kind_of(layer)
-        x = x if kind == "normalisation" else layer(x)
+        before, x = x.numel(), x if kind == "normalisation" else layer(x)
         window, stride = _window(layer, kind)
         field, jump = field + (window - 1) * jump, jump * stride
-        seen = None if seen is None or isinstance(layer, nn.Linear) else field
+        summed_up = kind == "flatten" and x.numel() < before
+        seen = None if seen is None or summed_up or kind == "linear" else field
         shape = tuple(x.shape[1:])
         rows.append(Layer(name, kind, describe(layer), shape, parameter_count(layer), seen))
     for module, training in modes:

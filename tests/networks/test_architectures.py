@@ -67,7 +67,7 @@ FIELDS: dict[str, list[int | None]] = {
 
 
 def test_every_network_says_what_it_is_and_where_it_comes_from() -> None:
-    assert set(NETWORKS) == set(SHAPES)
+    assert set(NETWORKS) >= set(SHAPES)
     assert all(network_called(name).summary and network_called(name).source for name in NETWORKS)
 
 
