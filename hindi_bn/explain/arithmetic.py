@@ -48,7 +48,7 @@ def unbiased_variance(x: Array) -> Array:
     return biased_variance(x) * (count / (count - 1) if count > 1 else math.nan)
 
 
-def deviation(x: Array) -> Array:
+def std(x: Array) -> Array:
     """Root of the biased variance: (channels,)."""
     return np.sqrt(biased_variance(x))
 

@@ -15,18 +15,10 @@ from hindi_bn.errors import DataError
 
 @dataclass(frozen=True, eq=False)
 class RealBatch:
-    """Images that go through a network together; the first one is asked about.
+    """Images (batch, height, width) that go through a network together; the first is asked about.
 
-    Parameters
-    ----------
-    images
-        uint8 (batch, height, width).
-    labels
-        The digit that each shows; None where that is not known.
-    description
-        What the images are, in a few words.
-    prepared
-        What was done to an image of one's own, a sentence a step.
+    A label is None where the digit is not known; `prepared` is what was done to an image of one's
+    own, a sentence per step.
     """
 
     images: torch.Tensor
@@ -38,10 +30,7 @@ class RealBatch:
 def batch_of_digit(digits: Digits, digit: int, index: int, batch_size: int) -> RealBatch:
     """Return a batch that begins with the test image `index` (from 0) of class `digit`.
 
-    Raises
-    ------
-    DataError
-        When the class has no such image, or the test set has too few images.
+    DataError when the class has no such image, or the test set has too few.
     """
     of_class = (digits.test_labels == digit).nonzero().flatten()
     if not 0 <= index < len(of_class):
@@ -62,11 +51,8 @@ def batch_of_digit(digits: Digits, digit: int, index: int, batch_size: int) -> R
 def batch_of_image(digits: Digits, file: Path, batch_size: int) -> RealBatch:
     """Return a batch that begins with an image of one's own, prepared like the data set's.
 
-    Raises
-    ------
-    DataError
-        When the file cannot be read as an image or shows nothing, when it cannot stand among the
-        data's images, or the test set has too few images.
+    DataError when the file cannot be read as an image or shows nothing, when it cannot stand among
+    the data's images, or the test set has too few.
     """
     pixels, steps = prepare(file)
     if pixels.shape != tuple(digits.test_images.shape[1:]):
@@ -86,25 +72,9 @@ def batch_of_image(digits: Digits, file: Path, batch_size: int) -> RealBatch:
 
 
 def spread(images: int, count: int, without: int | None = None) -> list[int]:
-    """Choose places evenly spread over a test set ordered by class, so that classes are mixed.
+    """Choose `count` places evenly spread over a test set ordered by class, all but `without`.
 
-    Parameters
-    ----------
-    images
-        Size of the test set.
-    count
-        Places to choose.
-    without
-        A place that must not be chosen.
-
-    Returns
-    -------
-    Different places, the same for the same arguments.
-
-    Raises
-    ------
-    DataError
-        When there are not so many.
+    DataError when there are not so many.
     """
     free = [place for place in range(images) if place != without]
     if count > len(free):

@@ -15,16 +15,10 @@ TOLERANCE = 1e-5  # of float32 torch against float64 by hand, times the largest 
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """Numbers of a step.
+    """Numbers of a step: a name with their symbol (`mean μ`), and the numbers.
 
-    Parameters
-    ----------
-    name
-        What they are, with their symbol: `mean μ`.
-    numbers
-        float64 (channels,), (batch, channels), (batch, channels, height, width), or no axes.
-    axis
-        What is counted along the one axis of (channels,).
+    They are (channels,), (batch, channels), (batch, channels, height, width), or have no axes;
+    `axis` is what is counted along the one axis of (channels,).
     """
 
     name: str
@@ -34,17 +28,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Check:
-    """A comparison of a step by hand with torch.
-
-    Parameters
-    ----------
-    against
-        What it is compared with.
-    difference
-        Largest absolute difference.
-    tolerance
-        Largest difference that counts as agreement.
-    """
+    """A comparison of a step by hand with torch: the largest absolute difference, and the bound."""
 
     against: str
     difference: float
@@ -58,19 +42,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of an explanation.
-
-    Parameters
-    ----------
-    title
-        What is done.
-    formula
-        The formula, a line each; empty where there is none.
-    text
-        What to see in the numbers.
-    values, checks
-        The numbers, and the comparisons with torch.
-    """
+    """One step: what is done, the formula line by line, what to see in the numbers, and these."""
 
     title: str
     formula: tuple[str, ...] = ()
@@ -85,14 +57,10 @@ class Explanation:
 
     Parameters
     ----------
-    title
-        One line.
     data
         What the batch is, for the heading and for figures.
     layer
         The layer of torch that is explained: `BatchNorm1d` or `BatchNorm2d`.
-    steps
-        The steps in their order.
     arrays
         float64 arrays that figures draw, by name; they are not part of `document`.
     """

@@ -25,19 +25,10 @@ LABELS = 40  # digits of a batch that are listed
 def explain_run(record: Record, digits: Digits, batch: RealBatch) -> Explanation:
     """Follow a batch into the first batch-norm layer of a finished run's network.
 
-    Parameters
-    ----------
-    record
-        The run.
-    digits
-        What it was trained on; its training images give the constants of the input scaling.
-    batch
-        The images.
-
     Raises
     ------
     RunError
-        When the run is unfinished or damaged, or was trained on other data.
+        When the run is unfinished or damaged, or was trained on other data than `digits`.
     HindiBnError
         See `explain_batch`.
     """
@@ -50,37 +41,30 @@ def explain_run(record: Record, digits: Digits, batch: RealBatch) -> Explanation
 def explain_batch(
     network: nn.Module, scaled: torch.Tensor, batch: RealBatch, title: str
 ) -> Explanation:
-    """Follow a batch into a trained network's first batch-norm layer.
+    """Follow a batch into a trained network's first batch-norm layer; the network stays as it is.
 
     Parameters
     ----------
-    network
-        Trained; neither its running averages nor its mode are changed.
     scaled
         The batch's images as the network takes them: float32 (batch, channels, height, width).
-    batch
-        What they are.
-    title
-        For the heading.
 
     Returns
     -------
     The steps; `arrays` holds `before`, `train` and `eval`, the layer's input and its outputs in
-    both modes, and `batch_mean`, `batch_deviation`, `running_mean`, `running_deviation`, each
-    (channels,).
+    both modes, and `batch_mean`, `batch_std`, `running_mean`, `running_std`, each (channels,).
 
     Raises
     ------
     HindiBnError
         When the network has no layer of `nn.BatchNorm1d` or `nn.BatchNorm2d`, or when its first
-        one gets a single value a channel.
+        one gets a single value per channel.
     """
     name, layer = _first_batch_norm(network)
     before = _input_of(network, name, scaled)
     if arithmetic.values_per_channel(before) == 1:
         raise HindiBnError(
-            f"Layer {name} of the network gets one value a channel: {before.shape}.",
-            "A batch of one has no deviation there: see `hindi-bn explain --layer 1d "
+            f"Layer {name} of the network gets one value per channel: {before.shape}.",
+            "A batch of one has no variance there: see `hindi-bn explain --layer 1d "
             "--batch-size 1`.",
             "give --batch-size 2 or more",
         )
@@ -124,31 +108,31 @@ class _Layer:
             "train": self.in_train,
             "eval": self.in_eval,
             "batch_mean": self.mean,
-            "batch_deviation": np.sqrt(self.variance),
+            "batch_std": np.sqrt(self.variance),
             "running_mean": self.running_mean,
-            "running_deviation": np.sqrt(self.running_variance),
+            "running_std": np.sqrt(self.running_variance),
         }
 
     def before_step(self) -> Step:
         return Step(
             f"Before the layer: what enters module {self.name}, {type(self.layer).__name__}",
             (f"z has shape {self.before.shape}",),
-            f"{arithmetic.values_per_channel(self.before)} values a channel, each channel on its "
+            f"{arithmetic.values_per_channel(self.before)} values per channel, each channel on its "
             "own place and scale.",
-            (Values("mean of z", self.mean), Values("deviation of z", np.sqrt(self.variance))),
+            (Values("mean of z", self.mean), Values("std of z", np.sqrt(self.variance))),
         )
 
     def train_step(self) -> Step:
         return Step(
             "After it in train mode: by the batch's own statistics",
             ("y = γ_c (z - μ_c) / √(σ²_c + ε) + β_c",),
-            "Channel c has mean β_c and deviation |γ_c|, whatever the batch; γ and β are the "
+            "Channel c has mean β_c and std |γ_c|, whatever the batch; γ and β are the "
             "trained ones.",
             (
                 Values("γ", self.gamma),
                 Values("β", self.beta),
                 Values("mean of y", arithmetic.mean(self.in_train)),
-                Values("deviation of y", arithmetic.deviation(self.in_train)),
+                Values("std of y", arithmetic.std(self.in_train)),
             ),
             (compare("the layer in train mode", self.in_train, self._torch(True)),),
         )
@@ -162,9 +146,9 @@ class _Layer:
             f"{difference.mean():.4f} on average and {difference.max():.4f} at most.",
             (
                 Values("running mean r", self.running_mean),
-                Values("running deviation √v", np.sqrt(self.running_variance)),
+                Values("running std √v", np.sqrt(self.running_variance)),
                 Values("mean of y", arithmetic.mean(self.in_eval)),
-                Values("deviation of y", arithmetic.deviation(self.in_eval)),
+                Values("std of y", arithmetic.std(self.in_eval)),
             ),
             (compare("the layer in eval mode", self.in_eval, self._torch(False)),),
         )
@@ -175,9 +159,9 @@ class _Layer:
         return Step(
             "How far the running averages are from this batch",
             ("offset_c = (r_c - μ_c) / √(v_c + ε)", "ratio_c = √(σ²_c + ε) / √(v_c + ε)"),
-            f"The means differ by {np.abs(offset).mean():.3f} running deviations on average, "
+            f"The means differ by {np.abs(offset).mean():.3f} running stds on average, "
             f"{np.abs(offset).max():.3f} at most (channel {int(np.abs(offset).argmax())}); the "
-            f"batch's deviation is {ratio.min():.3f} to {ratio.max():.3f} of the running one. A "
+            f"batch's std is {ratio.min():.3f} to {ratio.max():.3f} of the running one. A "
             "batch like the training images gives offsets near 0 and ratios near 1.",
             (Values("offset", offset), Values("ratio", ratio)),
         )
@@ -194,7 +178,7 @@ def _images_step(images: torch.Tensor, batch: RealBatch) -> Step:
         f"Digits: {shown}{more}. The first is the image asked about.{prepared}",
         (
             Values("mean of the pixels, as scaled", np.array(float(pixels.mean()))),
-            Values("deviation of the pixels", np.array(float(pixels.std(correction=0)))),
+            Values("std of the pixels", np.array(float(pixels.std(correction=0)))),
         ),
     )
 

@@ -13,20 +13,12 @@ OTHER_SCALE, OTHER_SHIFT = 10.0, 7.0  # what turns the batch into another one
 
 
 def steps_of_a_single_value(x: Array, eps: float) -> tuple[Step, ...]:
-    """Return the steps for a batch (1, channels), where every normalised unit is 0.
-
-    Parameters
-    ----------
-    x
-        float64 (1, channels).
-    eps
-        Added to the variance.
-    """
+    """Return the steps for a batch (1, channels), where every normalised unit is 0."""
     return (
         Step(
             "The batch",
             (f"x has shape {x.shape}: row, channel",),
-            "Every channel is normalised over the rows. There is one row: m = 1 value a channel.",
+            "Every channel is normalised over the rows. There is one row: m = 1 value per channel.",
             (Values("batch x", x),),
         ),
         Step(
@@ -62,8 +54,8 @@ def _zero_step(x: Array, eps: float) -> Step:
 
 
 def _gradient_step(x: Array, eps: float) -> Step:
-    ours = np.zeros(x.shape[1])
-    gradients = _gradients(x, eps)
+    by_hand = {"x": np.zeros(x.shape[1]), "γ": np.zeros(x.shape[1]), "β": np.ones(x.shape[1])}
+    pairs = zip(by_hand.items(), _gradients(x, eps), strict=True)
     return Step(
         "What can be learned: β alone",
         (
@@ -72,21 +64,16 @@ def _gradient_step(x: Array, eps: float) -> Step:
         ),
         "Nothing flows back to the weights before this layer, nor to γ. Below, the gradients of "
         "the sum of y, in which each channel stands for itself.",
-        (
-            Values("gradient of x", ours),
-            Values("gradient of γ", ours),
-            Values("gradient of β", np.ones_like(ours)),
-        ),
-        (
-            compare("torch's autograd through the formula: x", ours, gradients[0]),
-            compare("torch's autograd through the formula: γ", ours, gradients[1]),
-            compare("torch's autograd through the formula: β", np.ones_like(ours), gradients[2]),
+        tuple(Values(f"gradient of {name}", ours) for name, ours in by_hand.items()),
+        tuple(
+            compare(f"torch's autograd through the formula: {name}", ours, theirs)
+            for (name, ours), theirs in pairs
         ),
     )
 
 
 def _refusal_step(x: Array, eps: float) -> Step:
-    theirs = forward(layer_for(x, eps, momentum=0.1).eval(), x)
+    theirs = forward(layer_for(x, eps).eval(), x)
     zeros, ones = np.zeros(x.shape[1]), np.ones(x.shape[1])
     output = arithmetic.normalise(x, zeros, ones, eps)
     return Step(

@@ -12,7 +12,7 @@ from hindi_bn.explain.document import Array
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
-def layer_for(x: Array, eps: float, momentum: float, affine: bool = True) -> BatchNorm:
+def layer_for(x: Array, eps: float, momentum: float = 0.1, affine: bool = True) -> BatchNorm:
     """Return a fresh layer in train mode for the channels of `x`."""
     kind = nn.BatchNorm2d if has_pixels(x) else nn.BatchNorm1d
     return kind(x.shape[1], eps=eps, momentum=momentum, affine=affine)
@@ -33,28 +33,19 @@ def trained(x: Array, eps: float, momentum: float, steps: int) -> BatchNorm:
 
 
 def running(layer: BatchNorm) -> tuple[Array, Array]:
-    """Return the layer's running mean and variance, each (channels,).
-
-    Raises
-    ------
-    ValueError
-        When the layer keeps none.
-    """
+    """Return the layer's running mean and variance, each (channels,); ValueError without them."""
     if layer.running_mean is None or layer.running_var is None:
         raise ValueError(f"{layer} keeps no running averages")
     return as_array(layer.running_mean), as_array(layer.running_var)
 
 
 def refusal(x: Array) -> str:
-    """Return torch's own words when it is to train on `x`, which has one value a channel.
+    """Return torch's own words when it is to train on `x`, which has one value per channel.
 
-    Raises
-    ------
-    RuntimeError
-        When torch does not refuse, which would make the explanation wrong.
+    RuntimeError when torch does not refuse, which would make the explanation wrong.
     """
     try:
-        forward(layer_for(x, eps=1e-5, momentum=0.1), x)
+        forward(layer_for(x, eps=1e-5), x)
     except ValueError as refused:
         return str(refused)
     raise RuntimeError(f"torch {torch.__version__} trains batch norm on shape {x.shape}")

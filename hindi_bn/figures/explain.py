@@ -39,7 +39,7 @@ def worked_figure(arrays: Mapping[str, Array], title: str, caption: Caption) -> 
         panels = figure.add_gridspec(1, 3, width_ratios=(1.0, 1.0, 1.15))
         _numbers(figure, panels[0], before, "Before", diverging=False)
         _numbers(figure, panels[1], after, "After", diverging=True)
-        outcome = "mean 0, deviation 1" if after.any() else "every value 0"
+        outcome = "mean 0, std 1" if after.any() else "every value 0"
         halves = panels[2].subgridspec(2, 1)
         for half, batch, name in (
             (halves[0], before, "Channels before"),
@@ -57,8 +57,8 @@ def batch_figure(
     Parameters
     ----------
     arrays
-        `before`, `train` and `eval` (batch, channels, …); `batch_mean`, `batch_deviation`,
-        `running_mean` and `running_deviation` (channels,).
+        `before`, `train` and `eval` (batch, channels, …); `batch_mean`, `batch_std`,
+        `running_mean` and `running_std` (channels,).
     images
         uint8 (batch, height, width).
     caption
@@ -75,14 +75,14 @@ def batch_figure(
             {"train mode": arrays["train"], "eval mode": arrays["eval"]}, after, (TRAIN, EVAL)
         )
         after.set_title("After it")
-        for place, what in enumerate(("mean", "deviation")):
+        for place, what in enumerate(("mean", "std")):
             ax = figure.add_subplot(grid[2, place])
             against_running(arrays[f"batch_{what}"], arrays[f"running_{what}"], ax, what)
     return figure
 
 
 def channel_distributions(batch: Array, ax: Axes) -> Axes:
-    """Draw every value of each channel as a dot, with the channel's mean and deviation beneath.
+    """Draw every value of each channel as a dot, with the channel's mean and std beneath.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def channel_distributions(batch: Array, ax: Axes) -> Axes:
         )  # fmt: skip
     ax.set_yticks(range(channels), [f"channel {channel}" for channel in range(channels)])
     ax.set_ylim(channels - 0.5, -0.85)
-    ax.set_xlabel("Value (line: mean ± deviation)")
+    ax.set_xlabel("Value (line: mean ± std)")
     ax.grid(axis="y", visible=False)
     return ax
 
@@ -157,7 +157,7 @@ def image_strip(images: NDArray[np.uint8], ax: Axes) -> Axes:
 
 
 def channel_bars(batches: Mapping[str, Array], ax: Axes, colours: tuple[str, ...]) -> Axes:
-    """Draw each channel's mean and, as a bar to both sides, its deviation, side by side a batch.
+    """Draw each channel's mean and, as a bar to both sides, its std, side by side per batch.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def channel_bars(batches: Mapping[str, Array], ax: Axes, colours: tuple[str, ...
         at = np.arange(batch.shape[1]) + 0.32 * (place - (len(batches) - 1) / 2)
         ax.errorbar(
             at, batch.mean(axis=over), yerr=batch.std(axis=over), fmt=markers[place], capsize=2,
-            color=colours[place], label=f"{name}: mean ± deviation", markersize=5,
+            color=colours[place], label=f"{name}: mean ± std", markersize=5,
         )  # fmt: skip
     ax.set_xlabel("Channel")
     ax.set_ylabel("Value over the batch and its pixels")

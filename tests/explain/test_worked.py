@@ -64,7 +64,7 @@ def test_the_article_s_batch_is_drawn_without_touching_the_default_generator() -
         ("variance σ²", [7.4444, 27.5556, 30.0]),
         ("running mean r", [0.4333, 2.8667, 8.8667]),
         ("mean of x̂", [0, 0, 0]),
-        ("deviation of x̂", [1, 1, 1]),
+        ("std of x̂", [1, 1, 1]),
     ],
 )
 def test_the_article_s_figures(name: str, expected: list[float]) -> None:
@@ -284,7 +284,7 @@ def test_a_network_without_batch_norm_is_refused() -> None:
 def test_a_single_value_a_channel_is_refused() -> None:
     real = batch(1)
     flat = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(1024), nn.Linear(1024, 10)).eval()
-    with pytest.raises(HindiBnError, match="one value a channel"):
+    with pytest.raises(HindiBnError, match="one value per channel"):
         explain_batch(flat, scaled(real), real, "title")
 
 
