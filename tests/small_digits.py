@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hindi_bn.digits.checksums import Identity, Pixels
+from hindi_bn.digits.checksums import Checksums, Pixels
 
 COUNTS = {"train": 3, "test": 2}
 ROOT = "DevanagariHandwrittenCharacterDataset"
@@ -34,9 +34,9 @@ def small_pixels(seed: int = 0) -> dict[str, Pixels]:
     }
 
 
-def identity_of(pixels: Mapping[str, Pixels]) -> Identity:
+def checksums_of(pixels: Mapping[str, Pixels]) -> Checksums:
     """What the article's data would be, were it these pixels."""
-    return Identity(
+    return Checksums(
         per_class=COUNTS,
         digests={s: hashlib.sha256(p.tobytes()).hexdigest() for s, p in pixels.items()},
         class_digests={

@@ -120,7 +120,7 @@ def test_the_wheel_installs_and_trains_in_an_empty_environment(wheel: Path, tmp_
         check=True,
     )  # fmt: skip
     done = subprocess.run(
-        [scripts / "hindi-bn", "train", "--bn", "--data", "drawn", "--epochs", "1",
+        [scripts / "hindi-bn", "train", "--bn", "--data", "stand-in", "--epochs", "1",
          "--config", "one_conv"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip

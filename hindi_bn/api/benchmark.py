@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from hindi_bn.bench import benchmark
-from hindi_bn.digits.sources import Note, no_note
+from hindi_bn.digits.dataset import Note
+from hindi_bn.digits.fetching import no_note
 from hindi_bn.study import Study
 
 SHORT = 4

@@ -21,7 +21,8 @@ from hindi_bn.claims.running import (
     judge_claims,
     train_claims,
 )
-from hindi_bn.digits.sources import Note, no_note
+from hindi_bn.digits.dataset import Note
+from hindi_bn.digits.fetching import no_note
 from hindi_bn.runners.local import LocalRunner, Runner
 from hindi_bn.sweeps.estimate import Estimate
 from hindi_bn.sweeps.run import BadEnd, Load

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
 from hindi_bn import digits as source
 from hindi_bn import environment
 from hindi_bn.errors import HindiBnError
-from hindi_bn.study import Study
+from hindi_bn.study import data_names
 from hindi_bn.study.files import study_names
 from hindi_bn.training.device import choose_device
 
@@ -23,7 +23,6 @@ def diagnose(
     device = choose_device("auto")
     described = environment.describe(device.type)
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "not available"
-    names = get_args(Study.model_fields["data"].annotation)
     return {
         "versions": described["versions"],
         "code": {"commit": described["commit"] or "not a checkout", "changed": described["dirty"]},
@@ -42,7 +41,7 @@ def diagnose(
             "HINDI_BN_ARCHIVE": os.environ.get("HINDI_BN_ARCHIVE", "not set"),
             "studies": ", ".join(study_names()),
         },
-        "data": {name: _state(Path(data_dir), name) for name in names if name != "drawn"},
+        "data": {name: _state(Path(data_dir), name) for name in data_names() if name != "stand-in"},
     }
 
 

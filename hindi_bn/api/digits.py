@@ -8,9 +8,10 @@ from typing import Any
 
 from hindi_bn import digits as source
 from hindi_bn.digits import Digits
+from hindi_bn.digits.dataset import Note
+from hindi_bn.digits.fetching import no_note
 from hindi_bn.digits.images import Advance, silent
-from hindi_bn.digits.sources import Note, fetch, first_available, listed, no_note
-from hindi_bn.errors import DataError, SourceError
+from hindi_bn.errors import DataError
 from hindi_bn.training.tensors import mean_and_std
 
 
@@ -75,23 +76,10 @@ def download(
     DataError
         When no source can deliver, or what it delivered is damaged or not the article's.
     """
-    folder, given = Path(data_dir), None if path is None else Path(path)
-    options: dict[str, Any] = {
-        "force": force, "accept_different": accept_different, "note": note, "advance": advance,
-    }  # fmt: skip
-    if given is not None and origin == "auto":
-        origin = "folder" if given.is_dir() else "archive"
-    if origin != "auto":
-        return fetch(origin, folder, given, **options)
-    digits, failures = first_available(folder, **options)
-    if digits is None:
-        raise SourceError(
-            "No source had the digits.",
-            "\n" + listed(failures),
-            "hindi-bn download PATH with an archive or folder of them, or the drawn stand-in: "
-            "hindi-bn download --source drawn",
-        )
-    return digits
+    return source.fetch(
+        origin, Path(data_dir), None if path is None else Path(path),
+        force=force, accept_different=accept_different, note=note, advance=advance,
+    )  # fmt: skip
 
 
 def describe_digits(digits: Digits, data_dir: str | os.PathLike[str] = "data") -> dict[str, Any]:

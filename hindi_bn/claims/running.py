@@ -20,6 +20,7 @@ from hindi_bn.claims.results import (
 )
 from hindi_bn.files import write_text
 from hindi_bn.runners.local import Runner
+from hindi_bn.study import results_folder
 from hindi_bn.sweeps.cells import Cell
 from hindi_bn.sweeps.run import OnEvent, SweepResult, run_sweep
 from hindi_bn.sweeps.store import RunStore
@@ -84,12 +85,12 @@ def train_claims(
 
 def claims_folder_of(out: Path, digits: Digits) -> Path:
     """Folder of the claims' results: its name has the data's unless those are the real digits."""
-    return out / ("claims" if digits.name == "digits" else f"claims-{digits.name}")
+    return results_folder(out, "claims", digits.name)
 
 
 def found_results(out: Path) -> list[ClaimResult]:
-    """Read the claims' results: on the real digits or, without them, on the drawn stand-in."""
-    return read_results(out / "claims") or read_results(out / "claims-drawn")
+    """Read the claims' results: on the real digits or, without them, on the stand-in."""
+    return read_results(out / "claims") or read_results(results_folder(out, "claims", "stand-in"))
 
 
 def judge_claims(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 import hindi_bn
+from hindi_bn import registry
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
 from hindi_bn.cli.progress import download_progress
 
-Source = Literal["auto", "kaggle", "uci", "archive", "folder", "drawn"]
+SOURCES = ("auto", *registry.names("digits/sources"), "stand-in")
+TAKE_A_PATH = ("auto", "archive", "folder")
 
 
 @app.command()
@@ -25,19 +27,21 @@ def download(
         ),
     ] = None,
     source: Annotated[
-        Source,
+        str,
         typer.Option(
             "--source",
             help="Where to get the digits: auto tries PATH, archives in DIR, Kaggle if there are "
-            "credentials, and UCI, in this order; drawn is the stand-in, made here.",
+            "credentials, and UCI, in this order; stand-in draws some here.",
+            **options.one_of("data", SOURCES),
         ),
     ] = "auto",
     name: Annotated[
-        options.DataName,
+        str,
         typer.Option(
             "--name",
-            help="Data set to fetch: the digits; the stand-in, as by --source drawn; or mnist or "
-            "fashion-mnist, through torchvision from its mirrors.",
+            help="Data set to fetch: the digits; the stand-in, as by --source stand-in; or mnist "
+            "or fashion-mnist, through torchvision from its mirrors.",
+            **options.DATA,
         ),
     ] = "digits",
     force: Annotated[
@@ -60,7 +64,7 @@ def download(
 
     With --name mnist or fashion-mnist: download that, check it by MD5; 55 MB in one file.
     """
-    if path is not None and source not in ("auto", "archive", "folder"):
+    if path is not None and source not in TAKE_A_PATH:
         raise typer.BadParameter(f"--source {source} takes no PATH.")
     elsewhere = path is not None or source != "auto" or accept_different
     if name != "digits" and elsewhere:
@@ -79,7 +83,9 @@ def download(
 @app.command()
 def data(
     data_dir: options.DataDir = Path("data"),
-    name: Annotated[options.DataName, typer.Option("--name", help="Data set to show.")] = "digits",
+    name: Annotated[
+        str, typer.Option("--name", help="Data set to show.", **options.DATA)
+    ] = "digits",
     contact_sheet: Annotated[
         Path | None,
         typer.Option(
@@ -96,7 +102,7 @@ def data(
     json_: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Show which data are there: source, counts, identity with the article's, mean and spread."""
+    """Show which data are there: source, counts, mean, spread, and if they are the article's."""
     with download_progress(quiet=quiet) as (_, advance):
         digits = hindi_bn.load_digits(data_dir, name, advance=advance)
     if contact_sheet is not None:

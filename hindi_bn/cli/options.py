@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hindi_bn.registry import is_outside, nearest
-from hindi_bn.study import Device, Run, Study, norm_names
+from hindi_bn.study import Device, Run, Study, data_names, norm_names
+from hindi_bn.study.old_names import new_value
 
 if TYPE_CHECKING:
     from hindi_bn.runners.local import Runner
@@ -39,8 +40,27 @@ def known(names: Callable[[], Sequence[str]]) -> dict[str, Any]:
     return {"metavar": "NAME", "callback": check, "autocompletion": lambda: list(names())}
 
 
+def one_of(key: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return the keywords of an option that takes one of some names, or a value's old name.
+
+    Parameters
+    ----------
+    key
+        The study's key whose values had these old names.
+    """
+
+    def check(value: str | None) -> str | None:
+        name: str | None = new_value(key, value, note=True)
+        if name is None or name in names:
+            return name
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(names)}.{nearest(name, names)}")
+
+    metavar = f"[{'|'.join(names)}]"
+    return {"metavar": metavar, "callback": check, "autocompletion": lambda: list(names)}
+
+
 NORMS = f"{', '.join(norm_names())}, or package.module:Name"
-DataName = Literal["digits", "drawn", "mnist", "fashion-mnist"]
+DATA = one_of("data", data_names())
 
 Config = Annotated[
     str,
@@ -68,8 +88,8 @@ DataDir = Annotated[
     ),
 ]
 Data = Annotated[
-    DataName | None,
-    typer.Option("--data", help=described("data"), show_default=STUDYS),
+    str | None,
+    typer.Option("--data", help=described("data"), show_default=STUDYS, **DATA),
 ]
 DeviceOption = Annotated[
     Device | None,

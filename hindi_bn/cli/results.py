@@ -88,7 +88,7 @@ def plot_descent(
     """
     if not folders:
         study = hindi_bn.load_study(config, options.overrides(None, data=data))
-        folders = [out / study.folder_name / run.name for run in study.runs]
+        folders = [study.folder(out) / run.name for run in study.runs]
     written = hindi_bn.plot_descent(
         folders, folder=to, out=out, formats=options.formats(format_), dpi=dpi
     )
@@ -124,7 +124,7 @@ def reproduce(
     """Reproduce the study: get the digits, train every run, compare, plot, and sum up.
 
     Finished runs are used, unfinished ones resumed. Without any source of the real digits the
-    study runs on the drawn stand-in and says so everywhere.
+    study runs on the stand-in and says so everywhere.
     """
     study = hindi_bn.load_study(config, options.overrides(set_, device=device, threads=threads))
     with download_progress(quiet=quiet) as (say, advance):

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hindi_bn.digits.dataset import Digits, load
-    from hindi_bn.digits.sources import fetch, resolve
+    from hindi_bn.digits.fetching import fetch, resolve
 
 __all__ = ["Digits", "fetch", "load", "resolve"]
 
-_HOMES = {"Digits": "dataset", "load": "dataset", "fetch": "sources", "resolve": "sources"}
+_HOMES = {"Digits": "dataset", "load": "dataset", "fetch": "fetching", "resolve": "fetching"}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,13 +17,16 @@ from hindi_bn.digits import checksums
 from hindi_bn.digits.checksums import CLASSES, FOLDERS, SIDE, SPLITS, Pixels
 from hindi_bn.errors import DataError
 
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
 Advance = Callable[[str, int, int | None], None]
 """Called with what is going on, how much is done and how much there is (None: not known)."""
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-CHUNK_OVERHEAD = 12  # length, type and CRC, 4 bytes each
-HEADER = struct.Struct(">IIBB")  # the IHDR fields that matter: width, height, depth, colour type
-COLOURS = {0: "grey", 2: "RGB"}
+MODES = ("L", "RGB")
+BROKEN = (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error, zlib.error)
+"""What Pillow raises when it reads a damaged PNG."""
+
 FETCH_AGAIN = "fetch the digits again: hindi-bn download --force"
 
 
@@ -81,7 +85,7 @@ def decode(folder: Path, advance: Advance = silent) -> dict[str, Pixels]:
     folder
         Holds Train/digit_0 … Test/digit_9; letters and stray files beside them are left alone.
     advance
-        Told the number of images decoded.
+        Called with the number of images decoded.
 
     Returns
     -------
@@ -133,64 +137,34 @@ def read_image(path: Path) -> Pixels:
     DataError
         When the file cannot be read, is damaged, or is not 32 x 32 in 8-bit grey or RGB.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     name = "/".join(path.parts[-3:])
     try:
-        encoded = path.read_bytes()
-        check_png(encoded, name)
-        with Image.open(io.BytesIO(encoded)) as image:
+        encoded = io.BytesIO(path.read_bytes())
+        with Image.open(encoded, formats=("PNG",)) as image:
+            _refuse_other_kinds(image, name)
+            image.verify()  # every chunk's checksum; nothing is decoded
+        with Image.open(encoded, formats=("PNG",)) as image:
             return np.asarray(image.convert("L"))
-    except (OSError, ValueError, SyntaxError, zlib.error) as error:
-        raise _damaged(name, str(error)) from error
+    except UnidentifiedImageError as error:
+        raise _damaged(name, "it is no PNG, or its header is damaged") from error
+    except BROKEN as error:
+        raise _damaged(name, str(error) or "its chunks do not fit together") from error
 
 
-def check_png(encoded: bytes, name: str) -> None:
-    """Check a PNG's chunks and their CRCs, its size and its colours.
-
-    Pillow skips the CRC of the pixel chunks, so that a flipped bit would go unseen.
-
-    Raises
-    ------
-    DataError
-        Naming the image and what is wrong with it.
-    """
-    if not encoded.startswith(PNG_SIGNATURE):
-        raise _damaged(name, "it does not begin like a PNG")
-    position, kind = len(PNG_SIGNATURE), b""
-    while kind != b"IEND":
-        if len(encoded) < position + CHUNK_OVERHEAD:
-            raise _damaged(name, f"it ends early, after {len(encoded):,} bytes")
-        length = int.from_bytes(encoded[position : position + 4], "big")
-        end = position + CHUNK_OVERHEAD + length
-        if len(encoded) < end:
-            raise _damaged(name, f"it ends early, after {len(encoded):,} bytes")
-        kind, first = encoded[position + 4 : position + 8], position == len(PNG_SIGNATURE)
-        if zlib.crc32(encoded[position + 4 : end - 4]) != int.from_bytes(
-            encoded[end - 4 : end], "big"
-        ):
-            raise _damaged(name, f"the checksum of its {kind.decode('latin-1')!r} chunk is wrong")
-        if first != (kind == b"IHDR"):
-            raise _damaged(name, "its header is not where it belongs")
-        if first:
-            _check_header(encoded[position + 8 : end - 4], name)
-        position = end
-
-
-def _check_header(header: bytes, name: str) -> None:
-    if len(header) < HEADER.size:
-        raise _damaged(name, "its header is too short")
-    width, height, depth, colour = HEADER.unpack_from(header)
-    if (width, height) != (SIDE, SIDE):
+def _refuse_other_kinds(image: ImageFile, name: str) -> None:
+    if image.size != (SIDE, SIDE):
         raise DataError(
-            f"Image {name} is {width} x {height} pixels, not {SIDE} x {SIDE}.",
+            f"Image {name} is {image.width} x {image.height} pixels, not {SIDE} x {SIDE}.",
             "The study's digits are all of one size; an image of another size is not one of them.",
             FETCH_AGAIN,
         )
-    if colour not in COLOURS or depth != 8:  # noqa: PLR2004
+    stored = image.tile[0].args if image.tile else image.mode  # as "L;4" or "RGB;16B"
+    if image.mode not in MODES or stored != image.mode:
         raise DataError(
             f"Image {name} is neither grey nor RGB of 8 bits.",
-            f"Its PNG colour type is {colour} with {depth} bits a channel.",
+            f"Pillow reads it as mode {image.mode!r}, stored as {stored!r}.",
             FETCH_AGAIN,
         )
 

@@ -1,4 +1,4 @@
-"""What the sources on the network share: time limits, and errors told in few words."""
+"""What the sources on the network share: time limits, and errors in few words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ CONNECT_TIMEOUT = 10.0
 
 OTHERS = (
     "an archive or folder you have: hindi-bn download PATH; "
-    "the drawn stand-in: hindi-bn download --source drawn"
+    "the stand-in: hindi-bn download --source stand-in"
 )
 """Sources that need no network."""
 

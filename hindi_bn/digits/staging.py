@@ -29,7 +29,7 @@ def locked(data_dir: Path, note: Note | None = None) -> Iterator[None]:
     data_dir
         The data folder; it is made if it is missing.
     note
-        Told when another process has to be waited for.
+        Called when another process has to be waited for.
 
     Raises
     ------

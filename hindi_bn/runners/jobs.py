@@ -45,7 +45,7 @@ class Job:
     @property
     def folder(self) -> Path:
         """The run's folder."""
-        return self.out / self.study.folder_name / self.run
+        return self.study.folder(self.out) / self.run
 
     def as_json(self) -> dict[str, Any]:
         """Return the job as what JSON can hold."""

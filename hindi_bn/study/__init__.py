@@ -13,8 +13,10 @@ from hindi_bn.study.model import (
     Scaling,
     Study,
     batches,
+    data_names,
     network_names,
     norm_names,
+    results_folder,
 )
 
 __all__ = [
@@ -30,6 +32,8 @@ __all__ = [
     "Scaling",
     "Study",
     "batches",
+    "data_names",
     "network_names",
     "norm_names",
+    "results_folder",
 ]

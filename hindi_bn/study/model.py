@@ -7,11 +7,13 @@ the flags and the saved `run.yaml` all come from them. They are frozen and refus
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast, get_args
 
 from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from hindi_bn import registry
+from hindi_bn.study.old_names import old_values
 from hindi_bn.study.recordings import AnyCapture
 from hindi_bn.study.settings import NAME, Settings, chosen_by, known
 
@@ -46,6 +48,16 @@ def norm_names() -> tuple[str, ...]:
 def network_names() -> tuple[str, ...]:
     """Return the names of all networks of this package."""
     return registry.names("networks/architectures", hyphens=False)
+
+
+def data_names() -> tuple[str, ...]:
+    """Return the names of all data sets."""
+    return registry.names("digits/datasets")
+
+
+def _others() -> str:
+    *some, last = (name for name in data_names() if name != "digits")
+    return f"{', '.join(some)} or {last}"
 
 
 def norm_called(name: str) -> type[NormSettings]:
@@ -199,10 +211,8 @@ class Study(Settings):
         description="continued: one random stream runs on through the runs in their order; "
         "paired: every run restarts from the seed.",
     )
-    data: Literal["digits", "drawn", "mnist", "fashion-mnist"] = Field(
-        "digits",
-        description="Data set: the real digits or the drawn stand-in (32 x 32 pixels); mnist or "
-        "fashion-mnist (28 x 28).",
+    data: Annotated[str, AfterValidator(lambda name: known(name, data_names()))] = Field(
+        "digits", description=f"Data set: the article's digits, or {_others()}."
     )
     device: Device = Field("auto", description="Where to train; auto takes CUDA if there, or CPU.")
     precision: Precision = Field(
@@ -232,15 +242,14 @@ class Study(Settings):
         """Return the valid keys, with those of a run that may stand at the top of a file."""
         return list(dict.fromkeys([*cls.model_fields, *Run.model_fields]))
 
-    @property
-    def folder_name(self) -> str:
-        """Folder of the study: its name, with the data's name when that is not the real digits."""
-        return self.name if self.data == "digits" else f"{self.name}-{self.data}"
+    def folder(self, out: Path) -> Path:
+        """Return the study's folder among results; see `results_folder`."""
+        return results_folder(out, self.name, self.data)
 
     @property
     def image_size(self) -> int:
-        """Height and width of the data's images in pixels."""
-        return 28 if self.data in ("mnist", "fashion-mnist") else 32
+        """Height and width of the data's images in pixels; importing the data set needs torch."""
+        return int(registry.find("digits/datasets", self.data).DATA_SET.image_size)
 
     def run(self, name: str) -> Run:
         """Return the run called `name`; KeyError if there is none."""
@@ -256,6 +265,18 @@ class Study(Settings):
     def with_norm(self, norm: str) -> tuple[Run, ...]:
         """Return the runs whose normalisation layer is `norm`."""
         return tuple(run for run in self.runs if run.norm.name.partition("@")[0] == norm)
+
+
+def results_folder(out: Path, name: str, data: str) -> Path:
+    """Return a folder among results; a data set other than the real digits is in its name.
+
+    A folder that is there under an older name of the data set is used.
+    """
+    if data == "digits":
+        return out / name
+    older = [out / f"{name}-{old}" for old in old_values("data", data)]
+    folder = out / f"{name}-{data}"
+    return folder if folder.exists() else next((old for old in older if old.exists()), folder)
 
 
 def batches(images: int, batch_size: int) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 KEYS = {"arithmetic": "numerics"}
 """Today's name of a key of a study or a run."""
 
-VALUES: Mapping[str, Mapping[str, str]] = {"data": {}}
+VALUES: Mapping[str, Mapping[str, str]] = {"data": {"drawn": "stand-in"}}
 """Today's name of a value, by its key."""
 
 
@@ -49,6 +49,11 @@ def new_value(key: str, value: Any, *, note: bool = False) -> Any:
     if note:
         _note(f"{key}: {value} is now written {key}: {names[value]}")
     return names[value]
+
+
+def old_values(key: str, value: str) -> list[str]:
+    """Return the names that a value had before."""
+    return [old for old, new in VALUES.get(key, {}).items() if new == value]
 
 
 @functools.cache  # each note once

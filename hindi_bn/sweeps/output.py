@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hindi_bn.files import replacing, write_text
+from hindi_bn.study import results_folder
 from hindi_bn.sweeps.run import SweepResult
 from hindi_bn.sweeps.sweep_file import Sweep
 
@@ -20,8 +21,7 @@ TABLES = ("runs", "epochs")
 
 def output_folder(out: Path, sweep: Sweep, data: Sequence[str]) -> Path:
     """Return the folder of a sweep; data other than the real digits are in its name."""
-    name = sweep.name if len(data) != 1 or data[0] == "digits" else f"{sweep.name}-{data[0]}"
-    return out / "sweeps" / name
+    return results_folder(out / "sweeps", sweep.name, data[0] if len(data) == 1 else "digits")
 
 
 def write_sweep(

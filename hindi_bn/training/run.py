@@ -127,7 +127,7 @@ def train_run(
 
 def run_folder(study: Study, name: str, out: Path) -> RunFolder:
     """Folder of the study's run called `name` under `out`."""
-    return RunFolder(out / study.folder_name / name)
+    return RunFolder(study.folder(out) / name)
 
 
 def load_network(record: Record) -> nn.Module:

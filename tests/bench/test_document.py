@@ -168,13 +168,13 @@ def test_the_whole_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         return made_network(SECONDS)
 
     runs = ManyRuns(2, 3, "exact", 1.0, 2.0, "2 workers")
-    digits = dataclasses.replace(tiny_digits(train=80, test=40), name="drawn")
+    digits = dataclasses.replace(tiny_digits(train=80, test=40), name="stand-in")
     monkeypatch.setattr(benchmark, "load", lambda data_dir, name: digits)
     monkeypatch.setattr(benchmark, "measure", made)
     monkeypatch.setattr(benchmark, "measure_many", lambda bench, digits, number, device: runs)
     monkeypatch.setattr(benchmark, "least_start", lambda: {"torch": 1.0, "step": 2.0})
     notes: list[str] = []
-    study = tiny_study(data="drawn")
+    study = tiny_study(data="stand-in")
     document = benchmark.benchmark(
         study, tmp_path, every=2, seeds=[2], fractions=[4, 2], note=notes.append
     )

@@ -23,7 +23,8 @@ from hindi_bn.bench.notebook_way import NotebookWay
 from hindi_bn.bench.peak import measure_peak
 from hindi_bn.bench.pictures import pictures, write_pictures
 from hindi_bn.digits import Digits
-from hindi_bn.digits.dataset import DRAWN_CACHE, _drawing_code, write_pixels
+from hindi_bn.digits.cache import write_arrays
+from hindi_bn.digits.datasets.stand_in import CACHE, drawing_code
 from hindi_bn.errors import HindiBnError
 from hindi_bn.networks import build, build_run
 from hindi_bn.training.loop import epochs, make_optimizer
@@ -34,14 +35,14 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder whose drawn stand-in has 80 + 40 images."""
+    """A data folder whose stand-in has 80 + 40 images."""
     random = np.random.default_rng(1)
     pixels = {
         split: random.integers(0, 256, (count, 32, 32), dtype=np.uint8)
         for split, count in (("train", 80), ("test", 40))
     }
     folder = tmp_path_factory.mktemp("data")
-    write_pixels(folder / DRAWN_CACHE, pixels, {"drawing": _drawing_code()})
+    write_arrays(folder / CACHE, pixels, {"drawing": drawing_code()})
     return folder
 
 
@@ -49,7 +50,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def digits(data_dir: Path) -> Digits:
     from hindi_bn.digits import load
 
-    return load(data_dir, "drawn")
+    return load(data_dir, "stand-in")
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def test_pictures_are_the_data(digits: Digits, images: Path, tmp_path: Path) -> 
 
 
 def task(way: str, data_dir: Path, images: Path, **changes: Any) -> Task:
-    study = tiny_study(data="drawn", threads=1, **changes).model_dump(mode="json")
+    study = tiny_study(data="stand-in", threads=1, **changes).model_dump(mode="json")
     return Task(way, study, "bn", str(data_dir), str(images), 2, 2, time.time())
 
 
@@ -204,7 +205,7 @@ def test_part_of_the_digits() -> None:
 
 
 def bench_of(data_dir: Path, images: Path, **changes: Any) -> Bench:
-    study = tiny_study(data="drawn", threads=1)
+    study = tiny_study(data="stand-in", threads=1)
     study = study.model_copy(update={"runs": study.runs[1:]})
     return Bench(study, data_dir, images, 80, epochs=3, every=changes.pop("every", 1))
 

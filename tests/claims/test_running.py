@@ -315,11 +315,11 @@ def test_runs_without_a_result_are_an_error_and_refused_ones_are_not(
 def test_what_was_found_on_the_stand_in_is_listed_where_there_is_nothing_else(
     tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn = replace(DIGITS, name="drawn")
+    drawn = replace(DIGITS, name="stand-in")
     monkeypatch.setattr(command, "loader", lambda data_dir, quiet: lambda name: drawn)
     out = ("--out", str(tmp_path))
     assert invoke("run", "14", "--scale", "smoke", "--quiet", *out).exit_code == 0
-    assert (tmp_path / "claims-drawn" / "claims.md").exists()
+    assert (tmp_path / "claims-stand-in" / "claims.md").exists()
     verdicts = {one["id"]: one["verdict"] for one in json.loads(invoke("--json", *out).stdout)}
     assert verdicts[14] == "undecided"
     assert "Its tests" in invoke("show", "14", *out).stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_digits import identity_of, small_files, small_pixels, write_folder, write_zip
+from small_digits import checksums_of, small_files, small_pixels, write_folder, write_zip
 from typer.testing import CliRunner
 
 from hindi_bn.cli import app
@@ -25,7 +25,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith(("KAGGLE_", "HINDI_BN_")):
             monkeypatch.delenv(name)
-    monkeypatch.setattr(checksums, "ARTICLE", identity_of(small_pixels()))
+    monkeypatch.setattr(checksums, "ARTICLE", checksums_of(small_pixels()))
     monkeypatch.chdir(tmp_path)
 
 
@@ -107,13 +107,19 @@ def test_other_pixels_need_consent(tmp_path: Path) -> None:
 
 def test_the_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hindi_bn.digits.stand_in.draw", lambda: tuple(small_pixels(5).values()))
-    result = run("download", "--source", "drawn")
+    result = run("download", "--source", "stand-in")
     assert result.exit_code == 0, result.stderr
-    assert result.stdout == "drawn stand-in, not the article's data (from drawn) -> data\n"
+    assert result.stdout == "drawn stand-in, not the article's data (from stand-in) -> data\n"
     assert "Drawing the stand-in" in result.stderr
-    shown = run("data", "--name", "drawn", "--json")
+    shown = run("data", "--name", "stand-in", "--json")
     told = json.loads(shown.stdout)
-    assert (told["name"], told["identical"], told["differing_classes"]) == ("drawn", False, None)
+    assert (told["name"], told["identical"], told["differing_classes"]) == ("stand-in", False, None)
+    old = run("data", "--name", "drawn", "--json")
+    assert json.loads(old.stdout)["name"] == "stand-in"
+    assert run("download", "--source", "drawn").exit_code == 0
+    wrong = run("data", "--name", "digit")
+    assert wrong.exit_code == 2
+    assert "Did you mean 'digits'?" in " ".join(wrong.stderr.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from safetensors.numpy import load_file
 from scripts import importing
 from small_digits import (
     COUNTS,
-    identity_of,
+    checksums_of,
     png,
     small_files,
     small_pixels,
@@ -31,9 +31,27 @@ from small_digits import (
 )
 
 from hindi_bn import digits as package
-from hindi_bn.digits import Digits, checksums, fetch, images, load, resolve, staging
+from hindi_bn import registry
+from hindi_bn.digits import Digits, checksums, datasets, fetch, images, load, resolve, staging
 from hindi_bn.digits.images import read_image
 from hindi_bn.errors import DataError, HindiBnError, SourceError
+from hindi_bn.study.files import load_study
+
+CHECKER_BOARD = """
+import numpy as np
+from hindi_bn.digits.dataset import DataSet, from_pixels
+
+class Board(DataSet):
+    def load(self, data_dir, advance=None):
+        board = np.indices((8, 8)).sum(0).astype(np.uint8) % 2
+        pixels = {"train": np.stack([board] * 20), "test": np.stack([board] * 10)}
+        return from_pixels(self.name, "computed", pixels)
+
+    def fetch(self, data_dir, *, force, note, advance):
+        return self.load(data_dir)
+
+DATA_SET = Board("checker-board", "Checker board", image_size=8)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +59,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("KAGGLE_", "HINDI_BN_")):
             monkeypatch.delenv(name)
-    monkeypatch.setattr(checksums, "ARTICLE", identity_of(small_pixels()))
+    monkeypatch.setattr(checksums, "ARTICLE", checksums_of(small_pixels()))
 
 
 @pytest.fixture
@@ -99,7 +117,7 @@ def test_the_cache_is_used_while_the_folder_is_unchanged(
 def test_a_cached_load_needs_no_torchvision(data_dir: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from hindi_bn.digits import load, checksums\n"
-        "import small_digits as s; checksums.ARTICLE = s.identity_of(s.small_pixels())\n"
+        "import small_digits as s; checksums.ARTICLE = s.checksums_of(s.small_pixels())\n"
         f"load(Path({str(data_dir)!r})); assert 'torchvision' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], env=importing(__file__), check=True)
@@ -157,6 +175,40 @@ def test_an_unknown_name(tmp_path: Path) -> None:
         load(tmp_path, "letters")
 
 
+def test_a_data_set_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new file is a data set of studies, options and errors, and nothing else changes."""
+    file = tmp_path / "checker_board.py"
+    file.write_text(CHECKER_BOARD)
+    monkeypatch.setattr(datasets, "__path__", [*datasets.__path__, str(tmp_path)])
+    found = registry.names
+
+    def names(folder: str, **options: bool) -> tuple[str, ...]:
+        return (("checker-board",) if folder.endswith("datasets") else ()) + found(
+            folder, **options
+        )
+
+    monkeypatch.setattr(registry, "names", names)
+    digits = fetch("checker-board", tmp_path)
+    assert (digits.title, digits.counts["test"]) == ("Checker board", [1] * 10)
+    assert load_study("mlp", {"data": "checker-board"}).image_size == 8
+    with pytest.raises(DataError) as error:
+        load(tmp_path, "chess")
+    assert error.value.next_step == (
+        "choose one of checker-board, digits, fashion-mnist, mnist, stand-in"
+    )
+
+
+def test_a_folder_of_an_older_name_is_found(tmp_path: Path) -> None:
+    study = load_study("article", {"data": "drawn"})
+    assert study.data == "stand-in"
+    assert study.folder(tmp_path) == tmp_path / "article-stand-in"
+    (tmp_path / "article-drawn").mkdir()
+    assert study.folder(tmp_path) == tmp_path / "article-drawn"
+    (tmp_path / "article-stand-in").mkdir()
+    assert study.folder(tmp_path) == tmp_path / "article-stand-in"
+    assert load_study("article").folder(tmp_path) == tmp_path / "article"
+
+
 def test_the_package_has_no_other_names() -> None:
     with pytest.raises(AttributeError, match="nothing_like_it"):
         _ = package.nothing_like_it
@@ -175,28 +227,29 @@ def resaved(size: tuple[int, int], mode: str) -> bytes:
     return packed.getvalue()
 
 
-HEADER = struct.pack(">IIBBBBB", 32, 32, 8, 0, 0, 0, 0)
+def header(depth: int, width: int = 32) -> bytes:
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", width, 32, depth, 0, 0, 0, 0))
 
 
 @pytest.mark.parametrize(
     ("spoil", "what", "why"),
     [
-        (lambda d: d[:200], "is damaged", "It ends early, after 200 bytes."),
-        (lambda d: d[:-12], "is damaged", "It ends early"),
-        (lambda d: b"", "is damaged", "It does not begin like a PNG."),
-        (lambda d: b"GIF89a", "is damaged", "It does not begin like a PNG."),
-        (bit_flipped, "is damaged", "The checksum of its 'IDAT' chunk is wrong."),
+        (lambda d: d[:200], "is damaged", "Truncated File Read."),
+        (lambda d: d[:-12], "is damaged", "Truncated PNG file."),
+        (lambda d: d[:-6], "is damaged", "Broken PNG file"),
+        (lambda d: b"", "is damaged", "It is no PNG"),
+        (lambda d: b"GIF89a", "is damaged", "It is no PNG"),
+        (bit_flipped, "is damaged", "bad header checksum in b'IDAT'"),
+        (lambda d: d[:30] + b"x" + d[31:], "is damaged", "its header is damaged"),
         (lambda d: resaved((28, 32), "L"), "is 28 x 32 pixels, not 32 x 32", "of one size"),
-        (lambda d: resaved((32, 32), "RGBA"), "neither grey nor RGB", "colour type is 6 with 8"),
-        (lambda d: resaved((32, 32), "I;16"), "neither grey nor RGB", "colour type is 0 with 16"),
-        (lambda d: resaved((32, 32), "P"), "neither grey nor RGB", "colour type is 3"),
-        (lambda d: d[:8] + chunk(b"IEND", b""), "is damaged", "header is not where it belongs"),
-        (lambda d: d[:33] + d[8:], "is damaged", "header is not where it belongs"),
-        (lambda d: d[:8] + chunk(b"IHDR", b"ab"), "is damaged", "header is too short"),
-        (
-            lambda d: d[:8] + chunk(b"IHDR", HEADER) + chunk(b"IEND", b""),
-            "is damaged", "",
-        ),
+        (lambda d: resaved((32, 32), "RGBA"), "neither grey nor RGB", "mode 'RGBA'"),
+        (lambda d: resaved((32, 32), "I;16"), "neither grey nor RGB", "mode 'I;16'"),
+        (lambda d: resaved((32, 32), "P"), "neither grey nor RGB", "mode 'P'"),
+        (lambda d: d[:8] + header(4) + d[33:], "neither grey nor RGB", "stored as 'L;4'"),
+        (lambda d: d[:8] + chunk(b"IEND", b""), "is damaged", "It is no PNG"),
+        (lambda d: d[:33] + header(8, 64) + d[33:], "is 64 x 32 pixels, not 32 x 32", ""),
+        (lambda d: d[:8] + chunk(b"IHDR", b"ab"), "is damaged", "Truncated IHDR chunk."),
+        (lambda d: d[:8] + header(8) + chunk(b"IEND", b""), "is damaged", ""),
         (
             lambda d: d[:33] + chunk(b"IDAT", b"no zlib data") + chunk(b"IEND", b""),
             "is damaged", "",
@@ -377,18 +430,21 @@ def test_the_stand_in_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return tuple(small_pixels(5).values())  # type: ignore[return-value]
 
     monkeypatch.setattr("hindi_bn.digits.stand_in.draw", draw)
-    first = fetch("drawn", tmp_path / "data")
-    second = load(tmp_path / "data", "drawn")
-    assert (first.name, first.source) == ("drawn", "drawn")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "drawn.safetensors").write_bytes(b"of an older version")
+    first = fetch("stand-in", tmp_path / "data")
+    assert not (tmp_path / "data" / "drawn.safetensors").exists()
+    second = load(tmp_path / "data", "stand-in")
+    assert (first.name, first.source) == ("stand-in", "stand-in")
     assert first.title == second.title == "drawn stand-in, not the article's data"
     np.testing.assert_array_equal(second.train_images.numpy(), small_pixels(5)["train"])
     assert drawn == [1]
-    cache = tmp_path / "data" / "drawn.safetensors"
+    cache = tmp_path / "data" / "stand-in.safetensors"
     cache.write_bytes(cache.read_bytes()[:-1] + b"?")
-    load(tmp_path / "data", "drawn")
+    load(tmp_path / "data", "stand-in")
     assert drawn == [1, 1]
-    monkeypatch.setattr("hindi_bn.digits.dataset._drawing_code", lambda: "another")
-    load(tmp_path / "data", "drawn")
+    monkeypatch.setattr("hindi_bn.digits.datasets.stand_in.drawing_code", lambda: "another")
+    load(tmp_path / "data", "stand-in")
     assert drawn == [1, 1, 1]
 
 

@@ -73,7 +73,7 @@ def test_one_run_without_a_grid_has_its_own_name() -> None:
         ({"options": [{"width": 8}, {}]}, ["options=(width=8)", "options=()"]),
         ({"norm.affine": [True, False]}, ["norm.affine=true", "norm.affine=false"]),
         ({"capture.wx": [[0, 0, 0, 0]]}, ["capture.wx=0+0+0+0"]),
-        ({"data": ["digits", "drawn"]}, ["data=digits", "data=drawn"]),
+        ({"data": ["digits", "stand-in"]}, ["data=digits", "data=stand-in"]),
         ({"init": ["xavier", {"name": "normal", "std": 0.1}]}, ["init=xavier", "init=normal"]),
         ({"captures.gradients.every": [1, 2]}, [f"captures.gradients.every={n}" for n in (1, 2)]),
     ],

@@ -202,15 +202,15 @@ def test_data_are_loaded_once_and_named(tmp_path: Path) -> None:
 
     def count(name: str) -> Digits:
         asked.append(name)
-        return load("drawn" if name == "digits" else name)
+        return load("stand-in" if name == "digits" else name)
 
-    what = sweep(grid={"data": ["digits", "drawn"]}, seeds=1)
+    what = sweep(grid={"data": ["digits", "stand-in"]}, seeds=1)
     result = run_sweep(what, count, RunStore(tmp_path), Here())
-    assert asked == ["digits", "drawn"]
-    assert result.data == ("drawn",)
+    assert asked == ["digits", "stand-in"]
+    assert result.data == ("stand-in",)
     assert result.title == "drawn stand-in, not the article's data"
-    assert [path.name for path in tmp_path.iterdir()] == ["runs-drawn"]
-    assert output_folder(tmp_path, what, result.data) == tmp_path / "sweeps" / "s-drawn"
+    assert [path.name for path in tmp_path.iterdir()] == ["runs-stand-in"]
+    assert output_folder(tmp_path, what, result.data) == tmp_path / "sweeps" / "s-stand-in"
 
 
 @pytest.mark.slow

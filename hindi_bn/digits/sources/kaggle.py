@@ -14,11 +14,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from hindi_bn.digits.archive import MAX_BYTES
 from hindi_bn.digits.images import Advance, silent
 from hindi_bn.digits.kaggle_client import REFUSED
 from hindi_bn.digits.network import CONNECT_TIMEOUT, OTHERS
+from hindi_bn.digits.unpacking import MAX_BYTES
 from hindi_bn.errors import SourceError
+
+ORDER = 1
 
 DATASET = "suvooo/hindi-character-recognition"
 STALL_TIMEOUT = 60.0  # seconds without a byte; the client itself waits up to 33 between attempts
@@ -75,8 +77,6 @@ def download(
     ----------
     folder
         A fresh folder: the client takes a file of the same name as done and checks no hash.
-    advance
-        Told the number of bytes; their total is not known.
     connect_timeout, stall_timeout
         Seconds to connect, and seconds without a byte, before giving up.
 
@@ -99,11 +99,11 @@ def download(
             client.kill()
             client.wait()
         output.seek(0)
-        said = output.read().decode("utf-8", "replace").strip()
+        printed = output.read().decode("utf-8", "replace").strip()
     delivered = folder / f"{DATASET.rpartition('/')[2]}.zip"
     if client.returncode != 0 or not delivered.exists():
         raise _failed(
-            said.splitlines()[-1] if said else f"its client ended with {client.returncode}"
+            printed.splitlines()[-1] if printed else f"its client ended with {client.returncode}"
         )
     return delivered
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from small_digits import (
     Files,
-    identity_of,
+    checksums_of,
     small_files,
     small_pixels,
     write_folder,
@@ -23,15 +23,15 @@ from small_digits import (
     write_zip,
 )
 
-from hindi_bn.digits import archive, checksums
-from hindi_bn.digits.archive import unpack
+from hindi_bn.digits import checksums, unpacking
 from hindi_bn.digits.images import decode
+from hindi_bn.digits.unpacking import unpack
 from hindi_bn.errors import DataError
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checksums, "ARTICLE", identity_of(small_pixels()))
+    monkeypatch.setattr(checksums, "ARTICLE", checksums_of(small_pixels()))
 
 
 def unpacked(source: Path, tmp_path: Path) -> dict[str, np.ndarray]:
@@ -204,18 +204,18 @@ def test_links_in_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("write", [write_zip, write_tar, write_folder])
 def test_bounds(write: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write(tmp_path / "a", small_files())  # type: ignore[operator]
-    monkeypatch.setattr(archive, "MAX_MEMBERS", 49)
+    monkeypatch.setattr(unpacking, "MAX_MEMBERS", 49)
     assert "more than 49 files" in refusal(source, tmp_path).why
-    monkeypatch.setattr(archive, "MAX_MEMBERS", 50)
-    monkeypatch.setattr(archive, "MAX_BYTES", 50_000)
+    monkeypatch.setattr(unpacking, "MAX_MEMBERS", 50)
+    monkeypatch.setattr(unpacking, "MAX_BYTES", 50_000)
     with pytest.raises(DataError) as error:
         unpack(source, tmp_path)
     assert "unpacks to more than 50,000 bytes" in error.value.why
 
 
 def test_the_full_data_set_is_within_the_bounds() -> None:
-    full = (archive.Member(f"Train/character_{n % 46}/{n}.png", 1200) for n in range(92_000))
-    assert len(list(archive.checked(full, "full.zip"))) == 92_000
+    full = (unpacking.Member(f"Train/character_{n % 46}/{n}.png", 1200) for n in range(92_000))
+    assert len(list(unpacking.checked(full, "full.zip"))) == 92_000
 
 
 def test_a_zip_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +233,7 @@ def test_a_zip_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_tar_bomb_in_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A header that claims to be large itself is read by tarfile before it is ours to judge."""
-    monkeypatch.setattr(archive, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(unpacking, "MAX_BYTES", 1_000_000)
     source = tmp_path / "bomb.tar.gz"
     with tarfile.open(source, "w:gz") as packed:
         info = tarfile.TarInfo("longname")

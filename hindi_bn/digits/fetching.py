@@ -1,38 +1,26 @@
-"""Sources of the digits: fetch from one, or try them in order. MNIST and Fashion-MNIST, too."""
+"""Getting the digits: from one source, or from the first of all that has them."""
 
 from __future__ import annotations
 
-import datetime
-import json
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
-from hindi_bn.digits import kaggle_source, mnist, uci_source
-from hindi_bn.digits.archive import ENDINGS, unpack
-from hindi_bn.digits.dataset import (
-    CACHE,
-    DRAWN_CACHE,
-    DRAWN_TITLE,
-    TITLES,
-    Digits,
-    from_pixels,
-    load,
-    load_there,
-    refuse_different,
-    write_pixels,
-)
-from hindi_bn.digits.images import Advance, decode, fingerprint, silent
-from hindi_bn.digits.staging import install, locked, staged
+from hindi_bn import registry
+from hindi_bn.digits.dataset import Digits, Note, data_set
+from hindi_bn.digits.images import Advance, silent
+from hindi_bn.digits.real import keep, load_real, load_there
+from hindi_bn.digits.staging import locked, staged
+from hindi_bn.digits.unpacking import ENDINGS, unpack
 from hindi_bn.errors import DataError, SourceError
 
-Note = Callable[[str], None]
-SOURCES = ("kaggle", "uci", "archive", "folder", "drawn", *TITLES)
+AUTO = "auto"
+SOURCES = "digits/sources"
 ALREADY_THERE = "Verified digits are in {} already; `hindi-bn download --force` fetches them again."
 
 
 def no_note(text: str) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 def fetch(
@@ -45,39 +33,40 @@ def fetch(
     note: Note = no_note,
     advance: Advance = silent,
 ) -> Digits:
-    """Fetch the digits from one source, verify them and put them into `data_dir` in one step.
+    """Fetch a data set, verify it and put it into `data_dir` in one step.
 
     Parameters
     ----------
     source
-        `kaggle`, `uci`, `archive` or `folder` (with `path`), or `drawn`; or another data set:
-        `mnist`, `fashion-mnist`.
-    data_dir
-        The data folder.
-    path
-        The archive or folder.
+        A source of the digits (`kaggle`, `uci`; `archive` or `folder` with `path`), `auto` for the
+        path given or the first source that has them, or the name of another data set.
     force
-        Fetch even though verified digits are there.
+        Fetch even though verified data are there.
     accept_different
         Keep digits whose pixels are not the article's; everything made from them says so.
     note
-        Told in words what happens.
+        Called with a sentence for what happens.
     advance
-        Told the progress in bytes or images.
+        Called with the progress in bytes or images.
 
     Raises
     ------
     SourceError
-        When the source cannot deliver.
+        When the source cannot deliver, or no source can.
     DataError
         When what it delivered is damaged, incomplete or not the article's.
     HindiBnError
         When `data_dir` cannot be written.
     """
-    if source == "drawn":
-        return _drawn(data_dir, note)
-    if source in TITLES:
-        return mnist.fetch(source, data_dir, force=force, note=note, advance=advance)
+    if source == AUTO and path is None:
+        digits, failures = first_available(
+            data_dir, force=force, accept_different=accept_different, note=note, advance=advance
+        )
+        return digits or _refuse(failures)
+    if source == AUTO and path is not None:
+        source = _kind_of(path)
+    if source in other_data_sets():
+        return data_set(source).fetch(data_dir, force=force, note=note, advance=advance)
     with locked(data_dir, note):
         there = None if force else _already_there(data_dir, note)
         if there is not None:
@@ -87,27 +76,12 @@ def fetch(
             images = work / "digits"
             images.mkdir()
             unpack(delivered, images, advance)
-            return _keep(images, data_dir, label, accept_different, advance)
+            return keep(images, data_dir, label, accept_different, advance)
 
 
-def _keep(
-    images: Path, data_dir: Path, label: str, accept_different: bool, advance: Advance
-) -> Digits:
-    """Verify unpacked images, then move them into place and cache their pixels."""
-    pixels = decode(images, advance)
-    digits = from_pixels("digits", label, pixels)
-    if not accept_different:
-        refuse_different(digits, None)
-    facts = {
-        "source": label,
-        "fetched": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "accepted": dict(digits.digests),
-    }
-    (images / "source.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    install(images, data_dir / "digits")
-    state = fingerprint(data_dir / "digits")
-    write_pixels(data_dir / CACHE, pixels, {"fingerprint": state})
-    return digits
+def other_data_sets() -> tuple[str, ...]:
+    """Return the names of the data sets beside the digits, which fetch themselves."""
+    return tuple(name for name in registry.names("digits/datasets") if name != "digits")
 
 
 def _already_there(data_dir: Path, note: Note) -> Digits | None:
@@ -124,12 +98,14 @@ def _already_there(data_dir: Path, note: Note) -> Digits | None:
 
 def _deliver(source: str, path: Path | None, work: Path, advance: Advance) -> tuple[str, Path]:
     """Return the source's label and the archive or folder that it delivered."""
-    if source not in SOURCES:
-        raise SourceError(f"There is no source {source!r}.", "", f"choose {', '.join(SOURCES)}")
-    if source in ("kaggle", "uci"):
+    names = registry.names(SOURCES)
+    if source not in names:
+        choices = ", ".join((*names, *other_data_sets()))
+        raise SourceError(f"There is no source {source!r}.", "", f"choose {choices}")
+    module = registry.find(SOURCES, source)
+    if module.ORDER is not None:
         downloads = work / "download"
         downloads.mkdir()
-        module = kaggle_source if source == "kaggle" else uci_source
         return source, module.download(downloads, advance)
     if path is None:
         raise SourceError(
@@ -143,22 +119,11 @@ def _deliver(source: str, path: Path | None, work: Path, advance: Advance) -> tu
 def resolve(
     data_dir: Path, archive: Path | None = None, note: Note = no_note, advance: Advance = silent
 ) -> Digits:
-    """Get digits from the first of all sources that has them, ending with the drawn stand-in.
+    """Get the digits from the first of all sources that has them, ending with the stand-in.
 
     The order: verified digits already in `data_dir`; the archive or folder given, or named by
     HINDI_BN_ARCHIVE; archives that lie in `data_dir`; Kaggle, if there are credentials; UCI; the
-    stand-in.
-
-    Parameters
-    ----------
-    data_dir
-        The data folder.
-    archive
-        An archive or folder; None for the one that HINDI_BN_ARCHIVE names, if any.
-    note
-        Told what happens; for the stand-in a banner with the reason each other source failed.
-    advance
-        Told the progress.
+    stand-in, with a note that gives the reason why each source failed.
 
     Raises
     ------
@@ -169,7 +134,7 @@ def resolve(
     if digits is not None:
         return digits
     note(banner(failures))
-    return _drawn(data_dir, note)
+    return fetch("stand-in", data_dir, note=note, advance=advance)
 
 
 def first_available(
@@ -190,10 +155,10 @@ def first_available(
     failures: dict[str, str] = {}
     if not force:
         try:
-            digits = load(data_dir, advance=advance)
+            digits = load_real(data_dir, advance)
         except DataError as error:
             if (data_dir / "digits").is_dir():
-                failures[f"what is in {data_dir}"] = told(error)
+                failures[f"what is in {data_dir}"] = _in_a_line(error)
         else:
             note(ALREADY_THERE.format(data_dir))
             return digits, failures
@@ -205,7 +170,7 @@ def first_available(
                 force=force, accept_different=accept_different, note=note, advance=advance,
             )  # fmt: skip
         except DataError as error:
-            failures[label] = told(error)
+            failures[label] = _in_a_line(error)
         else:
             for failed, why in failures.items():
                 note(f"Not used: {failed}. {why}")
@@ -213,34 +178,41 @@ def first_available(
     return None, failures
 
 
-def candidates(data_dir: Path, archive: Path | None = None) -> list[tuple[str, Path | None]]:
-    """Return the sources to try in order, with the path of an archive or folder.
+def candidates(data_dir: Path, archive: Path | None = None) -> Iterator[tuple[str, Path | None]]:
+    """Yield the sources to try in order, with the path of an archive or folder.
 
     First what is given or named by HINDI_BN_ARCHIVE, then archives that lie in `data_dir`.
     """
     named = archive or os.environ.get("HINDI_BN_ARCHIVE")
-    local: list[tuple[str, Path | None]] = []
     if named:
-        path = Path(named)
-        local.append(("folder" if path.is_dir() else "archive", path))
-    found = [path for ending in ENDINGS for path in sorted(data_dir.glob(f"*{ending}"))]
-    local += [("archive", path) for path in found]
-    return [*local, ("kaggle", None), ("uci", None)]
+        yield _kind_of(Path(named)), Path(named)
+    for ending in ENDINGS:
+        for path in sorted(data_dir.glob(f"*{ending}")):
+            yield "archive", path
+    orders = {name: registry.find(SOURCES, name).ORDER for name in registry.names(SOURCES)}
+    downloads = {name: order for name, order in orders.items() if order is not None}
+    for name in sorted(downloads, key=downloads.__getitem__):
+        yield name, None
 
 
-def _drawn(data_dir: Path, note: Note) -> Digits:
-    if not (data_dir / DRAWN_CACHE).exists():
-        note("Drawing the stand-in, once; this may take half a minute.")
-    return load(data_dir, "drawn")
+def _kind_of(path: Path) -> str:
+    return "folder" if path.is_dir() else "archive"
 
 
-def told(error: DataError) -> str:
-    """Return an error's first two parts in one line."""
+def _refuse(failures: dict[str, str]) -> Digits:
+    raise SourceError(
+        "No source had the digits.",
+        "\n" + _listed(failures),
+        "hindi-bn download PATH with an archive or folder of them, or the stand-in: "
+        "hindi-bn download --source stand-in",
+    )
+
+
+def _in_a_line(error: DataError) -> str:
     return f"{error.what} {error.why}".strip()
 
 
-def listed(failures: dict[str, str]) -> str:
-    """Return the sources that failed and why, a line each."""
+def _listed(failures: dict[str, str]) -> str:
     return "\n".join(f"  - {source}: {why}" for source, why in failures.items())
 
 
@@ -248,8 +220,8 @@ def banner(failures: dict[str, str]) -> str:
     """Return the words that go before the use of the stand-in."""
     line = "=" * 78
     return (
-        f"{line}\nNo source had the real digits, so the DRAWN STAND-IN is used: "
-        f"{DRAWN_TITLE}.\n{listed(failures)}\n"
+        f"{line}\nNo source had the real digits, so the STAND-IN is used: "
+        f"{data_set('stand-in').title}.\n{_listed(failures)}\n"
         "For the real ones: hindi-bn download PATH, with an archive or folder of them.\n"
         f"{line}"
     )

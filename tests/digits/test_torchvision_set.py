@@ -24,8 +24,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from hindi_bn.cli import app
-from hindi_bn.digits import fetch, load, mnist
+from hindi_bn.digits import fetch, load, torchvision_set
 from hindi_bn.digits.checksums import Pixels
+from hindi_bn.digits.datasets import fashion_mnist, mnist
 from hindi_bn.errors import DataError, SourceError
 from hindi_bn.study.files import load_study
 
@@ -168,10 +169,10 @@ def test_another_mirror_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_mirrors_are_torchvisions(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert mnist.mirrors("mnist") == torchvision.datasets.MNIST.mirrors
-    assert mnist.mirrors("fashion-mnist") == torchvision.datasets.FashionMNIST.mirrors
+    assert mnist.DATA_SET.mirrors() == torchvision.datasets.MNIST.mirrors
+    assert fashion_mnist.DATA_SET.mirrors() == torchvision.datasets.FashionMNIST.mirrors
     monkeypatch.setenv("HINDI_BN_MNIST_URL", "http://a/b  http://c/")
-    assert mnist.mirrors("mnist") == ["http://a/b/mnist/", "http://c/mnist/"]
+    assert mnist.DATA_SET.mirrors() == ["http://a/b/mnist/", "http://c/mnist/"]
 
 
 def half(request: Request) -> None:
@@ -211,7 +212,7 @@ def test_it_fails_in_words(answer: Answer, why: str, monkeypatch: pytest.MonkeyP
     ids=["silent", "silent at the file", "silent in the middle"],
 )
 def test_a_silent_mirror_is_given_up(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mnist, "CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr(torchvision_set, "CONNECT_TIMEOUT", 0.3)
     start = time.monotonic()
     with serving(answer) as server:
         result = download(monkeypatch, server.url)
@@ -238,7 +239,7 @@ def test_the_limits_are_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_sends_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mnist, "MAX_BYTES", 1000)
+    monkeypatch.setattr(torchvision_set, "MAX_BYTES", 1000)
     with serving(serve(small_files("mnist"))) as server:
         result = download(monkeypatch, server.url)
     assert "it sends more than 1,000 bytes" in result.stderr
@@ -260,7 +261,7 @@ def test_a_full_disk_is_no_fault_of_the_mirror(monkeypatch: pytest.MonkeyPatch) 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(mnist._Bar, "update", full)
+    monkeypatch.setattr(torchvision_set._Bar, "update", full)
     with serving(serve(small_files("mnist"))) as server:
         result = download(monkeypatch, server.url)
     assert result.exit_code == 1
@@ -270,12 +271,12 @@ def test_a_full_disk_is_no_fault_of_the_mirror(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    files, told = small_files("mnist"), []
+    files, seen = small_files("mnist"), []
     with serving(serve(files)) as server:
         monkeypatch.setenv("HINDI_BN_MNIST_URL", server.url)
-        fetch("mnist", Path("data"), advance=lambda *what: told.append(what))
+        fetch("mnist", Path("data"), advance=lambda *what: seen.append(what))
     sizes = [len(data) for data in files.values()]
-    assert [what for what in told if what[1] == what[2]] == [
+    assert [what for what in seen if what[1] == what[2]] == [
         ("Downloading", size, size) for size in sizes
     ]
 
@@ -294,15 +295,15 @@ def test_ctrl_c_leaves_nothing_half_made() -> None:
             time.sleep(0.02)
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
-    assert process.returncode == 130, said
-    assert "Interrupted" in said
+        _, printed = process.communicate(timeout=30)
+    assert process.returncode == 130, printed
+    assert "Interrupted" in printed
     assert left_in() == [".lock"]
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("here.zip",), ("--source", "uci"), ("--accept-different",), ("--source", "drawn")],
+    [("here.zip",), ("--source", "uci"), ("--accept-different",), ("--source", "stand-in")],
 )
 def test_flags_of_the_digits_are_refused(arguments: tuple[str, ...]) -> None:
     result = run("download", "--name", "mnist", *arguments)
@@ -329,7 +330,7 @@ def test_missing_and_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_unknown_name_lists_the_names() -> None:
     with pytest.raises(DataError) as error:
         load(Path("data"), "kmnist")
-    assert error.value.next_step == "choose one of digits, drawn, mnist, fashion-mnist"
+    assert error.value.next_step == "choose one of digits, fashion-mnist, mnist, stand-in"
     with pytest.raises(SourceError):
         fetch("kmnist", Path("data"))
 
@@ -344,12 +345,12 @@ def test_loading_imports_no_torchvision(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_images_are_28_pixels_wide() -> None:
-    sizes = {name: load_study("mlp", {"data": name}) for name in ("digits", "drawn", "mnist")}
+    sizes = {name: load_study("mlp", {"data": name}) for name in ("digits", "stand-in", "mnist")}
     assert {name: study.image_size for name, study in sizes.items()} == {
-        "digits": 32, "drawn": 32, "mnist": 28,
+        "digits": 32, "stand-in": 32, "mnist": 28,
     }  # fmt: skip
     assert load_study("mlp", {"data": "fashion-mnist"}).image_size == 28
-    assert sizes["mnist"].folder_name == "mlp-mnist"
+    assert sizes["mnist"].folder(Path("out")) == Path("out/mlp-mnist")
 
 
 def test_train_and_use_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -358,10 +359,10 @@ def test_train_and_use_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     trained = run("train", *training, "--threads", "1", "--device", "cpu", "--json")
     assert trained.exit_code == 0, trained.stderr
     assert "Data: MNIST\n" in trained.stderr
-    told = json.loads(trained.stdout)
-    assert [each["folder"] for each in told] == [f"results/mlp-mnist/{r}" for r in ("no-bn", "bn")]
-    assert {each["data"] for each in told} == {"MNIST"}
-    assert told[1]["final"]["test_accuracy"] > 0.9  # the bars are easily told apart
+    runs = json.loads(trained.stdout)
+    assert [each["folder"] for each in runs] == [f"results/mlp-mnist/{r}" for r in ("no-bn", "bn")]
+    assert {each["data"] for each in runs} == {"MNIST"}
+    assert runs[1]["final"]["test_accuracy"] > 0.9  # the bars are easily told apart
     record = json.loads(Path("results/mlp-mnist/bn/environment.json").read_text())
     assert (record["data"]["title"], record["data"]["identical"]) == ("MNIST", False)
 

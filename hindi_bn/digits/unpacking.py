@@ -66,7 +66,7 @@ def unpack(source: Path, destination: Path, advance: Advance = silent, *, nestin
     destination
         An empty folder to fill; the caller removes it when this fails.
     advance
-        Told the number of images copied.
+        Called with the number of images copied.
 
     Raises
     ------

@@ -7,10 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hindi_bn.digits.archive import MAX_BYTES
 from hindi_bn.digits.images import Advance, silent
 from hindi_bn.digits.network import CONNECT_TIMEOUT, OTHERS, reason
+from hindi_bn.digits.unpacking import MAX_BYTES
 from hindi_bn.errors import SourceError
+
+ORDER = 2
 
 SITE = "https://archive.ics.uci.edu"
 ARCHIVE = "/static/public/389/devanagari+handwritten+character+dataset.zip"
@@ -37,8 +39,6 @@ def download(
     ----------
     folder
         A folder of the caller's; the file has a temporary name until it is whole.
-    advance
-        Told the number of bytes.
     connect_timeout, read_timeout
         Seconds to connect, and seconds without a byte, before giving up.
 

@@ -29,11 +29,13 @@ from local_server import (
     status,
     whole,
 )
-from small_digits import identity_of, small_files, small_pixels, write_zip
+from small_digits import checksums_of, small_files, small_pixels, write_zip
 from typer.testing import CliRunner
 
 from hindi_bn.cli import app
-from hindi_bn.digits import checksums, kaggle_source, resolve, uci_source
+from hindi_bn.digits import checksums, resolve
+from hindi_bn.digits.sources import kaggle as kaggle_source
+from hindi_bn.digits.sources import uci as uci_source
 from hindi_bn.errors import SourceError
 
 ACCOUNT = {"KAGGLE_USERNAME": "ann", "KAGGLE_KEY": "right"}
@@ -51,7 +53,7 @@ def no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     (tmp_path / "home").mkdir()
-    monkeypatch.setattr(checksums, "ARTICLE", identity_of(small_pixels()))
+    monkeypatch.setattr(checksums, "ARTICLE", checksums_of(small_pixels()))
 
 
 @pytest.fixture
@@ -146,7 +148,7 @@ def test_uci_refuses_the_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert result.exit_code == 1
     assert "no connection" in result.stderr
     assert "Connection refused" in result.stderr
-    assert "hindi-bn download --source drawn" in result.stderr
+    assert "hindi-bn download --source stand-in" in result.stderr
 
 
 def test_uci_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +300,7 @@ def test_kaggle_without_an_account(tmp_path: Path) -> None:
     assert "no credentials were found" in result.stderr
     assert "https://www.kaggle.com/settings" in result.stderr
     assert "--source uci" in result.stderr
-    assert "--source drawn" in result.stderr
+    assert "--source stand-in" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -367,7 +369,7 @@ def test_auto_tells_why_every_source_failed(
     for part in (
         f"- archive {tmp_path}/gone.zip: ", "No such file or directory",
         "- kaggle: Kaggle needs an account", "- uci: ", "503 Server Error",
-        "hindi-bn download --source drawn",
+        "hindi-bn download --source stand-in",
     ):  # fmt: skip
         assert part in result.stderr
 
@@ -380,11 +382,11 @@ def test_resolve_ends_with_the_stand_in_and_says_why(
     with serving(status(404)) as server:
         at_uci(server, monkeypatch)
         digits = resolve(tmp_path / "data", tmp_path / "none.zip", notes.append)
-        assert resolve(tmp_path / "data", None, notes.append).name == "drawn"
+        assert resolve(tmp_path / "data", None, notes.append).name == "stand-in"
     assert digits.title == "drawn stand-in, not the article's data"
     assert not digits.identical
     banner = notes[0]
-    assert "DRAWN STAND-IN" in banner
+    assert "STAND-IN" in banner
     assert f"archive {tmp_path}/none.zip: " in banner
     assert "kaggle: Kaggle needs an account" in banner
     assert "uci: The UCI repository did not deliver the digits." in banner

@@ -1,0 +1,59 @@
+"""Decoded pixels in one file, with the digest of each array beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hindi_bn.digits.checksums import SPLITS, Pixels, digest
+from hindi_bn.errors import DataError
+from hindi_bn.files import replacing
+
+
+def read_pixels(path: Path, expected: Mapping[str, str]) -> dict[str, Pixels] | None:
+    """Read the pixels of both splits; None when there are none, or they are stale or damaged.
+
+    See `read_arrays` for the errors.
+
+    Parameters
+    ----------
+    expected
+        What the facts beside them must say for them to be fresh.
+    """
+    arrays, facts = read_arrays(path, SPLITS)
+    fresh = all(facts.get(key) == value for key, value in expected.items())
+    return arrays if arrays and fresh else None
+
+
+def read_arrays(path: Path, names: Sequence[str]) -> tuple[dict[str, Pixels], dict[str, str]]:
+    """Read uint8 arrays and the facts beside them; both empty when missing or damaged.
+
+    Raises
+    ------
+    DataError
+        When the file is there but must not be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        return {}, {}
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            facts = stored.metadata() or {}
+            arrays = {name: stored.get_tensor(name) for name in names}
+    except SafetensorError:
+        return {}, {}
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise DataError(f"{path} cannot be read.", why, "check its permissions") from error
+    intact = all(facts.get(name) == digest(array) for name, array in arrays.items())
+    return (arrays, facts) if intact else ({}, {})
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Pixels], facts: Mapping[str, str]) -> None:
+    """Write uint8 arrays with their digests and `facts` as metadata, in one step."""
+    from safetensors.numpy import save_file
+
+    digests = {name: digest(array) for name, array in arrays.items()}
+    with replacing(path) as temporary:
+        save_file(dict(arrays), temporary, metadata=digests | dict(facts))

@@ -1,0 +1,6 @@
+"""Where the digits come from: a file for each source.
+
+Each has an `ORDER`, its place among those that are tried when none is asked for, and a function
+`download(folder, advance)` that puts an archive into a folder and returns its path. A source whose
+`ORDER` is None has none: it is something that the user has, and names by its path.
+"""
