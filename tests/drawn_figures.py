@@ -50,13 +50,13 @@ def inside(figure: Figure) -> bool:
     return bool(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height)
 
 
-def outcomes_table(
-    values: dict[str, Sequence[float]], outcome: str = "final_test_accuracy"
+def metrics_table(
+    values: dict[str, Sequence[float]], metric: str = "final_test_accuracy"
 ) -> pd.DataFrame:
-    """Runs with the given outcomes by arm, seeds from 0; NaN means diverged."""
+    """Runs with the given metric by arm, seeds from 0; NaN means diverged."""
     rows = [
         {
-            "arm": arm, "seed": seed, "key": f"{arm}{seed}", outcome: value,
+            "arm": arm, "seed": seed, "key": f"{arm}{seed}", metric: value,
             "status": "diverged" if np.isnan(value) else "finished",
         }
         for arm, of_arm in values.items() for seed, value in enumerate(of_arm)

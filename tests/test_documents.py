@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from hindi_bn.claims.claim import load_claims
-from hindi_bn.claims.effects import Table, effects
-from hindi_bn.claims.plan import trial_of
+from hindi_bn.claims.effects import ArmTable, effects
+from hindi_bn.claims.plan import plan_claim
 from hindi_bn.claims.report import anchor, document, ledger
 from hindi_bn.claims.results import ClaimResult, decided, read_results
 from hindi_bn.claims.verdict import region_p
@@ -64,9 +64,9 @@ def test_verdicts_follow_from_the_committed_runs_by_the_claims_rules(result: Cla
     claim = {claim.id: claim for claim in load_claims()}[result.id]
     runs = pd.read_csv(CLAIMS / "runs" / f"{result.slug}.csv")
     tables = {}
-    for name, cells in trial_of(claim, result.scale, 17_000).cells.items():
+    for name, cells in plan_claim(claim, result.scale, 17_000).cells.items():
         arms = {cell.arm: dict(cell.values) for cell in cells}
-        tables[name] = Table(arms, runs[runs["sweep"] == name])
+        tables[name] = ArmTable(arms, runs[runs["sweep"] == name])
     assert [test.label for test in claim.tests] == [effect.label for effect in result.effects]
     for test, effect in zip(claim.tests, result.effects, strict=True):
         values = effects(test, tables, claim.sweeps[0].name)

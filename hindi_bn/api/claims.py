@@ -72,10 +72,10 @@ def estimate_claims(
     retry_failed: bool = False,
 ) -> Estimate:
     """List what claims would train and measure what it would cost; nothing is written."""
-    trials = Asked(choose(load_claims(), list(ids)), scale, seeds).trials(ALL_IMAGES)
+    plans = Asked(choose(load_claims(), list(ids)), scale, seeds).plans(ALL_IMAGES)
     load = partial(load_digits, data_dir)
     store = RunStore(Path(out))
-    return estimate_cells(cells_of(trials), load, store, workers, retry_failed=retry_failed)
+    return estimate_cells(cells_of(plans), load, store, workers, retry_failed=retry_failed)
 
 
 def run_claims(
@@ -109,18 +109,18 @@ def run_claims(
     asked = Asked(choose(load_claims(), list(ids)), scale, seeds)
     store = RunStore(Path(out))
     digits = (load or partial(load_digits, data_dir, fetch=True))("digits")
-    trials = asked.trials(len(digits.train_labels))
+    plans = asked.plans(len(digits.train_labels))
     runner = runner or LocalRunner()
     if announce is not None:
         workers = runner.workers if isinstance(runner, LocalRunner) else None
-        announce(estimate_cells(cells_of(trials), lambda name: digits, store, workers))
+        announce(estimate_cells(cells_of(plans), lambda name: digits, store, workers))
     with progress() as on_event:
         trained = train_claims(
-            trials, digits, store, runner,
+            plans, digits, store, runner,
             retry_failed=retry_failed, command=command, on_event=on_event,
         )  # fmt: skip
     folder = claims_folder_of(Path(out), digits)
-    results = judge_claims(trials, digits, store, folder, note)
+    results = judge_claims(plans, digits, store, folder, note)
     wanted = {claim.id for claim in asked.claims}
     chosen = tuple(result for result in results if result.id in wanted)
     return TestedClaims(chosen, folder, trained.bad_ends)

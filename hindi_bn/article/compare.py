@@ -12,10 +12,9 @@ from typing import Any
 import pandas as pd
 
 from hindi_bn.article.facts import ARTICLE, HALF_LAST_DIGIT, published_head
-from hindi_bn.errors import RunError
+from hindi_bn.stats.metrics import LAST, check_histories
 
 QUANTITIES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "wx", "wy")
-COLUMNS = ("epoch", "seconds", *QUANTITIES)
 COMPARISON_COLUMNS = (
     "run", "epoch", "quantity", "published", "ours", "difference", "tolerance", "verdict",
 )  # fmt: skip
@@ -34,34 +33,6 @@ TOLERANCES: Mapping[str, Mapping[str, float]] = {
     },
 }  # fmt: skip
 FINAL_TOLERANCE = 0.002
-LAST = 5  # epochs in the mean of the last ones
-
-
-def check_histories(histories: Mapping[str, pd.DataFrame]) -> None:
-    """Refuse what cannot be analysed.
-
-    Raises
-    ------
-    RunError
-        When there is no run, or a history lacks columns, has no epoch, or does not count its epochs
-        from 0.
-    """
-    if not histories:
-        raise RunError("There is no run to analyse.", "", "train one with `hindi-bn train`")
-    for run, history in histories.items():
-        missing = [column for column in COLUMNS if column not in history.columns]
-        if missing:
-            raise _unusable(run, f"It has no column {', '.join(missing)}.", "--overwrite")
-        if history.empty:
-            raise _unusable(run, "It has no finished epoch.", "--resume")
-        if list(history["epoch"]) != list(range(len(history))):
-            raise _unusable(run, "Its epochs do not count up from 0.", "--overwrite")
-
-
-def _unusable(run: str, why: str, option: str) -> RunError:
-    return RunError(
-        f"The history of run {run!r} cannot be analysed.", why, f"train it with {option}"
-    )
 
 
 def against_published(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

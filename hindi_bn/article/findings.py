@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hindi_bn.article.compare import check_histories
 from hindi_bn.article.facts import FINDINGS, PublishedFinding
+from hindi_bn.stats.metrics import LAST_CHANGES, check_histories
 from hindi_bn.stats.paths import mean_turning_angle, scaled_to_range, tortuosity
 
-LAST_CHANGES = 20  # epochs whose change from the epoch before enters the deviation
 _WITHOUT_NORM = ("no-bn", "none")
 
 

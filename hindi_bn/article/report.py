@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hindi_bn.article.compare import against_published, agreement, check_histories, summary
+from hindi_bn.article.compare import against_published, agreement, summary
 from hindi_bn.article.facts import ARTICLE, published_head
 from hindi_bn.article.findings import MeasuredFinding, findings
 from hindi_bn.article.markdown import comparison_markdown
@@ -23,6 +23,7 @@ from hindi_bn.figures.curves import accuracy_figure, loss_figure
 from hindi_bn.figures.descent import descent_figure
 from hindi_bn.figures.style import FORMATS, Caption, looks, save
 from hindi_bn.files import plain_json, write_text
+from hindi_bn.stats.metrics import check_histories
 from hindi_bn.stats.scores import Classes, confusion, per_class
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from hindi_bn.errors import StudyError
 from hindi_bn.study.files import configs_folder, read_yaml, wrong_key
+from hindi_bn.study.old_names import new_claim_key
 from hindi_bn.study.settings import NAME, Settings
 
 ScaleName = Literal["smoke", "quick", "standard", "full"]
@@ -55,22 +56,22 @@ class ClaimSweep(Settings):
         return self.scales.get(name, SMOKE)  # the others are all there
 
 
-class Quantity(Settings):
-    """A number a seed: an outcome of one arm, or of several arms brought to one number."""
+class Term(Settings):
+    """A number per seed: a metric of one arm, or of several arms brought to one number."""
 
     sweep: str | None = Field(None, description="Sweep; unset: the claim's first.")
     where: dict[str, Any] = Field(
         default_factory=dict, description="Varied key and its value, or a list of values."
     )
-    outcome: str | None = Field(None, description="Outcome; unset: the test's.")
+    metric: str | None = Field(None, description="Metric; unset: the test's.")
     take: Literal["mean", "max", "min", "range", "best", "largest"] = Field(
         "mean",
         description="Of several arms: by seed their mean, largest, smallest or range; best: the "
         "arm with the highest mean over all seeds; largest: the largest value of `key` (as a "
-        "power of ten) whose outcome is at least `at_least`.",
+        "power of ten) whose metric is at least `at_least`.",
     )
     key: str | None = Field(None, description="For largest: a varied key that holds numbers.")
-    at_least: float | None = Field(None, description="For largest: the outcome that is asked for.")
+    at_least: float | None = Field(None, description="For largest: the metric that is asked for.")
 
     @model_validator(mode="after")
     def _largest_is_complete(self) -> Self:
@@ -81,21 +82,21 @@ class Quantity(Settings):
 
 
 class Comparison(Settings):
-    """A difference between quantities, a number a seed."""
+    """A difference between terms, a number per seed."""
 
     label: str = Field(description="What is compared, in a few words.")
-    outcome: str = Field(
-        description="Column of the runs' table, or MEASURE.QUANTITY of analysis/measures.py."
+    metric: str = Field(
+        description="Metric of hindi_bn/stats/metrics.py, or MEASURE.VALUE of hindi_bn/measures."
     )
-    plus: tuple[Quantity, ...] = Field(min_length=1, description="Added up.")
-    minus: tuple[Quantity, ...] = Field((), description="Taken away.")
+    plus: tuple[Term, ...] = Field(min_length=1, description="Added up.")
+    minus: tuple[Term, ...] = Field((), description="Taken away.")
     unit: str = Field(
         "",
         description="Unit of the effect: points (100 times a share), doublings (the two sides "
         "compared as a ratio: 1 is twice as much), epochs, degrees, or nothing.",
     )
     missing: float | None = Field(
-        None, description="What a run without this outcome counts as; unset: its seed is left out."
+        None, description="What a run without this metric counts as; unset: its seed is left out."
     )
 
     @model_validator(mode="after")
@@ -132,12 +133,12 @@ class Test(Comparison):
         return f"between {self.above:g} and {self.below:g}{unit}"
 
 
-class Figure(Settings):
-    """The claim's figure: its kind, and which of the runs and outcomes it shows."""
+class ClaimFigure(Settings):
+    """The claim's figure: its kind, and which of the runs and metrics it shows."""
 
     kind: Literal["forest", "curves", "strip", "dose", "gap"] = "forest"
     sweep: str | None = Field(None, description="Sweep; unset: the claim's first.")
-    outcome: str = Field("final_test_accuracy", description="Outcome, or column of the history.")
+    metric: str = Field("final_test_accuracy", description="Metric of a run or of an epoch.")
     x: str | None = Field(None, description="For dose: the varied key along the axis.")
     hue: str = Field("norm", description="For dose: the varied key that colours.")
     where: dict[str, Any] = Field(default_factory=dict, description="Arms that are drawn.")
@@ -156,13 +157,13 @@ class Claim(Settings):
     tests: tuple[Test, ...] = Field(min_length=1, description="All must hold.")
     besides: tuple[Comparison, ...] = Field((), description="Reported too; no verdict hangs on it.")
     figure: Annotated[
-        Figure, BeforeValidator(lambda v: {"kind": v} if isinstance(v, str) else v)
-    ] = Field(default_factory=Figure, description="What is drawn.")
+        ClaimFigure, BeforeValidator(lambda v: {"kind": v} if isinstance(v, str) else v)
+    ] = Field(default_factory=ClaimFigure, description="What is drawn.")
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
         known = {sweep.name for sweep in self.sweeps}
-        asked = {q.sweep for test in self.comparisons for q in (*test.plus, *test.minus)}
+        asked = {term.sweep for test in self.comparisons for term in (*test.plus, *test.minus)}
         unknown = (asked | {self.figure.sweep}) - known - {None}
         if unknown:
             raise ValueError(f"no sweep is called {', '.join(sorted(map(str, unknown)))}")
@@ -207,7 +208,7 @@ def load_claims(folder: Path | None = None) -> list[Claim]:
 def load_claim(file: Path) -> Claim:
     """Read a claim's file; StudyError names what is wrong with it."""
     try:
-        return Claim.model_validate(read_yaml(file))
+        return Claim.model_validate(_with_new_names(read_yaml(file)))
     except ValidationError as error:
         key, why = wrong_key(error)
         raise StudyError(
@@ -215,6 +216,18 @@ def load_claim(file: Path) -> Claim:
             f"{key or 'the file'}: {why}",
             "mend the file; configs/claims/ has examples",
         ) from error
+
+
+def _with_new_names(entry: Any) -> Any:
+    """Return a part of a claim's file with today's names of its keys, but for its sweeps."""
+    if isinstance(entry, list):
+        return [_with_new_names(one) for one in entry]
+    if not isinstance(entry, dict):
+        return entry
+    return {
+        new_claim_key(key): value if key in ("sweeps", "where") else _with_new_names(value)
+        for key, value in entry.items()
+    }
 
 
 def choose(claims: list[Claim], asked: list[str]) -> list[Claim]:

@@ -16,11 +16,11 @@ from hindi_bn.sweeps.sweep_file import same
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hindi_bn.claims.claim import Comparison, Quantity
+    from hindi_bn.claims.claim import Comparison, Term
 
 
 @dataclass(frozen=True)
-class Table:
+class ArmTable:
     """The runs of one of a claim's sweeps.
 
     Parameters
@@ -29,7 +29,7 @@ class Table:
         Name of each arm, and its value of every varied key as in the sweep's tables; `run` is the
         run's name in a study of several.
     runs
-        A row a run with the columns `arm` and `seed` and a column an outcome.
+        A row per run with the columns `arm` and `seed` and a column per metric.
     """
 
     arms: Mapping[str, Mapping[str, Any]]
@@ -62,12 +62,12 @@ def _fits(values: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
     return True
 
 
-def outcomes_of(test: Comparison) -> list[tuple[Quantity, str]]:
-    """Return a comparison's quantities, each with the name of its outcome."""
-    return [(q, q.outcome or test.outcome) for q in (*test.plus, *test.minus)]
+def terms_of(test: Comparison) -> list[tuple[Term, str]]:
+    """Return a comparison's terms, each with the name of its metric."""
+    return [(term, term.metric or test.metric) for term in (*test.plus, *test.minus)]
 
 
-def effects(test: Comparison, tables: Mapping[str, Table], first: str) -> NDArray[np.float64]:
+def effects(test: Comparison, tables: Mapping[str, ArmTable], first: str) -> NDArray[np.float64]:
     """Return a comparison's effect of each seed.
 
     Parameters
@@ -75,12 +75,12 @@ def effects(test: Comparison, tables: Mapping[str, Table], first: str) -> NDArra
     tables
         The claim's sweeps by name.
     first
-        Name of the sweep that a quantity means that names none.
+        Name of the sweep that a term means that names none.
 
     Returns
     -------
     float64 (seeds,), in the test's unit, seeds in ascending order; not a number where one of the
-    quantities is missing.
+    terms is missing.
     """
     effect = _total(test, test.plus, tables, first)
     if test.unit == "doublings":
@@ -92,47 +92,39 @@ def effects(test: Comparison, tables: Mapping[str, Table], first: str) -> NDArra
 
 
 def _total(
-    test: Comparison, quantities: Sequence[Quantity], tables: Mapping[str, Table], first: str
+    test: Comparison, terms: Sequence[Term], tables: Mapping[str, ArmTable], first: str
 ) -> pd.Series[float]:
-    """Add quantities up seed by seed."""
+    """Add terms up seed by seed."""
     import pandas as pd
 
     parts = [
-        quantity_by_seed(q, tables[q.sweep or first], q.outcome or test.outcome, test.missing)
-        for q in quantities
+        _by_seed(term, tables[term.sweep or first], term.metric or test.metric, test.missing)
+        for term in terms
     ]
     total: pd.Series[float] = pd.concat(parts, axis=1).sum(axis=1, skipna=False)
     return total
 
 
-def quantity_by_seed(
-    quantity: Quantity, table: Table, outcome: str, missing: float | None
-) -> pd.Series[float]:
-    """Return a quantity's number of each seed, a Series by seed.
-
-    Parameters
-    ----------
-    missing
-        What takes the place of an outcome that is not there.
-    """
-    arms = table.select(quantity.where)
+def _by_seed(term: Term, table: ArmTable, metric: str, missing: float | None) -> pd.Series[float]:
+    """Return a term's number of each seed, `missing` in place of a metric that is not there."""
+    arms = table.select(term.where)
     runs = table.runs[table.runs["arm"].isin(arms)]
-    by_arm = runs.set_index(["seed", "arm"])[outcome].unstack("arm")[arms].astype("float64")  # noqa: PD010
+    by_arm = runs.set_index(["seed", "arm"])[metric].unstack("arm")[arms].astype("float64")  # noqa: PD010
     if missing is not None:
         by_arm = by_arm.fillna(missing)
-    if quantity.take == "largest":
-        return _largest(by_arm, table, quantity)
-    if quantity.take == "best":
+    if term.take == "largest":
+        return _largest(by_arm, table, term)
+    if term.take == "best":
         return by_arm[by_arm.mean().idxmax()]
-    if quantity.take == "range":
+    if term.take == "range":
         return by_arm.max(axis=1, skipna=False) - by_arm.min(axis=1, skipna=False)
-    reduced: pd.Series[float] = by_arm.agg(quantity.take, axis=1, skipna=False)
+    reduced: pd.Series[float] = by_arm.agg(term.take, axis=1, skipna=False)
     return reduced
 
 
-def _largest(by_arm: pd.DataFrame, table: Table, quantity: Quantity) -> pd.Series[float]:
-    """Return the power of ten of the largest value of the key whose outcome is good enough."""
-    assert quantity.key is not None
-    keys = np.log10([float(table.arms[arm][quantity.key]) for arm in by_arm.columns])
-    good = by_arm >= quantity.at_least
+def _largest(by_arm: pd.DataFrame, table: ArmTable, term: Term) -> pd.Series[float]:
+    """Return the power of ten of the largest value of the key whose metric is good enough."""
+    assert term.key is not None
+    keys = np.log10([float(table.arms[arm][term.key]) for arm in by_arm.columns])
+    good = by_arm >= term.at_least
     return good.mul(keys, axis=1).where(good).max(axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hindi_bn.article.facts import ARTICLE
@@ -9,42 +10,73 @@ from hindi_bn.article.facts import ARTICLE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hindi_bn.claims.plan import Trained
+    import pandas as pd
+
+    from hindi_bn.claims.plan import TrainedClaim
 
 LAST = 10
 """Stopping epochs that are looked at, counted from the end."""
 
 
-def published_gap() -> float:
-    """Return the published gap in final test accuracy, with BN less without: a share."""
-    final = ARTICLE.final_test_accuracy
-    return float(final["bn"] - final["no-bn"])
+@dataclass(frozen=True)
+class Gaps:
+    """Gaps in test accuracy by seed and stopping epoch, with BN less without.
+
+    Parameters
+    ----------
+    pairs
+        `seed`, `epoch` and `value`, a share.
+    means
+        A table of means by `epoch`.
+    late
+        The pairs of the last epochs, with `reached`: whether the gap is at least the published one.
+    published
+        The published gap, in points.
+    arms
+        Names of the arms with BN and without.
+    """
+
+    pairs: pd.DataFrame
+    means: pd.DataFrame
+    late: pd.DataFrame
+    published: float
+    arms: tuple[str, str]
 
 
-def arms_of(trained: Trained) -> tuple[str, str]:
-    """Return the names of the arms with BN and without, of a claim's first sweep."""
+def gaps_of(trained: TrainedClaim) -> Gaps:
+    """Pair the runs of a claim's first sweep by seed and stopping epoch."""
+    from hindi_bn.stats.metrics import metric_named
+    from hindi_bn.stats.tables import epoch_values, paired_values, summary_by
+
     table = trained.tables[trained.first]
     (with_bn,), (without,) = table.select({"norm": "batch"}), table.select({"norm": "none"})
-    return with_bn, without
+    runs, epochs = trained.runs[trained.first], trained.epochs[trained.first]
+    values = epoch_values(epochs, "test_accuracy", metric_named("test_accuracy"), runs)
+    values = values[values["arm"].isin([with_bn, without])]
+    pairs = paired_values(values, without, on=("seed", "epoch")).dropna(subset="value")
+    final = ARTICLE.final_test_accuracy
+    published = final["bn"] - final["no-bn"]
+    late = pairs[pairs["epoch"] > pairs["epoch"].max() - LAST]
+    late = late.assign(reached=late["value"] >= published)
+    means = summary_by(pairs, ["epoch"]).sort_values("epoch")
+    return Gaps(pairs, means, late, 100 * published, (with_bn, without))
 
 
-def gap_findings(trained: Trained) -> Iterator[str]:
+def gap_findings(trained: TrainedClaim) -> Iterator[str]:
     """Say where the published gap falls, at the last epoch and over the last ten."""
-    from hindi_bn.figures.claims import paired_gaps
-
-    gaps = paired_gaps(trained.epochs[trained.first], *arms_of(trained))
-    if gaps.empty:
+    gaps = gaps_of(trained)
+    if gaps.pairs.empty:
         return
-    published, ends = 100 * published_gap(), gaps["epoch"].max()
-    last = gaps[gaps["epoch"] == ends]["gap"]
-    late = gaps[gaps["epoch"] > ends - LAST]["gap"]
+    late = gaps.late.assign(gap=100 * gaps.late["value"])
+    last = late[late["epoch"] == late["epoch"].max()]
     yield (
-        f"Stopped after the last epoch the gap ranges from {last.min():.2f} to {last.max():.2f} "
-        f"points over {len(last)} seeds (median {last.median():.2f}); the article's is "
-        f"{published:.2f}, which {int((last >= published).sum())} of them reach."
+        f"Stopped after the last epoch the gap ranges from {last['gap'].min():.2f} to "
+        f"{last['gap'].max():.2f} points over {len(last)} seeds (median "
+        f"{last['gap'].median():.2f}); the article's is {gaps.published:.2f}, which "
+        f"{int(last['reached'].sum())} of them reach."
     )
     yield (
-        f"Stopped at any of the last {min(LAST, ends + 1)} epochs it ranges from {late.min():.2f} "
-        f"to {late.max():.2f} points; {int((late >= published).sum())} of {len(late)} gaps reach "
-        "the article's."
+        f"Stopped at any of the last {late['epoch'].nunique()} epochs it ranges from "
+        f"{late['gap'].min():.2f} to {late['gap'].max():.2f} points; {int(late['reached'].sum())} "
+        f"of {len(late)} gaps reach the article's."
     )

@@ -23,7 +23,7 @@ def p_text(p: float) -> str:
     return "< 0.0001" if p < 0.0001 else f"{p:.2g}"  # noqa: PLR2004
 
 
-def p_said(p: float) -> str:
+def p_equation(p: float) -> str:
     """Write a p-value with its name: p = 0.012."""
     text = p_text(p)
     return f"p {text}" if text.startswith("<") else f"p = {text}"

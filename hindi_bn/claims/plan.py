@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hindi_bn.claims.claim import Claim, Scale, ScaleName
-from hindi_bn.claims.effects import Table, outcomes_of
+from hindi_bn.claims.effects import ArmTable, terms_of
 from hindi_bn.records import RunFolder
 from hindi_bn.study import Run
 from hindi_bn.sweeps.cells import Cell, cells, varied
@@ -28,7 +28,7 @@ CLASSES = 10
 
 
 @dataclass(frozen=True)
-class Trial:
+class ClaimPlan:
     """A claim at a scale.
 
     Parameters
@@ -48,36 +48,36 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A trial's runs as they stand in the store: the tables of each sweep, by its name.
+class TrainedClaim:
+    """A plan's runs as they stand in the store: the tables of each sweep, by its name.
 
     Parameters
     ----------
     runs
-        As `hindi_bn.sweeps.tables.runs_table`, and a column for each measured outcome.
+        As `hindi_bn.sweeps.tables.runs_table`, and a column for each measured metric.
     epochs
         As `hindi_bn.sweeps.tables.epochs_table`.
     arms
         Varied values by arm.
     """
 
-    trial: Trial
+    plan: ClaimPlan
     runs: dict[str, pd.DataFrame]
     epochs: dict[str, pd.DataFrame]
     arms: dict[str, dict[str, dict[str, Any]]]
 
     @property
-    def tables(self) -> dict[str, Table]:
+    def tables(self) -> dict[str, ArmTable]:
         """What the claim's tests read, by sweep."""
-        return {name: Table(self.arms[name], runs) for name, runs in self.runs.items()}
+        return {name: ArmTable(self.arms[name], runs) for name, runs in self.runs.items()}
 
     @property
     def first(self) -> str:
         """Name of the claim's first sweep."""
-        return self.trial.claim.sweeps[0].name
+        return self.plan.claim.sweeps[0].name
 
 
-def trial_of(claim: Claim, scale: ScaleName, images: int, seeds: int | None = None) -> Trial:
+def plan_claim(claim: Claim, scale: ScaleName, images: int, seeds: int | None = None) -> ClaimPlan:
     """Return what a claim is tested with.
 
     Parameters
@@ -101,7 +101,7 @@ def trial_of(claim: Claim, scale: ScaleName, images: int, seeds: int | None = No
             document | {"set": settings, "seeds": seeds or size.seeds}, f"claim {claim.id}"
         )
         chosen[part.name] = tuple(_sized(cell, size, images) for cell in cells(sweep))
-    return Trial(claim, scale, chosen)
+    return ClaimPlan(claim, scale, chosen)
 
 
 def _sized(cell: Cell, scale: Scale, images: int) -> Cell:
@@ -116,13 +116,13 @@ def _sized(cell: Cell, scale: Scale, images: int) -> Cell:
     return Cell(cell.arm, cell.values, cell.seed, study)
 
 
-def read_trial(
-    trial: Trial,
+def read_plan(
+    plan: ClaimPlan,
     digits: Digits,
     store: RunStore,
     note: Callable[[str], None] = lambda text: None,
-) -> Trained:
-    """Read what is in the store of a trial's runs, and measure what its tests ask for.
+) -> TrainedClaim:
+    """Read what is in the store of a plan's runs, and measure what its tests ask for.
 
     Parameters
     ----------
@@ -135,49 +135,44 @@ def read_trial(
         When a run's folder cannot be read.
     """
     runs, epochs, arms = {}, {}, {}
-    for name, chosen in trial.cells.items():
+    for name, chosen in plan.cells.items():
         placed = [store.place(cell, digits.name, digits.digests) for cell in chosen]
         statuses: dict[str, Status] = {run.key: store.status(run.job) for run in placed}
         columns = varied(chosen)
         table = runs_table(placed, statuses, columns, store)
         folders = [RunFolder(run.job.folder) for run in placed]
-        for outcome in _measured(trial.claim, name):
-            table[outcome] = _measure(folders, outcome, digits, note)
+        for metric in _measured(plan.claim, name):
+            table[metric] = _measure(folders, metric, digits, note)
         runs[name] = table
         epochs[name] = epochs_table(placed, statuses, columns, store)
         arms[name] = {cell.arm: dict(cell.values) for cell in chosen}
-    return Trained(trial, runs, epochs, arms)
+    return TrainedClaim(plan, runs, epochs, arms)
 
 
 def _measured(claim: Claim, sweep: str) -> list[str]:
-    """Return the outcomes of a sweep that are measured on the trained networks."""
+    """Return the metrics of a sweep that are measured on the trained networks."""
     first = claim.sweeps[0].name
     asked = [
-        outcome
+        metric
         for test in claim.comparisons
-        for quantity, outcome in outcomes_of(test)
-        if (quantity.sweep or first) == sweep
+        for term, metric in terms_of(test)
+        if (term.sweep or first) == sweep
     ]
     if (claim.figure.sweep or first) == sweep:
-        asked.append(claim.figure.outcome)
-    return [outcome for outcome in dict.fromkeys(asked) if "." in outcome]
+        asked.append(claim.figure.metric)
+    return [metric for metric in dict.fromkeys(asked) if "." in metric]
 
 
 def _measure(
-    folders: Sequence[RunFolder],
-    outcome: str,
-    digits: Digits,
-    note: Callable[[str], None],
+    folders: Sequence[RunFolder], metric: str, digits: Digits, note: Callable[[str], None]
 ) -> list[float]:
-    """Measure an outcome of each run; not a number where it has not finished, or has it not."""
-    from hindi_bn.measures.registry import measure
+    """Measure a metric of each run; not a number where it has not finished, or has it not."""
+    from hindi_bn.measures import measure
 
-    name, _, quantity = outcome.partition(".")
+    name, _, value = metric.partition(".")
     finished = sum(folder.finished for folder in folders)
-    note(f"Measuring {outcome} of {finished} trained networks.")
+    note(f"Measuring {metric} of {finished} trained networks.")
     return [
-        measure(folder, name, digits).get(quantity, float("nan"))
-        if folder.finished
-        else float("nan")
+        measure(folder, name, digits).get(value, float("nan")) if folder.finished else float("nan")
         for folder in folders
     ]

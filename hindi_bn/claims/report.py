@@ -1,4 +1,4 @@
-"""The claims as text: the ledger, and a page that a student understands in two minutes a claim."""
+"""The claims as text: the ledger, and a page of two minutes per claim for a student."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hindi_bn.article.markdown import table
-from hindi_bn.claims.numbers import number, p_said, p_text
+from hindi_bn.claims.numbers import number, p_equation, p_text
 from hindi_bn.claims.results import ClaimResult
 from hindi_bn.claims.verdict import LEVEL, Effect
 
@@ -80,7 +80,7 @@ def heading(result: ClaimResult) -> str:
 
 
 def document(results: Sequence[ClaimResult], figures: str = "figures") -> str:
-    """Write `claims.md`: the ledger, the rule, and a section a claim.
+    """Write `claims.md`: the ledger, the rule, and a section per claim.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def document(results: Sequence[ClaimResult], figures: str = "figures") -> str:
 
 def section(result: ClaimResult, figures: str = "figures") -> str:
     """Write a claim's section: the claim, its source, the test, the result, the figure."""
-    corrected = p_said(result.p_corrected)
+    corrected = p_equation(result.p_corrected)
     parts = [
         f"## {heading(result)}",
         f"**{result.verdict.capitalize()}** at n = {result.n} ({corrected}, corrected).",
@@ -123,6 +123,7 @@ def _effects_table(result: ClaimResult) -> str:
             "verdict": effect.verdict,
             "n": str(effect.n) + (f" ({effect.left_out} without)" if effect.left_out else ""),
             "d": number(effect.effect_size),
+            "p_t": p_text(effect.p_t),
             "p": f"{p_text(effect.p_zero)} ({effect.zero_test})",
         }
         for effect in result.effects
@@ -135,8 +136,9 @@ def _effects_table(result: ClaimResult) -> str:
             ("region", "holds where it is", str),
             ("verdict", "by itself", str),
             ("n", "n", str),
-            ("d", "mean / deviation", str),
-            ("p", "p of no effect", str),
+            ("d", "mean / std", str),
+            ("p_t", "p of no effect (t)", str),
+            ("p", "p of no effect (signs flipped)", str),
         ],
     )
 

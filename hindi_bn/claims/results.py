@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,14 +14,13 @@ from hindi_bn.claims.claim import Claim, ScaleName
 from hindi_bn.claims.effects import effects
 from hindi_bn.claims.gap import gap_findings
 from hindi_bn.claims.numbers import number
-from hindi_bn.claims.plan import Trained
+from hindi_bn.claims.plan import TrainedClaim
 from hindi_bn.claims.verdict import LEVEL, Effect, Verdict, decide, effect_of, together
 from hindi_bn.errors import ClaimsError
-from hindi_bn.files import write_text
+from hindi_bn.files import plain_json, write_text
 from hindi_bn.stats.intervals import summarise
 
 FILE = "claims.json"
-BOOTSTRAP_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -85,10 +83,10 @@ class ClaimResult:
 
     def as_json(self) -> dict[str, Any]:
         """Return what JSON can hold; numbers that are none become null."""
-        return dict(_plain(asdict(self)))
+        return dict(plain_json(asdict(self)))
 
 
-def result_of(claim: Claim, trained: Trained, title: str) -> ClaimResult:
+def result_of(claim: Claim, trained: TrainedClaim, title: str) -> ClaimResult:
     """Test a claim on its runs; the verdict comes with those of the other claims, by `decided`.
 
     Parameters
@@ -98,15 +96,14 @@ def result_of(claim: Claim, trained: Trained, title: str) -> ClaimResult:
     """
     import pandas as pd
 
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
     found = tuple(
-        effect_of(test, effects(test, trained.tables, trained.first), rng) for test in claim.tests
+        effect_of(test, effects(test, trained.tables, trained.first)) for test in claim.tests
     )
     holds, fails = together(found)
     runs = pd.concat(trained.runs.values()).drop_duplicates("key")
     return ClaimResult(
         id=claim.id, name=claim.name, title=claim.title, statement=claim.statement.strip(),
-        source=claim.source, method=claim.method.strip(), scale=trained.trial.scale,
+        source=claim.source, method=claim.method.strip(), scale=trained.plan.scale,
         sizes={name: _size(table) for name, table in trained.runs.items()}, data=title,
         runs={str(k): int(v) for k, v in runs["status"].value_counts().sort_index().items()},
         effects=found,
@@ -115,7 +112,7 @@ def result_of(claim: Claim, trained: Trained, title: str) -> ClaimResult:
     )  # fmt: skip
 
 
-def _besides(claim: Claim, trained: Trained) -> Iterator[str]:
+def _besides(claim: Claim, trained: TrainedClaim) -> Iterator[str]:
     """Say what was found besides, each with its interval and number of seeds."""
     for comparison in claim.besides:
         values = effects(comparison, trained.tables, trained.first)
@@ -127,7 +124,7 @@ def _besides(claim: Claim, trained: Trained) -> Iterator[str]:
         )
 
 
-def _gap(claim: Claim, trained: Trained) -> Iterator[str]:
+def _gap(claim: Claim, trained: TrainedClaim) -> Iterator[str]:
     if claim.figure.kind == "gap":
         yield from gap_findings(trained)
 
@@ -186,16 +183,6 @@ def read_results(folder: Path) -> list[ClaimResult]:
             " ".join(str(error).split()) or type(error).__name__,
             "delete it; `hindi-bn claims run` writes it again from the runs that are there",
         ) from error
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _effect(document: Mapping[str, Any]) -> Effect:

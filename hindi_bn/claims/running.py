@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hindi_bn import environment
 from hindi_bn.claims.claim import Claim, ScaleName
-from hindi_bn.claims.plan import Trained, Trial, read_trial, trial_of
+from hindi_bn.claims.plan import ClaimPlan, TrainedClaim, plan_claim, read_plan
 from hindi_bn.claims.report import document
 from hindi_bn.claims.results import (
     ClaimResult,
@@ -48,26 +48,26 @@ class Asked:
     scale: ScaleName
     seeds: int | None = None
 
-    def trials(self, images: int) -> list[Trial]:
+    def plans(self, images: int) -> list[ClaimPlan]:
         """Return what each claim is tested with, where there are so many training images."""
-        return [trial_of(claim, self.scale, images, self.seeds) for claim in self.claims]
+        return [plan_claim(claim, self.scale, images, self.seeds) for claim in self.claims]
 
 
-def cells_of(trials: Sequence[Trial]) -> list[Cell]:
+def cells_of(plans: Sequence[ClaimPlan]) -> list[Cell]:
     """Return the runs of several claims; their arms' names say which claim and sweep they are of.
 
     Runs that several claims share stand here several times, and are trained once.
     """
     return [
-        replace(cell, arm=f"{trial.claim.id} {name}: {cell.arm}")
-        for trial in trials
-        for name, chosen in trial.cells.items()
+        replace(cell, arm=f"{plan.claim.id} {name}: {cell.arm}")
+        for plan in plans
+        for name, chosen in plan.cells.items()
         for cell in chosen
     ]
 
 
 def train_claims(
-    trials: Sequence[Trial],
+    plans: Sequence[ClaimPlan],
     digits: Digits,
     store: RunStore,
     runner: Runner,
@@ -78,7 +78,7 @@ def train_claims(
 ) -> SweepResult:
     """Train what is missing for these claims; see `hindi_bn.sweeps.run.run_sweep`."""
     return run_sweep(
-        cells_of(trials), lambda name: digits, store, runner,
+        cells_of(plans), lambda name: digits, store, runner,
         retry_failed=retry_failed, command=command, on_event=on_event,
     )  # fmt: skip
 
@@ -94,7 +94,7 @@ def found_results(out: Path) -> list[ClaimResult]:
 
 
 def judge_claims(
-    trials: Sequence[Trial],
+    plans: Sequence[ClaimPlan],
     digits: Digits,
     store: RunStore,
     folder: Path,
@@ -115,9 +115,9 @@ def judge_claims(
         When something cannot be read or written.
     """
     results = {result.id: result for result in read_results(folder)}
-    for trial in trials:
-        trained = read_trial(trial, digits, store, note)
-        result = result_of(trial.claim, trained, digits.title)
+    for plan in plans:
+        trained = read_plan(plan, digits, store, note)
+        result = result_of(plan.claim, trained, digits.title)
         results[result.id] = result
         _write_runs(folder, result, trained)
         _draw(folder, result, trained)
@@ -127,8 +127,8 @@ def judge_claims(
     return every
 
 
-def _write_runs(folder: Path, result: ClaimResult, trained: Trained) -> None:
-    """Write a claim's runs: a row a run of all its sweeps, with every outcome."""
+def _write_runs(folder: Path, result: ClaimResult, trained: TrainedClaim) -> None:
+    """Write a claim's runs: a row per run of all its sweeps, with every metric."""
     import pandas as pd
 
     parts = [runs.assign(sweep=name) for name, runs in trained.runs.items()]
@@ -136,7 +136,7 @@ def _write_runs(folder: Path, result: ClaimResult, trained: Trained) -> None:
     write_text(folder / "runs" / f"{result.slug}.csv", table.to_csv(index=False))
 
 
-def _draw(folder: Path, result: ClaimResult, trained: Trained) -> None:
+def _draw(folder: Path, result: ClaimResult, trained: TrainedClaim) -> None:
     from hindi_bn.claims.drawing import draw
     from hindi_bn.figures.style import save
 

@@ -1,11 +1,11 @@
 """From the numbers of runs to a verdict, by the rule in the claim's file.
 
-A test compares quantities seed by seed and holds where the mean difference lies in its region. A
+A test compares terms seed by seed and holds where the mean difference lies in its region. A
 claim is *supported* when all of its tests are shown to hold, *contradicted* when one is shown not
 to, and otherwise *undecided* at this number of seeds. What counts as shown: one-sample t-tests
-against the ends of the region, which agree with the 95 % intervals, brought to one p-value a claim
-(all must hold: the largest; one fails: the smallest times the number of tests), and corrected over
-all claims by Holm's method.
+against the ends of the region, which agree with the 95 % intervals, brought to one p-value per
+claim (all must hold: the largest; one fails: the smallest times the number of tests), and corrected
+over all claims by Holm's method.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hindi_bn.stats.intervals import deviation_of
-from hindi_bn.stats.pairs import compare_paired, holm
+from hindi_bn.stats.pairs import compare_paired, holm, t_test_p
 
 if TYPE_CHECKING:
     from hindi_bn.claims.claim import Test
@@ -27,6 +26,13 @@ Verdict = Literal["supported", "contradicted", "undecided"]
 LEVEL = 0.05
 FEWEST = 3
 """Seeds below which nothing is decided."""
+
+ZERO_TESTS = {
+    "exact": "sign-flip",
+    "Monte Carlo": "sign-flip, Monte Carlo",
+    "none (n = 0)": "none (n = 0)",
+}
+"""Name of the test of an effect of zero, by how its p was computed."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +46,12 @@ class Effect:
     by_seed
         The effect of each seed, in the test's unit.
     left_out
-        Seeds without the outcome.
+        Seeds without the metric.
     mean, low, high, method
         Mean and its 95 % interval; not a number where there are too few seeds.
     p_zero, zero_test, effect_size
-        Two-sided p of an effect of zero, the exact test that gave it, and the mean over the
-        standard deviation.
+        Two-sided p of an effect of zero by flipping signs, the name of that test, and the mean over
+        the standard deviation.
     p_holds, p_fails
         Two-sided p of what would have to be the case if the test did not hold, or did.
     verdict
@@ -53,6 +59,8 @@ class Effect:
         neither.
     above, below
         Ends of the region.
+    p_t
+        Two-sided p of an effect of zero by the t-test, which agrees with the interval.
     """
 
     label: str
@@ -72,6 +80,7 @@ class Effect:
     verdict: Verdict
     above: float | None
     below: float | None
+    p_t: float = float("nan")
 
     @property
     def n(self) -> int:
@@ -79,26 +88,25 @@ class Effect:
         return len(self.by_seed)
 
 
-def effect_of(test: Test, values: NDArray[np.float64], rng: np.random.Generator) -> Effect:
+def effect_of(test: Test, values: NDArray[np.float64]) -> Effect:
     """Test the effect of each seed against a test's region.
 
     Parameters
     ----------
     values
         The effect of each seed (seeds,) in the test's unit; not a number where it is missing.
-    rng
-        For intervals and tests that draw.
     """
     there = values[np.isfinite(values)]
     p_holds, p_fails = region_p(there, test.above, test.below)
-    paired = compare_paired(there, np.zeros_like(there), rng=rng)
+    paired = compare_paired(there, np.zeros_like(there))
     return Effect(
         label=test.label, unit=test.unit, region=test.region,
         by_seed=tuple(there.tolist()), left_out=len(values) - len(there),
         mean=paired.mean_difference, low=paired.low, high=paired.high, method=paired.method,
-        p_zero=paired.p, zero_test=paired.test, effect_size=paired.effect_size,
+        p_zero=paired.p_sign_flip, zero_test=ZERO_TESTS[paired.sign_flip],
+        effect_size=paired.effect_size,
         p_holds=p_holds, p_fails=p_fails, verdict=_verdict(p_holds, p_fails),
-        above=test.above, below=test.below,
+        above=test.above, below=test.below, p_t=paired.p,
     )  # fmt: skip
 
 
@@ -125,18 +133,9 @@ def region_p(
     inside, outside = [], []
     for end, inward in ((above, 1), (below, -1)):
         if end is not None:
-            inside.append(_one_sided(inward * (values - end)))
-            outside.append(_one_sided(inward * (end - values)))
+            inside.append(t_test_p(inward * (values - end), "greater"))
+            outside.append(t_test_p(inward * (end - values), "greater"))
     return min(1.0, 2 * max(inside)), min(1.0, 2 * min(outside))
-
-
-def _one_sided(values: NDArray[np.float64]) -> float:
-    """Return the p-value of a mean of 0 or less against one above 0."""
-    from scipy import stats
-
-    if deviation_of(values) == 0:  # all equal: nothing is left to chance, and t is not defined
-        return 0.0 if values[0] > 0 else 1.0
-    return float(stats.ttest_1samp(values, 0.0, alternative="greater").pvalue)
 
 
 def _verdict(p_holds: float, p_fails: float) -> Verdict:

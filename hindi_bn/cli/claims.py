@@ -230,7 +230,7 @@ def _claim_text(claim: Claim, result: ClaimResult | None) -> list[Any]:
     from rich.padding import Padding
     from rich.text import Text
 
-    from hindi_bn.claims.numbers import p_said
+    from hindi_bn.claims.numbers import p_equation
     from hindi_bn.claims.report import RULE
 
     parts: list[Any] = [
@@ -249,7 +249,7 @@ def _claim_text(claim: Claim, result: ClaimResult | None) -> list[Any]:
     if result is None:
         how = f"Not tested yet: hindi-bn claims run {claim.id}"
         return [*parts, *_paragraph("Result", how)]
-    corrected = p_said(result.p_corrected)
+    corrected = p_equation(result.p_corrected)
     said = f"{result.verdict} at n = {result.n} ({result.scale} scale; {corrected}, corrected)."
     parts += _paragraph("Result", said)
     parts.append(_effects(result))

@@ -19,7 +19,7 @@ from hindi_bn.cli.tables import plan_tables, show, table_of
 if TYPE_CHECKING:
     from rich.table import Table
 
-OUTCOME = "final_test_accuracy"
+METRIC = "final_test_accuracy"
 
 
 @app.command()
@@ -88,7 +88,7 @@ def sweep(
 def _result_tables(document: dict[str, Any]) -> list[Table | str]:
     """Return final test accuracy by arm, and differences from the first arm."""
     title = f"Final test accuracy, per cent, on: {'; '.join(document['data'])}"
-    summary = [_percent(row) for row in document["summary"] if row["outcome"] == OUTCOME]
+    summary = [_percent(row) for row in document["summary"] if row["metric"] == METRIC]
     parts: list[Table | str] = [
         table_of(
             summary,
@@ -96,15 +96,16 @@ def _result_tables(document: dict[str, Any]) -> list[Table | str]:
             {
                 "arm": ("arm", ""),
                 "n": ("n", "d"),
+                "n_diverged": ("diverged", "d"),
                 "mean": ("mean", ".2f"),
-                "deviation": ("dev.", ".2f"),
+                "std": ("std", ".2f"),
                 "low": ("low", ".2f"),
                 "high": ("high", ".2f"),
                 "method": ("interval", ""),
             },
         )
     ]
-    paired = [_percent(row) for row in document["paired"] if row["outcome"] == OUTCOME]
+    paired = [_percent(row) for row in document["paired"] if row["metric"] == METRIC]
     if paired:
         parts.append(
             table_of(
@@ -116,9 +117,9 @@ def _result_tables(document: dict[str, Any]) -> list[Table | str]:
                     "mean_difference": ("mean", "+.2f"),
                     "low": ("low", "+.2f"),
                     "high": ("high", "+.2f"),
-                    "p": ("p", ".4f"),
-                    "p_holm": ("p (Holm)", ".4f"),
-                    "test": ("test", ""),
+                    "p": ("p (t)", ".4f"),
+                    "p_holm": ("p (t, Holm)", ".4f"),
+                    "p_sign_flip": ("p (sign-flip)", ".4f"),
                 },
             )
         )
@@ -132,7 +133,7 @@ def _result_tables(document: dict[str, Any]) -> list[Table | str]:
 
 
 def _percent(row: dict[str, Any]) -> dict[str, Any]:
-    shares = ("mean", "deviation", "low", "high", "mean_difference")
+    shares = ("mean", "std", "low", "high", "mean_difference")
     return {
         key: value * 100 if key in shares and value is not None else value
         for key, value in row.items()

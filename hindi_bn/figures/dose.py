@@ -1,4 +1,4 @@
-"""An outcome against a key with an order: learning rate, batch size, initialisation."""
+"""A metric against a key with an order: learning rate, batch size, initialisation."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hindi_bn.figures.over_seeds import (
     are_numbers,
-    finish,
-    intervals,
+    diverged_note,
     label_size,
     levels,
     limits,
     n_note,
-    plain_log,
-    quantity,
-    scaled,
+    scale_losses,
+    shown,
     value_text,
-    wide_loss,
     wrapped,
 )
-from hindi_bn.figures.style import Look, looks, new_figure, theme
+from hindi_bn.figures.style import Caption, Look, composing, looks
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from hindi_bn.stats.metrics import Metric
 
 _BEYOND = 3.0  # per cent that an axis of accuracies shows below 0 and above 100
 _DECADE = 10.0  # numbers that span it have a logarithmic axis
@@ -61,151 +60,138 @@ def places_of(values: pd.Series) -> Places:
     return Places(at, numeric)
 
 
-def dose_lines(
-    runs: pd.DataFrame, ax: Axes, x: str, hue: str | None, outcome: str = "final_test_accuracy"
-) -> Axes:
-    """Draw an outcome against a key, a line a value of another key.
+class Dose(NamedTuple):
+    """A metric against a key: what is drawn, and by what it stands along the axis.
 
     Parameters
     ----------
-    runs
-        A row a run: `seed`, `status`, the columns `x` and `hue`, and the outcome's.
-    ax
-        Where to draw.
+    values, means
+        A table of values, and one of means by `x` and `hue`.
     x
         The key along the axis. Powers of two have a binary logarithmic axis, numbers that span a
         decade a decimal one; text stands in the order of its first rows.
     hue
         The key whose values are told apart by colour; None for a single line.
-    outcome
-        A name of `hindi_bn.stats.metrics`.
-
-    Returns
-    -------
-    `ax`, without a legend: single seeds as dots, means as a line, their 95 % t-interval as a band
-    (a bar where x is text). Runs that diverged are not drawn; see `diverged_crosses`.
     """
-    places, given = places_of(runs[x]), _lines(runs, hue)
-    values = _placed(scaled(runs, outcome), x, hue, places)
-    if wide_loss(outcome, values["value"]):
-        plain_log(ax, "y")
+
+    values: pd.DataFrame
+    means: pd.DataFrame
+    x: str
+    hue: str | None
+    metric: Metric
+
+    @property
+    def places(self) -> Places:
+        """Where the values of `x` stand."""
+        return places_of(self.means[self.x])
+
+    @property
+    def lines(self) -> dict[str, Look]:
+        """The lines' names and looks."""
+        if self.hue is None:
+            return looks(["all"])
+        return looks(value_text(value) for value in levels(self.means[self.hue]))
+
+    def placed(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return one of the tables in the metric's unit, with each row's `line` and `place`."""
+        line = "all" if self.hue is None else table[self.hue].map(value_text)
+        place = table[self.x].map(value_text).map(self.places.at).astype(float)
+        return shown(table, self.metric).assign(line=line, place=place)
+
+
+def dose_lines(dose: Dose, ax: Axes) -> Axes:
+    """Draw a metric against a key, without a legend.
+
+    Single seeds are dots, those that diverged crosses; means are a line, their 95 % t-interval a
+    band (a bar where x is text).
+    """
+    values, means = dose.placed(dose.values), dose.placed(dose.means)
+    numeric, given = dose.places.numeric, dose.lines
+    scale_losses(ax, "y", dose.metric, values["value"])
     for turn, (name, look) in enumerate(given.items()):
-        rows = values[values["line"] == name]
-        shift = 0.0 if places.numeric else _SHIFT * (turn - (len(given) - 1) / 2)
-        _line(ax, rows.assign(place=rows["place"] + shift), look, name, band=places.numeric)
-    if not values.empty:
-        limits(ax, "y", values["value"], intervals(values, ["line", "place"], "value"))
-    if quantity(outcome).unit == "%":  # intervals of few seeds reach beyond what there can be
+        shift = 0.0 if numeric else _SHIFT * (turn - (len(given) - 1) / 2)
+        rows, of_line = (table[table["line"] == name] for table in (values, means))
+        rows = rows.assign(place=rows["place"] + shift)
+        of_line = of_line.assign(place=of_line["place"] + shift)
+        _line(ax, rows, of_line[of_line["n"] > 0].sort_values("place"), look, name, band=numeric)
+    limits(ax, "y", values["value"], means)
+    if dose.metric.unit == "%":  # intervals of few seeds reach beyond what there can be
         low, high = ax.get_ylim()
         ax.set_ylim(max(low, -_BEYOND), min(high, 100 + _BEYOND))
-    _scale(ax, places)
-    ax.set(xlabel=x, ylabel=quantity(outcome).axis)
+    _scale(ax, dose.places)
+    ax.set(xlabel=dose.x, ylabel=dose.metric.axis)
     return ax
 
 
-def diverged_crosses(runs: pd.DataFrame, ax: Axes, x: str, hue: str | None) -> Axes:
-    """Draw a row a line: a cross where runs diverged, with their number and that of all runs.
-
-    Parameters
-    ----------
-    runs, ax, x, hue
-        See `dose_lines`; of the outcome only `status` is needed.
-
-    Returns
-    -------
-    `ax`, with a row only for lines that have diverged runs.
-    """
-    places, given = places_of(runs[x]), _lines(runs, hue)
-    values = _placed(runs, x, hue, places).assign(diverged=runs["status"] == "diverged")
-    counts = values.groupby(["line", "place"])["diverged"].agg(["sum", "size"])
-    counts = counts[counts["sum"] > 0].reset_index()
-    shown = [name for name in given if name in set(counts["line"])]
-    for line, place, some, of in counts.itertuples(index=False):
-        row = shown.index(line)
-        ax.plot([place], [row], marker="x", color=given[line].colour, markersize=6, zorder=3)
+def diverged_crosses(dose: Dose, ax: Axes) -> Axes:
+    """Draw a row per line with diverged runs: a cross where they are, with their number of all."""
+    means, given = dose.placed(dose.means), dose.lines
+    means = means[means["n_diverged"] > 0]
+    names = [name for name in given if name in set(means["line"])]
+    for mean in means.to_dict("records"):
+        row = names.index(mean["line"])
+        colour = given[mean["line"]].colour
+        ax.plot([mean["place"]], [row], marker="x", color=colour, markersize=6, zorder=3)
+        ended = round(mean["n_diverged"] / mean["divergence_rate"])
         ax.annotate(
-            f"{some}/{of}", (place, row), (5, 0), textcoords="offset points", va="center",
-            fontsize=8, color="0.25",
+            f"{mean['n_diverged']}/{ended}", (mean["place"], row), (5, 0),
+            textcoords="offset points", va="center", fontsize=8, color="0.25",
         )  # fmt: skip
-    labels = ["diverged" if hue is None else f"diverged: {name}" for name in shown]
-    ax.set_yticks(range(len(shown)), [textwrap.shorten(text, 28) for text in labels], fontsize=8)
-    ax.set_ylim(len(shown) - 0.4, -0.6)
+    labels = ["diverged" if dose.hue is None else f"diverged: {name}" for name in names]
+    ax.set_yticks(range(len(names)), [textwrap.shorten(text, 28) for text in labels], fontsize=8)
+    ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(False)
     return ax
 
 
-def dose_figure(
-    runs: pd.DataFrame,
-    x: str,
-    hue: str | None = None,
-    outcome: str = "final_test_accuracy",
-    data_title: str = "",
-    details: str = "",
-    title: str = "",
-) -> Figure:
+def dose_figure(dose: Dose, caption: Caption, title: str = "") -> Figure:
     """Compose `dose_lines` with a legend, and `diverged_crosses` below when a run diverged.
 
-    Parameters
-    ----------
-    runs, x, hue, outcome
-        See `dose_lines`.
-    data_title, details
-        For the note at the bottom; the number of seeds and the interval's name are added.
-    title
-        The outcome and the key by default.
+    The caption gains the number of seeds and the interval's name; the title is the metric and the
+    key by default.
     """
-    given = _lines(runs, hue)
-    lost = _placed(runs, x, hue, places_of(runs[x]))[runs["status"] == "diverged"]["line"].nunique()
-    wide, lines = label_size([wrapped(name) for name in [*given, hue or ""]])
+    means, hue = dose.placed(dose.means), dose.hue
+    lost = means[means["n_diverged"] > 0]["line"].nunique()
+    wide, lines = label_size([wrapped(name) for name in [*dose.lines, hue or ""]])
     crosses = _CROSSES_ROW * lost + 0.12
-    with theme():
-        height = max(4.6, _LEGEND_LINE * lines + 1.2) + (crosses if lost else 0.0)
-        figure = new_figure(6.9 + (wide + _LEGEND_HANDLE) * (hue is not None), height)
-        figure.suptitle(title or f"{quantity(outcome).name} by {x}", fontweight="bold")
+    width = 6.9 + (wide + _LEGEND_HANDLE) * (hue is not None)
+    height = max(4.6, _LEGEND_LINE * lines + 1.2) + (crosses if lost else 0.0)
+    caption = caption.plus(_n(dose), "dots: seeds", diverged_note(means, dose.metric))
+    title = title or f"{dose.metric.label} by {dose.x}"
+    with composing(title, caption, width, height) as figure:
         if lost:
-            ax, below = figure.subplots(
-                2, 1, sharex=True, height_ratios=[height - crosses, crosses]
-            )
-            diverged_crosses(runs, below, x, hue).set_xlabel(x)
-            dose_lines(runs, ax, x, hue, outcome).label_outer()
+            ratios = [height - crosses, crosses]
+            ax, below = figure.subplots(2, 1, sharex=True, height_ratios=ratios)
+            diverged_crosses(dose, below).set_xlabel(dose.x)
+            dose_lines(dose, ax).label_outer()
         else:
-            ax = dose_lines(runs, figure.add_subplot(), x, hue, outcome)
+            ax = dose_lines(dose, figure.add_subplot())
         if hue is not None:
             handles, names = ax.get_legend_handles_labels()
             figure.legend(
                 handles, [wrapped(name) for name in names], title=hue, loc="outside right upper",
                 frameon=False, alignment="left",
             )  # fmt: skip
-        said = "× diverged, of all runs, left out of the means" if lost else ""
-        return finish(figure, data_title, details, _n(runs, x, hue, outcome), "dots: seeds", said)
+    return figure
 
 
-def _lines(runs: pd.DataFrame, hue: str | None) -> dict[str, Look]:
-    names = ["all"] if hue is None else [value_text(value) for value in levels(runs[hue])]
-    return looks(names)
-
-
-def _placed(runs: pd.DataFrame, x: str, hue: str | None, places: Places) -> pd.DataFrame:
-    """Add each run's `line` and its `place` on the axis."""
-    line = "all" if hue is None else runs[hue].map(value_text)
-    return runs.assign(line=line, place=runs[x].map(value_text).map(places.at).astype(float))
-
-
-def _line(ax: Axes, rows: pd.DataFrame, look: Look, name: str, band: bool) -> None:
-    means = intervals(rows, "place", "value").sort_index()
-    ax.plot(
-        rows["place"], rows["value"], linestyle="none", marker=".", markersize=6, alpha=0.5,
-        color=look.colour, markeredgewidth=0, zorder=2,
-    )  # fmt: skip
+def _line(
+    ax: Axes, rows: pd.DataFrame, means: pd.DataFrame, look: Look, name: str, band: bool
+) -> None:
+    for diverged, marker in ((False, "."), (True, "x")):
+        dots = rows[(rows["status"] == "diverged") == diverged]
+        ax.plot(
+            dots["place"], dots["value"], linestyle="none", marker=marker, markersize=6, alpha=0.5,
+            color=look.colour, markeredgewidth=1.5 * diverged, zorder=2,
+        )  # fmt: skip
+    place, low, high = means["place"], means["low"], means["high"]
     if band:
-        ax.fill_between(
-            means.index, means["low"], means["high"], color=look.colour, alpha=0.15, linewidth=0
-        )
+        ax.fill_between(place, low, high, color=look.colour, alpha=0.15, linewidth=0)
     else:
-        ax.vlines(means.index, means["low"], means["high"], color=look.colour, linewidth=1.4)
+        ax.vlines(place, low, high, color=look.colour, linewidth=1.4)
     ax.plot(
-        means.index, means["mean"], color=look.colour, marker=look.marker, markersize=6,
-        linewidth=1.7, zorder=3, label=name,
+        place, means["mean"], color=look.colour, marker=look.marker, markersize=6, linewidth=1.7,
+        zorder=3, label=name,
     )  # fmt: skip
 
 
@@ -223,11 +209,10 @@ def _scale(ax: Axes, places: Places) -> None:
     ax.set_xticks(list(places.at.values()), labels, **(how if turned else {}))
 
 
-def _n(runs: pd.DataFrame, x: str, hue: str | None, outcome: str) -> str:
+def _n(dose: Dose) -> str:
     """Say how many runs each mean is over."""
-    values = _placed(scaled(runs, outcome), x, hue, places_of(runs[x]))
-    counts = values.groupby(["line", "place"]).size()
+    counts = dose.means["n"][dose.means["n"] > 0]
     if counts.empty:
-        return "no run counts"
+        return "no run has a value"
     few, many = int(counts.min()), int(counts.max())
-    return f"n = {few}" + (f" to {many}" if many > few else "") + f" a mean, {n_note(runs)}"
+    return f"n = {few}" + (f" to {many}" * (many > few)) + f" per mean, {n_note(dose.values)}"

@@ -252,21 +252,3 @@ def _check(formats: Sequence[str], dpi: int) -> None:
             "The number must be at least 1.",
             "choose with --dpi, for instance --dpi 150",
         )
-
-
-NOTE_INCHES = _NOTE
-
-
-def new_figure(width: float, height: float, bottom: float = _NOTE) -> Figure:
-    """Make an empty figure that leaves `bottom` free."""
-    with composing("", None, width, height, bottom=bottom) as figure:
-        return figure
-
-
-def data_note(figure: Figure, data_title: str, details: str = "") -> None:
-    """Write the caption of a figure made by `new_figure`."""
-    width, height = figure.get_size_inches()
-    figure.text(
-        0.1 / width, 0.09 / height, str(Caption(data_title, details)), fontsize=8, color="0.35",
-        ha="left", va="bottom", wrap=True,
-    )  # fmt: skip

@@ -6,158 +6,115 @@ from typing import TYPE_CHECKING, Any
 
 from hindi_bn.figures.over_seeds import (
     arm_looks,
-    finish,
-    intervals,
+    counts_text,
+    diverged_note,
     label_size,
     n_note,
-    plain_log,
-    quantity,
-    wide_loss,
+    scale_losses,
+    shown,
     wrapped,
 )
-from hindi_bn.figures.style import Look, new_figure, theme
+from hindi_bn.figures.style import Caption, Look, composing, count_axis
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_DONE = "finished"
+    from hindi_bn.stats.metrics import Metric
+
 _MARKERS = 8  # about so many on a mean line, to tell arms of one colour apart
 _LINES = 40  # with more seeds in a figure than this, their lines become fainter
 _ZOOM_EPOCHS = 9  # from so many epochs on, the last third has a panel of its own
 _LEGEND_LINE, _LEGEND_HANDLE = 0.19, 0.75  # inches
 
 
-def mean_curves(
-    epochs: pd.DataFrame, ax: Axes, outcome: str = "test_accuracy", runs: pd.DataFrame | None = None
-) -> Axes:
+def mean_curves(values: pd.DataFrame, means: pd.DataFrame, metric: Metric, ax: Axes) -> Axes:
     """Draw each arm's mean by epoch with a 95 % t-interval band, single seeds thin beneath.
+
+    A cross stands where a run diverged. A loss that spans a decade has a logarithmic axis.
 
     Parameters
     ----------
-    epochs
-        A row a run and epoch: `arm`, `seed`, `epoch` (counted from 0) and the outcome's column.
-    ax
-        Where to draw.
-    outcome
-        A column of a history: `test_accuracy`, `train_accuracy`, `train_loss` or `test_loss`.
-    runs
-        A row a run: `arm`, `seed` and `status`. A run that diverged ends with a cross and is left
-        out of the mean, one that is unfinished too; without this table every row counts.
-
-    Returns
-    -------
-    `ax`, labelled, without a legend. A loss that spans a decade has a logarithmic axis.
+    values
+        See `hindi_bn.stats.tables.epoch_values`.
+    means
+        A table of means by `arm` and `epoch`.
     """
-    values = epochs.assign(value=quantity(outcome).factor * epochs[outcome])
-    values = values[values["value"].notna()]
-    status = _status(values, runs)
-    arms = values["arm"] if runs is None else runs["arm"]
-    faint = min(0.45, 0.1 + 0.35 * _LINES / max(len(status), 1))
-    if wide_loss(outcome, values["value"]):
-        plain_log(ax, "y")
-    for arm, look in arm_looks(arms).items():
-        rows = values[values["arm"] == arm]
-        for seed, run in rows.groupby("seed"):
-            _seed_line(ax, run, look, faint, status[arm, seed] == "diverged")
-        counts = {seed for (name, seed), state in status.items() if (name, state) == (arm, _DONE)}
-        _mean_line(ax, rows[rows["seed"].isin(counts)], look, str(arm))
-    return _axes(ax, values, outcome)
+    values, means = shown(values, metric), shown(means, metric)
+    drawn = values.assign(value=values["recorded"].fillna(values["value"]))
+    drawn = drawn[drawn["value"].notna()]
+    scale_losses(ax, "y", metric, drawn["value"])
+    runs = values[["arm", "seed"]].drop_duplicates()
+    faint = min(0.45, 0.1 + 0.35 * _LINES / max(len(runs), 1))
+    for arm, look in arm_looks(means["arm"]).items():
+        for _, run in drawn[drawn["arm"] == arm].groupby("seed"):
+            _seed_line(ax, run, look, faint)
+        _mean_line(ax, means[means["arm"] == arm], look, str(arm), drawn["value"].min())
+    return _axes(ax, drawn["value"], metric)
 
 
 def curves_figure(
-    epochs: pd.DataFrame,
-    outcome: str = "test_accuracy",
-    data_title: str = "",
-    details: str = "",
-    runs: pd.DataFrame | None = None,
+    values: pd.DataFrame, means: pd.DataFrame, metric: Metric, caption: Caption
 ) -> Figure:
     """Compose `mean_curves` with a legend, and a closer look at the last third of the epochs.
 
-    Parameters
-    ----------
-    epochs, outcome, runs
-        See `mean_curves`.
-    data_title, details
-        For the note at the bottom; the number of seeds and the interval's name are added.
+    The caption gains the number of seeds and the interval's name.
     """
-    status = _status(epochs, runs)
-    labels = {arm: _label(str(arm), status) for arm in arm_looks(arm for arm, _ in status)}
+    last = means.drop_duplicates("arm", keep="last").to_dict("records")
+    labels = {row["arm"]: wrapped(f"{row['arm']} ({counts_text(row, metric)})") for row in last}
     wide, lines = label_size(list(labels.values()))
-    zoomed = epochs["epoch"].nunique() >= _ZOOM_EPOCHS
-    with theme():
-        height = max(4.8, _LEGEND_LINE * lines + 1.0)
-        figure = new_figure((11.0 if zoomed else 6.8) + wide + _LEGEND_HANDLE, height)
-        figure.suptitle(f"{quantity(outcome).name} by epoch", fontweight="bold")
+    zoomed = means["epoch"].nunique() >= _ZOOM_EPOCHS
+    width = (11.0 if zoomed else 6.8) + wide + _LEGEND_HANDLE
+    caption = caption.plus(
+        n_note(values, list(labels)), "thin: single seeds", diverged_note(means, metric)
+    )
+    height = max(4.8, _LEGEND_LINE * lines + 1.0)
+    with composing(f"{metric.label} by epoch", caption, width, height) as figure:
         panels = figure.subplots(1, 1 + zoomed, squeeze=False)[0]
-        mean_curves(epochs, panels[0], outcome, runs)
+        mean_curves(values, means, metric, panels[0])
         if zoomed:
-            last = epochs["epoch"] >= epochs["epoch"].max() * 2 / 3
-            mean_curves(epochs[last], panels[1], outcome, runs).set_title("The last third, closer")
-        _legend(figure, panels[0], labels)
-        one_a_seed = "thin: single seeds" + "; × diverged" * ("diverged" in status.values())
-        table = epochs if runs is None else runs
-        return finish(figure, data_title, details, n_note(table, list(labels)), one_a_seed)
+            from_ = means["epoch"].max() * 2 / 3
+            late, ends = (table[table["epoch"] >= from_] for table in (values, means))
+            mean_curves(late, ends, metric, panels[1]).set_title("The last third, closer")
+        handles, names = panels[0].get_legend_handles_labels()
+        figure.legend(
+            handles, [labels[name] for name in names], loc="outside right upper", frameon=False,
+            fontsize=9,
+        )  # fmt: skip
+    return figure
 
 
-def _status(epochs: pd.DataFrame, runs: pd.DataFrame | None) -> dict[tuple[Any, Any], str]:
-    """Return each run's status by arm and seed."""
-    if runs is None:
-        return dict.fromkeys(zip(epochs["arm"], epochs["seed"], strict=True), _DONE)
-    return dict(zip(zip(runs["arm"], runs["seed"], strict=True), runs["status"], strict=True))
+def _seed_line(ax: Axes, run: pd.DataFrame, look: Look, faint: float) -> None:
+    how: dict[str, Any] = {"color": look.colour, "linewidth": 0.7}
+    ax.plot(run["epoch"], run["value"], alpha=faint, zorder=2, **how)
+    if (run["status"] == "diverged").any():
+        after = run[run["recorded"].isna()]
+        end = after.iloc[:1] if len(after) else run.iloc[-1:]
+        ax.plot(end["epoch"], end["value"], marker="x", zorder=4, **how)
 
 
-def _seed_line(ax: Axes, run: pd.DataFrame, look: Look, faint: float, diverged: bool) -> None:
-    how: dict[str, Any] = {"color": look.colour, "alpha": faint, "linewidth": 0.7, "zorder": 2}
-    ax.plot(run["epoch"], run["value"], **how)
-    if diverged:
-        ax.plot(
-            run["epoch"].iloc[-1:],
-            run["value"].iloc[-1:],
-            **how | {"marker": "x", "alpha": 1, "zorder": 4},
-        )
-
-
-def _mean_line(ax: Axes, rows: pd.DataFrame, look: Look, arm: str) -> None:
-    """Draw mean and band; an arm of which no run counts has an empty line, for the legend."""
-    means = intervals(rows, "epoch", "value").sort_index()
-    low, high = means["low"], means["high"]
+def _mean_line(ax: Axes, means: pd.DataFrame, look: Look, arm: str, lowest: float) -> None:
+    """Draw mean and band; an arm without a value has an empty line, for the legend."""
+    means = means[means["n"] > 0]
+    low = means["low"]
     if ax.get_yscale() == "log":
-        low = low.clip(lower=rows["value"].min() / 100)  # below zero there is no place
-    ax.fill_between(means.index, low, high, color=look.colour, alpha=0.18, linewidth=0, zorder=1)
+        low = low.clip(lower=lowest / 100)  # below zero there is no place
+    ax.fill_between(
+        means["epoch"], low, means["high"], color=look.colour, alpha=0.18, linewidth=0, zorder=1
+    )
     ax.plot(
-        means.index, means["mean"], color=look.colour, marker=look.marker, markersize=5,
+        means["epoch"], means["mean"], color=look.colour, marker=look.marker, markersize=5,
         markevery=max(1, len(means) // _MARKERS), linewidth=1.8, zorder=3, label=arm,
     )  # fmt: skip
 
 
-def _axes(ax: Axes, values: pd.DataFrame, outcome: str) -> Axes:
-    from matplotlib.ticker import MaxNLocator
-
-    ax.set_xlabel("Epoch (counted from 0)")
-    ax.set_ylabel(quantity(outcome).axis)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-    low, high = values["value"].min(), values["value"].max()
+def _axes(ax: Axes, values: pd.Series, metric: Metric) -> Axes:
+    count_axis(ax)
+    ax.set_ylabel(metric.axis)
+    low, high = values.min(), values.max()
     if ax.get_yscale() == "log":
         ax.set_ylim(low / 1.15, high * 1.15)
     elif high > low:
         ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     return ax
-
-
-def _label(arm: str, status: dict[tuple[Any, Any], str]) -> str:
-    """Name an arm with its n, and with what became of runs that do not count."""
-    states = [state for (name, _), state in status.items() if name == arm]
-    said = [f"n = {states.count(_DONE)}"]
-    lost = dict.fromkeys(state for state in states if state != _DONE)
-    said += [f"{states.count(state)} {state}" for state in lost]
-    return wrapped(f"{arm} ({', '.join(said)})")
-
-
-def _legend(figure: Figure, ax: Axes, labels: dict[str, str]) -> None:
-    handles, names = ax.get_legend_handles_labels()
-    figure.legend(
-        handles, [labels[name] for name in names], loc="outside right upper", frameon=False,
-        fontsize=9,
-    )  # fmt: skip

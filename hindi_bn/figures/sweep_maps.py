@@ -1,180 +1,125 @@
-"""A map of a sweep in which two keys vary: a cell an arm, coloured by its mean."""
+"""A map of a sweep in which two keys vary: a cell per arm, coloured by its mean."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hindi_bn.figures.over_seeds import (
-    finish,
+    diverged_note,
     levels,
-    n_note,
     number,
-    quantity,
-    scaled,
+    shown,
     value_text,
     wrapped,
 )
-from hindi_bn.figures.style import new_figure, theme
+from hindi_bn.figures.style import Caption, composing
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from hindi_bn.stats.metrics import Metric
+
 _CELL_WIDTH, _CELL_HEIGHT = 1.05, 0.62  # inches
+_LABEL_LETTERS = 24  # in a line beside the colour bar
 _MARK = "#D55E00"  # the frame of a cell with diverged runs
 
 
 def mean_map(
-    runs: pd.DataFrame,
-    ax: Axes,
+    means: pd.DataFrame,
     x: str,
     y: str,
-    outcome: str = "final_test_accuracy",
-    span: tuple[float, float] | None = None,
+    metric: Metric,
+    ax: Axes,
     whole: pd.DataFrame | None = None,
 ) -> Axes:
-    """Draw the mean outcome of each pair of values of two keys, with its n.
+    """Draw the mean of each pair of values of two keys, with its n.
+
+    A cell with diverged runs is framed and counts them, one without a value is hatched. A pair
+    without runs stays empty.
 
     Parameters
     ----------
-    runs
-        A row a run: `seed`, `status`, the columns `x` and `y` (text or numbers) and the outcome's.
-    ax
-        Where to draw.
-    x, y
-        The keys whose values make the columns and the rows; numbers ascend, text keeps its order.
-    outcome
-        A name of `hindi_bn.stats.metrics`.
-    span
-        Ends of the colour scale in the outcome's unit; the smallest and largest mean by default.
+    means
+        A table of means by `x` and `y`; numbers ascend along the axes, text keeps its order.
     whole
-        The runs of all panels, whose values make the columns and the rows; `runs` by default.
-
-    Returns
-    -------
-    `ax`. Runs that diverged are left out of the mean; a cell that has some is framed and counts
-    them, and one that has no others is hatched. A pair without runs stays empty.
+        The means of all panels, whose values make columns, rows and the colour scale; `means` by
+        default.
     """
     import seaborn as sns
 
-    whole = runs if whole is None else whole
-    columns, rows = levels(whole[x]), levels(whole[y])
-    cells = [[_cell(runs, {x: one, y: other}) for one in columns] for other in rows]
-    means = _means(cells, outcome)
-    low, high = span or (means.min().min(), means.max().max())
+    whole = means if whole is None else whole
+    columns, rows = ([value_text(value) for value in levels(whole[key])] for key in (x, y))
+    cells = {
+        (value_text(cell[y]), value_text(cell[x])): cell
+        for cell in shown(means, metric).to_dict("records")
+    }
+    grid = np.array([[cells[r, c]["mean"] if (r, c) in cells else np.nan for c in columns]
+                     for r in rows], dtype=float)  # fmt: skip
+    span = metric.factor * whole["mean"]
+    low, high = (span.min(), span.max()) if span.notna().any() else (0.0, 1.0)
     sns.heatmap(
-        means, ax=ax, mask=means.isna(), cmap="viridis", vmin=low, vmax=high, cbar=False,
-        annot=_texts(cells, outcome), fmt="", annot_kws={"fontsize": 8.5},
-        linewidths=1.5, linecolor="white",
+        grid, ax=ax, mask=np.isnan(grid), cmap="viridis", vmin=low, vmax=high, cbar=False,
+        annot=np.array([[_text(cells.get((r, c))) for c in columns] for r in rows]), fmt="",
+        annot_kws={"fontsize": 8.5}, linewidths=1.5, linecolor="white",
     )  # fmt: skip
-    for row, of_row in enumerate(cells):
-        for column, cell in enumerate(of_row):
-            _mark(ax, column, row, cell, outcome)
+    for (row, column), cell in cells.items():
+        _mark(ax, columns.index(column), rows.index(row), cell)
     ax.grid(False)
-    ax.set_xticklabels([wrapped(value_text(value), 12) for value in columns], rotation=0)
-    ax.set_yticklabels([wrapped(value_text(value), 20) for value in rows], rotation=0)
+    ax.set_xticklabels([wrapped(text, 12) for text in columns], rotation=0)
+    ax.set_yticklabels([wrapped(text, 20) for text in rows], rotation=0)
     ax.set(xlabel=x, ylabel=y)
     return ax
 
 
 def heat_figure(
-    runs: pd.DataFrame,
-    x: str,
-    y: str,
-    outcome: str = "final_test_accuracy",
-    facet: str | None = None,
-    data_title: str = "",
-    details: str = "",
+    means: pd.DataFrame, x: str, y: str, facet: str | None, metric: Metric, caption: Caption
 ) -> Figure:
-    """Compose `mean_map`, a panel a value of `facet`, all with one colour scale.
-
-    Parameters
-    ----------
-    runs, x, y, outcome
-        See `mean_map`.
-    facet
-        A third key; none by default.
-    data_title, details
-        For the note at the bottom; the number of seeds is added.
-    """
-    parts = {"": runs}
+    """Compose `mean_map`, a panel per value of `facet` (a third key), all with one colour scale."""
+    parts = {"": means}
     if facet is not None:
-        parts = {
-            f"{facet} = {value_text(value)}": _cell(runs, {facet: value})
-            for value in levels(runs[facet])
-        }
-    span = _span(parts, x, y, outcome)
-    columns, rows = len(levels(runs[x])), len(levels(runs[y]))
-    with theme():
-        width = max(_CELL_WIDTH * columns * len(parts) + 3.0, 5.5)
-        figure = new_figure(width, _CELL_HEIGHT * rows + 2.3)
-        figure.suptitle(f"{quantity(outcome).name}: mean over seeds", fontweight="bold")
+        texts = means[facet].map(value_text)
+        parts = {f"{facet} = {value_text(v)}": means[texts == value_text(v)]
+                 for v in levels(means[facet])}  # fmt: skip
+    width = max(_CELL_WIDTH * len(levels(means[x])) * len(parts) + 3.0, 5.5)
+    height = _CELL_HEIGHT * len(levels(means[y])) + 2.3
+    caption = caption.plus(diverged_note(means, metric, "framed: some runs "))
+    with composing(f"{metric.label}: mean over seeds", caption, width, height) as figure:
         panels = figure.subplots(1, len(parts), squeeze=False)[0]
         for ax, (title, part) in zip(panels, parts.items(), strict=True):
-            mean_map(part, ax, x, y, outcome, span, runs).set_title(title)
+            mean_map(part, x, y, metric, ax, means).set_title(title)
             ax.label_outer(remove_inner_ticks=True)
-        figure.colorbar(panels[0].collections[0], ax=list(panels), label=quantity(outcome).axis)
-        framed = "framed: some runs diverged, left out of the mean"
-        some = bool((runs["status"] == "diverged").any())
-        seeds = n_note(runs).partition(",")[0]
-        return finish(figure, data_title, details, seeds, framed * some)
+        label = wrapped(metric.axis, _LABEL_LETTERS)
+        figure.colorbar(panels[0].collections[0], ax=list(panels), label=label)
+    return figure
 
 
-def _cell(runs: pd.DataFrame, keys: dict[str, Any]) -> pd.DataFrame:
-    for key, value in keys.items():
-        runs = runs[runs[key].map(value_text) == value_text(value)]
-    return runs
+def _text(cell: Mapping[Any, Any] | None) -> str:
+    if cell is None:
+        return ""
+    lost = f"{int(cell['n_diverged'])} diverged" if cell["n_diverged"] else ""
+    if not cell["n"]:
+        return lost or "no value"
+    return "\n".join(filter(None, (number(cell["mean"]), f"n = {int(cell['n'])}", lost)))
 
 
-def _means(cells: list[list[pd.DataFrame]], outcome: str) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame([[scaled(cell, outcome)["value"].mean() for cell in row] for row in cells])
-
-
-def _span(parts: dict[str, pd.DataFrame], x: str, y: str, outcome: str) -> tuple[float, float]:
-    import pandas as pd
-
-    means = pd.concat(
-        scaled(part, outcome).groupby([part[x].map(value_text), part[y].map(value_text)])["value"]
-        .mean() for part in parts.values()
-    )  # fmt: skip
-    return (float(means.min()), float(means.max())) if len(means) else (0.0, 1.0)
-
-
-def _texts(cells: list[list[pd.DataFrame]], outcome: str) -> Any:
-    import numpy as np
-
-    return np.array([[_text(cell, outcome) for cell in row] for row in cells])
-
-
-def _text(cell: pd.DataFrame, outcome: str) -> str:
-    values = scaled(cell, outcome)["value"]
-    diverged = int((cell["status"] == "diverged").sum())
-    lost = f"\n{diverged} diverged" if diverged else ""
-    if values.empty:
-        return lost.strip() or ("no value" if len(cell) else "")
-    return f"{number(values.mean())}\nn = {len(values)}{lost}"
-
-
-def _mark(ax: Axes, column: int, row: int, cell: pd.DataFrame, outcome: str) -> None:
+def _mark(ax: Axes, column: int, row: int, cell: Mapping[Any, Any]) -> None:
     """Frame a cell with diverged runs; hatch one that has no mean, and say why."""
     from matplotlib.patches import Rectangle
 
-    diverged = bool((cell["status"] == "diverged").any())
-    if scaled(cell, outcome).empty and not cell.empty:
+    if not cell["n"]:
         ax.add_patch(
             Rectangle((column, row), 1, 1, facecolor="0.93", edgecolor="0.75", hatch="///", lw=0)
         )
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
         ax.text(
-            column + 0.5, row + 0.5, _text(cell, outcome), ha="center", va="center", fontsize=8.5,
+            column + 0.5, row + 0.5, _text(cell), ha="center", va="center", fontsize=8.5,
             color="0.2", bbox=box,
         )  # fmt: skip
-    if diverged:
-        ax.add_patch(
-            Rectangle(
-                (column + 0.04, row + 0.05), 0.92, 0.9, fill=False, edgecolor=_MARK, linewidth=1.8
-            )
-        )
+    if cell["n_diverged"]:
+        corner = column + 0.04, row + 0.05
+        ax.add_patch(Rectangle(corner, 0.92, 0.9, fill=False, edgecolor=_MARK, linewidth=1.8))

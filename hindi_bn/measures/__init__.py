@@ -1,1 +1,104 @@
-"""What is measured on a trained network."""
+"""What is measured on trained networks: a file per measure.
+
+Each file has `measure`, which gives the values by name from a finished run and the digits that it
+was trained on, `VALUES` with their labels and units, and `VERSION`, raised whenever the same run
+would give other values. `<run>/measures/<name>.json` holds a measure's values and its version; a
+file of another version is measured anew. The same run and the same version give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from types import ModuleType
+
+from hindi_bn.digits import Digits
+from hindi_bn.errors import RunError, StudyError
+from hindi_bn.files import write_text
+from hindi_bn.records import RunFolder
+from hindi_bn.registry import find, names
+from hindi_bn.stats import metrics
+
+FOLDER = "measures"
+
+
+def measure(folder: RunFolder, name: str, digits: Digits) -> dict[str, float]:
+    """Return a measure of a finished run, from its folder if it was taken before.
+
+    Returns
+    -------
+    Values by name; what is not defined for the run (a mean over nothing) is left away.
+
+    Raises
+    ------
+    StudyError
+        When there is no such measure.
+    RunError
+        When the run is unfinished, damaged, was trained on other data, or has not recorded what
+        the measure needs.
+    HindiBnError
+        When the file cannot be written.
+    """
+    chosen, file = _found(name), folder.path / "measures" / f"{name}.json"
+    kept = _read(file, chosen.VERSION)
+    if kept is not None:
+        return kept
+    if not folder.finished:
+        raise RunError(
+            f"{folder.path} cannot be measured.",
+            "It holds no finished run.",
+            "train it first, or go on with --resume",
+        )
+    record = folder.read()
+    record.check_data(digits)
+    values = {k: float(v) for k, v in chosen.measure(record, digits).items() if math.isfinite(v)}
+    document = {"measure": name, "version": chosen.VERSION, "values": values}
+    write_text(file, json.dumps(document, indent=2, allow_nan=False) + "\n")
+    return values
+
+
+def metric_named(name: str) -> metrics.Metric:
+    """Return a metric of a run or an epoch, or a value of a measure, as MEASURE.VALUE.
+
+    Raises
+    ------
+    HindiBnError
+        When there is none of that name.
+    """
+    of, dot, value = name.partition(".")
+    if not dot:
+        return metrics.metric_named(name)
+    values: dict[str, metrics.Metric] = _found(of).VALUES
+    if value not in values:
+        raise StudyError(
+            f"The measure {of!r} has no value {value!r}.", f"Its values are {', '.join(values)}."
+        )
+    return values[value]
+
+
+def _found(name: str) -> ModuleType:
+    if name not in names(FOLDER):
+        raise StudyError(
+            f"There is no measure {name!r}.",
+            f"The measures are {', '.join(names(FOLDER))}.",
+            "name one of these, and a value after a dot",
+        )
+    return find(FOLDER, name)
+
+
+def _read(file: Path, version: int) -> dict[str, float] | None:
+    """Return the kept values; None when there are none of this version."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        if document["version"] != version:
+            return None
+        return {str(key): float(value) for key, value in document["values"].items()}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{file} cannot be read.",
+            " ".join(str(error).split()) or type(error).__name__,
+            "delete it: it is measured again when it is needed",
+        ) from error

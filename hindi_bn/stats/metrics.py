@@ -1,121 +1,221 @@
-"""What came of a run, as numbers: the outcomes that sweeps and claims compare.
+"""The metrics: numbers of a run that sweeps and claims compare, each with its label and unit.
 
-A history is a DataFrame with a row an epoch, the columns of history.csv (see `compare`).
+**A run that diverged** has a test accuracy of chance, 10 %, in every table, figure and verdict, and
+nothing else: every other metric of it is missing. How many runs diverged, and their share, stands
+beside every mean. `Metric.diverged` is where this is decided.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hindi_bn.article.compare import LAST, check_histories
-from hindi_bn.article.findings import LAST_CHANGES
-from hindi_bn.errors import RunError
+from hindi_bn.errors import RunError, StatisticsError
 
 STATUSES = ("finished", "diverged", "failed", "unfinished", "missing")
-GUESSING = 0.1  # test accuracy of a network that diverged: ten classes, equally frequent
+ENDED = ("finished", "diverged")
+CHANCE = 0.1  # test accuracy of a network that guesses: ten classes, equally frequent
+LAST = 5  # epochs in the mean of the last ones
+LAST_CHANGES = 20  # epochs whose change from the epoch before enters the oscillation
 LOSS_EPOCHS = (1, 3, 5, 10, 30)
 ACCURACY_PERCENTS = (90, 95, 98)
+HISTORY_COLUMNS = (
+    "epoch", "seconds", "train_loss", "train_accuracy", "test_loss", "test_accuracy",
+)  # fmt: skip
 
-_ACCURACIES = ("final_test_accuracy", "best_test_accuracy", "last5_test_accuracy")
 
-# What each outcome is, with its unit. Accuracies are shares, 0..1.
-OUTCOMES: Mapping[str, str] = MappingProxyType(
+@dataclass(frozen=True)
+class Metric:
+    """A number of a run.
+
+    Parameters
+    ----------
+    label
+        As it is called on an axis.
+    unit, difference_unit, factor
+        A table's value times `factor` is in `unit`; differences of such are in `difference_unit`.
+    diverged
+        What a run that diverged counts as, in the table's unit; NaN: it has no value.
+    """
+
+    label: str
+    unit: str = ""
+    difference_unit: str = ""
+    factor: float = 1.0
+    diverged: float = float("nan")
+
+    @property
+    def counts_diverged(self) -> bool:
+        """Whether a run that diverged has a value."""
+        return not np.isnan(self.diverged)
+
+    @property
+    def axis(self) -> str:
+        """The label of an axis of values."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    def difference(self, baseline: str) -> str:
+        """Return the label of an axis of differences from the baseline arm."""
+        unit = f" ({self.difference_unit})" if self.difference_unit else ""
+        return f"{self.label}: difference from {baseline}{unit}"
+
+
+def accuracy(label: str, diverged: float = float("nan")) -> Metric:
+    """Return a metric that is a share, shown in per cent."""
+    return Metric(label, "%", "points", 100.0, diverged)
+
+
+def points(label: str) -> Metric:
+    """Return a metric that is a difference of shares, shown in points."""
+    return Metric(label, "points", "points", 100.0)
+
+
+def nats(label: str) -> Metric:
+    """Return a metric that is a cross-entropy."""
+    return Metric(label, "cross-entropy, nats", "nats")
+
+
+# Of a run, in the order of the tables' columns. Accuracies are shares, 0..1, in tables.
+METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "final_test_accuracy": "test accuracy after the last epoch (share)",
-        "best_test_accuracy": "highest test accuracy of any epoch (share)",
-        "last5_test_accuracy": f"mean test accuracy of the last {LAST} epochs (share)",
+        "final_test_accuracy": accuracy("Final test accuracy", CHANCE),
+        "best_test_accuracy": accuracy("Best test accuracy", CHANCE),
+        "last5_test_accuracy": accuracy(f"Test accuracy, mean of the last {LAST} epochs", CHANCE),
         **{
-            f"train_loss_at_{epochs}": f"train loss of epoch number {epochs} (nats)"
+            f"train_loss_at_{epochs}": nats(
+                f"Training loss after {epochs} epoch{'s' * (epochs > 1)}"
+            )
             for epochs in LOSS_EPOCHS
         },
-        "final_train_loss": "train loss of the last epoch (nats)",
+        "final_train_loss": nats("Final training loss"),
         **{
-            f"epochs_to_{percent}": f"epochs until the test accuracy first reaches {percent} %"
+            f"epochs_to_{percent}": Metric(f"Epochs to {percent} % test accuracy", "", "epochs")
             for percent in ACCURACY_PERCENTS
         },
-        "loss_area": "area under the train loss, per epoch (nats)",
-        "oscillation": (
-            f"standard deviation of the last {LAST_CHANGES} epoch-to-epoch changes of test "
-            "accuracy (share)"
-        ),
-        "generalisation_gap": "train accuracy minus test accuracy after the last epoch (share)",
-        "final_test_loss": "test loss after the last epoch (nats)",
+        "loss_area": nats("Mean training loss"),
+        "oscillation": points("Oscillation of the test accuracy"),
+        "generalisation_gap": points("Generalisation gap"),
+        "final_test_loss": nats("Final test loss"),
+    }
+)
+
+# Of an epoch, columns of the history.
+EPOCH_METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        "test_accuracy": accuracy("Test accuracy", CHANCE),
+        "train_accuracy": accuracy("Training accuracy"),
+        "train_loss": nats("Training loss"),
+        "test_loss": nats("Test loss"),
     }
 )
 
 
-def outcomes(history: pd.DataFrame, status: str = "finished") -> dict[str, float]:
-    """Condense a run's history to its outcomes.
+def metric_named(name: str) -> Metric:
+    """Return the metric of a run or of an epoch that is called `name`.
 
-    Parameters
-    ----------
-    history
-        A row an epoch with the columns of history.csv; not looked at unless the run finished.
-    status
-        One of `STATUSES`. A run that diverged counts as a network that guesses: its three test
-        accuracies are 0.1. What a run did not reach, or has too few epochs for, is NaN.
+    Raises
+    ------
+    StatisticsError
+        When there is none.
+    """
+    known = {**METRICS, **EPOCH_METRICS}
+    if name not in known:
+        raise StatisticsError(
+            f"There is no metric {name!r}.",
+            f"The metrics are {', '.join(known)}.",
+            "name one of these, or a value of a measure as MEASURE.VALUE",
+        )
+    return known[name]
 
-    Returns
-    -------
-    A number for each name of `OUTCOMES`, in that order.
+
+def check_histories(histories: Mapping[str, pd.DataFrame]) -> None:
+    """Refuse histories that cannot be analysed.
 
     Raises
     ------
     RunError
-        When the status is unknown, or a finished run's history has no epoch, lacks columns, or does
-        not count its epochs from 0.
+        When there is no run, or a history lacks columns, has no epoch, or does not count its epochs
+        from 0.
+    """
+    if not histories:
+        raise RunError("There is no run to analyse.", "", "train one with `hindi-bn train`")
+    for run, history in histories.items():
+        missing = [column for column in HISTORY_COLUMNS if column not in history.columns]
+        if missing:
+            raise _unusable(run, f"It has no column {', '.join(missing)}.", "--overwrite")
+        if history.empty:
+            raise _unusable(run, "It has no finished epoch.", "--resume")
+        if list(history["epoch"]) != list(range(len(history))):
+            raise _unusable(run, "Its epochs do not count up from 0.", "--overwrite")
+
+
+def _unusable(run: str, why: str, option: str) -> RunError:
+    return RunError(
+        f"The history of run {run!r} cannot be analysed.", why, f"train it with {option}"
+    )
+
+
+def metrics_of(history: pd.DataFrame, status: str = "finished") -> dict[str, float]:
+    """Condense a run's history to its metrics.
+
+    Parameters
+    ----------
+    history
+        A row per epoch with the columns of history.csv; not looked at unless the run finished.
+    status
+        One of `STATUSES`.
+
+    Returns
+    -------
+    A number for each name of `METRICS`, in that order. What a run did not reach, or has too few
+    epochs for, is NaN; for a run that diverged see the module.
+
+    Raises
+    ------
+    RunError
+        When the status is unknown, or a finished run's history cannot be analysed.
     """
     if status not in STATUSES:
         raise RunError(
             f"A run cannot have the status {status!r}.", "", f"use one of {', '.join(STATUSES)}"
         )
-    values = dict.fromkeys(OUTCOMES, float("nan"))
+    if status == "diverged":
+        return {name: metric.diverged for name, metric in METRICS.items()}
+    values = dict.fromkeys(METRICS, float("nan"))
     if status == "finished":
         check_histories({"this one": history})
-        values |= _accuracy_outcomes(history) | _loss_outcomes(history)
-    elif status == "diverged":
-        values |= dict.fromkeys(_ACCURACIES, GUESSING)
+        values |= _accuracies(history) | _losses(history)
     return values
 
 
-def _accuracy_outcomes(history: pd.DataFrame) -> dict[str, float]:
-    accuracy = history["test_accuracy"].to_numpy(dtype=float)
-    values = {
-        "final_test_accuracy": float(accuracy[-1]),
-        "best_test_accuracy": float(accuracy.max()),
-        "last5_test_accuracy": float(accuracy[-LAST:].mean()),
-        "oscillation": _oscillation(accuracy),
-        "generalisation_gap": float(history["train_accuracy"].iloc[-1] - accuracy[-1]),
+def _accuracies(history: pd.DataFrame) -> dict[str, float]:
+    shares = history["test_accuracy"].to_numpy(dtype=float)
+    changes = np.diff(shares)[-LAST_CHANGES:]
+    return {
+        "final_test_accuracy": float(shares[-1]),
+        "best_test_accuracy": float(shares.max()),
+        "last5_test_accuracy": float(shares[-LAST:].mean()),
+        "oscillation": float(changes.std(ddof=1)) if len(changes) > 1 else float("nan"),
+        "generalisation_gap": float(history["train_accuracy"].iloc[-1] - shares[-1]),
+        **{f"epochs_to_{p}": _epochs_to(shares, p / 100) for p in ACCURACY_PERCENTS},
     }
-    reached = {
-        f"epochs_to_{percent}": _epochs_to(accuracy, percent / 100) for percent in ACCURACY_PERCENTS
-    }
-    return values | reached
 
 
-def _oscillation(accuracy: NDArray[np.float64]) -> float:
-    changes = np.diff(accuracy)[-LAST_CHANGES:]
-    return float(changes.std(ddof=1)) if len(changes) > 1 else float("nan")
-
-
-def _epochs_to(accuracy: NDArray[np.float64], share: float) -> float:
-    reached = np.flatnonzero(accuracy >= share)
+def _epochs_to(shares: NDArray[np.float64], wanted: float) -> float:
+    reached = np.flatnonzero(shares >= wanted)
     return float(reached[0] + 1) if reached.size else float("nan")
 
 
-def _loss_outcomes(history: pd.DataFrame) -> dict[str, float]:
+def _losses(history: pd.DataFrame) -> dict[str, Any]:
     loss = history["train_loss"].to_numpy(dtype=float)
-    values = {
-        f"train_loss_at_{epochs}": float(loss[epochs - 1])
-        for epochs in LOSS_EPOCHS
-        if epochs <= len(loss)
-    }
-    return values | {
+    at = {f"train_loss_at_{n}": float(loss[n - 1]) for n in LOSS_EPOCHS if n <= len(loss)}
+    return at | {
         "final_train_loss": float(loss[-1]),
         "loss_area": float(loss.mean()),
         "final_test_loss": float(history["test_loss"].iloc[-1]),

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from hindi_bn.errors import StatisticsError
-from hindi_bn.stats.intervals import (
-    ROUNDING,
-    Method,
-    Values,
-    deviation_of,
-    finite,
-    mean_of,
-    paired_interval,
-)
+from hindi_bn.stats.intervals import ROUNDING, Values, finite, std_of, summarise
 
 EXACT_UP_TO = 30  # differences other than 0 for which all 2^n signs are tried
+RESAMPLES = 9_999  # sign assignments that are drawn where there are more
+_SEED = 0  # of the generator that draws them: equal differences have equal p
 
 
 @dataclass(frozen=True)
@@ -35,57 +30,46 @@ class Paired:
     ----------
     n
         How many pairs.
-    mean_difference
-        Mean of first minus second, in the values' unit.
+    mean_difference, std
+        Of first minus second, in the values' unit.
     low, high, method
-        Its confidence interval, see `Interval`.
+        The mean difference's confidence interval, see `Summary`.
     p
-        Two-sided p value of "the differences are symmetric about 0"; NaN without a pair.
-    test
-        "sign-flip" (exact), "wilcoxon", or "none (n = 0)".
+        Two-sided p value of a mean difference of 0 by the t-test, which agrees with the interval;
+        NaN below two pairs. Where all differences are equal it is 0, or 1 when they are 0.
+    p_sign_flip, sign_flip
+        Two-sided p value of "the differences are symmetric about 0", and how it was computed:
+        "exact", "Monte Carlo", or "none (n = 0)".
     effect_size
-        Cohen's d_z: the mean difference over the differences' deviation. NaN where that is 0 or
-        there are fewer than two pairs.
+        Cohen's d_z: the mean difference over the differences' standard deviation. NaN where that is
+        0 or there are fewer than two pairs.
     """
 
     n: int
     mean_difference: float
+    std: float
     low: float
     high: float
     method: str
     p: float
-    test: str
+    p_sign_flip: float
+    sign_flip: str
     effect_size: float
 
 
-def compare_paired(
-    a: ArrayLike,
-    b: ArrayLike,
-    *,
-    confidence: float = 0.95,
-    method: Method = "t",
-    rng: np.random.Generator | None = None,
-) -> Paired:
-    """Compare pairs: the mean of `a - b`, its interval, a test and an effect size.
+def compare_paired(a: ArrayLike, b: ArrayLike) -> Paired:
+    """Compare pairs: the mean of `a - b`, its interval, tests and an effect size.
 
     Parameters
     ----------
     a, b
         Shape (n,), finite; `a[i]` and `b[i]` share a seed. Against a fixed number, `b` is that
         number n times.
-    confidence, method, rng
-        As in `mean_interval`.
-
-    Returns
-    -------
-    The comparison. Its test takes the differences to be symmetric about 0: the exact sign-flip test
-    of the mean when at most 30 differences are not 0 (zeros do not change its p), else Wilcoxon's
-    signed-rank test.
 
     Raises
     ------
     StatisticsError
-        When the lengths differ, and as in `mean_interval`.
+        When the lengths differ or a value is not finite.
     """
     first, second = finite(a), finite(b)
     if len(first) != len(second):
@@ -94,21 +78,54 @@ def compare_paired(
             "Pairs need a value on either side.",
             "keep the seeds that both have",
         )
-    differences = _differences(first, second)
-    interval = paired_interval(differences, confidence=confidence, method=method, rng=rng)
-    p, test = _symmetry_p(differences)
-    deviation = deviation_of(differences)
-    mean = mean_of(differences)
+    return tested_differences(subtracted(first, second))
+
+
+def tested_differences(differences: ArrayLike) -> Paired:
+    """Sum up and test the differences of pairs, shape (n,), finite; see `compare_paired`."""
+    differences = finite(differences)
+    found = summarise(differences)
+    p_sign_flip, sign_flip = _sign_flip(differences)
     return Paired(
-        n=len(differences),
-        mean_difference=mean,
-        low=interval.low,
-        high=interval.high,
-        method=interval.method,
-        p=p,
-        test=test,
-        effect_size=mean / deviation if deviation > 0 else float("nan"),
+        n=found.n,
+        mean_difference=found.mean,
+        std=found.std,
+        low=found.low,
+        high=found.high,
+        method=found.method,
+        p=t_test_p(differences),
+        p_sign_flip=p_sign_flip,
+        sign_flip=sign_flip,
+        effect_size=found.mean / found.std if found.std > 0 else float("nan"),
     )
+
+
+def subtracted(first: Values, second: Values) -> Values:
+    """Subtract, and round to a power of two about 1e-12 of the values; NaN where one is missing.
+
+    Accuracies are whole images, so differences tie and vanish; subtracting shares leaves them apart
+    by 1e-16, which would break the ties that the tests count.
+    """
+    both = np.abs(np.concatenate([first, second]))
+    largest = both[np.isfinite(both)].max(initial=0.0)
+    if largest == 0:
+        return first - second
+    unit = 2.0 ** np.floor(np.log2(largest * ROUNDING))
+    rounded: Values = np.round((first - second) / unit) * unit
+    return rounded
+
+
+def t_test_p(values: Values, alternative: Literal["two-sided", "greater"] = "two-sided") -> float:
+    """Return the p value of a mean of 0 (or less, for "greater") by Student's t-test.
+
+    Where all values are equal nothing is left to chance, and t is not defined: 0 or 1.
+    """
+    if len(values) < 2:  # noqa: PLR2004
+        return float("nan")
+    if std_of(values) == 0:
+        away = values[0] > 0 if alternative == "greater" else values[0] != 0
+        return 0.0 if away else 1.0
+    return float(stats.ttest_1samp(values, 0.0, alternative=alternative).pvalue)
 
 
 def holm(p_values: Sequence[float] | Values) -> Values:
@@ -123,10 +140,6 @@ def holm(p_values: Sequence[float] | Values) -> Values:
     p_values
         Shape (m,), 0..1. A NaN is a hypothesis that was not tested: it stays NaN and is not
         counted.
-
-    Returns
-    -------
-    Adjusted p values, shape (m,), in the given order.
 
     Raises
     ------
@@ -144,44 +157,43 @@ def holm(p_values: Sequence[float] | Values) -> Values:
     return adjusted
 
 
-def _differences(first: Values, second: Values) -> Values:
-    """Subtract, and round to a power of two about 1e-12 of the values.
-
-    Accuracies are whole images, so differences tie and vanish; subtracting shares leaves them apart
-    by 1e-16, which would break the ties that the tests count.
-    """
-    largest = max(np.abs(first).max(initial=0.0), np.abs(second).max(initial=0.0))
-    if largest == 0:
-        return first - second
-    unit = 2.0 ** np.floor(np.log2(largest * ROUNDING))
-    rounded: Values = np.round((first - second) / unit) * unit
-    return rounded
-
-
-def _symmetry_p(differences: Values) -> tuple[float, str]:
+def _sign_flip(differences: Values) -> tuple[float, str]:
     if not len(differences):
         return float("nan"), "none (n = 0)"
-    moved = differences[differences != 0]
+    moved = differences[differences != 0]  # zeros do not change the p value
+    slack = 1e-9 * np.abs(moved).sum()  # equal sums differ by rounding
+    reach = abs(moved.sum()) - slack
     if len(moved) <= EXACT_UP_TO:
-        return _sign_flip_p(moved), "sign-flip"
-    return float(stats.wilcoxon(moved).pvalue), "wilcoxon"
+        return _exact_p(moved, reach), "exact"
+    return _monte_carlo_p(moved, reach), "Monte Carlo"
 
 
-def _sign_flip_p(differences: Values) -> float:
+def _exact_p(differences: Values, reach: float) -> float:
     """Share of all 2^n sign assignments whose sum is at least as far from 0 as the one found.
 
     Source: R. A. Fisher, "The Design of Experiments", 1935, chapter III. Every sum is one of the
-    first half's plus one of the second half's, so that 2^(n/2) sums a half are enough to count all.
+    first half's plus one of the second half's, so that 2^(n/2) sums per half are enough to count
+    all.
     """
     n = len(differences)
-    slack = 1e-9 * np.abs(differences).sum()  # equal sums differ by rounding
-    reach = abs(differences.sum()) - slack
     if reach <= 0:
         return 1.0
     first = _signed_sums(differences[: n // 2])
     second = np.sort(_signed_sums(differences[n // 2 :]))
     reached = len(second) - np.searchsorted(second, reach - first)
     return float(2 * reached.sum() / 2**n)  # as many reach it below 0 as above
+
+
+def _monte_carlo_p(differences: Values, reach: float) -> float:
+    """Estimate that share from random assignments, the one found among them.
+
+    Source: B. Phipson and G. Smyth, "Permutation P-values Should Never Be Zero", Statistical
+    Applications in Genetics and Molecular Biology 9, 2010.
+    """
+    generator = np.random.default_rng(_SEED)
+    signs = generator.choice((-1.0, 1.0), size=(RESAMPLES, len(differences)))
+    reached = int((np.abs(signs @ differences) >= reach).sum())
+    return (reached + 1) / (RESAMPLES + 1)
 
 
 def _signed_sums(differences: Values) -> Values:

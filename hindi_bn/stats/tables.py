@@ -1,150 +1,239 @@
-"""Arms over seeds as tables: means with intervals, and paired differences with tests.
+"""Runs over seeds as tidy tables, which files hold and figures draw: values, means, differences.
 
-The one place to import statistics from; `intervals` and `pairs` do the work on plain numbers.
+A table of values has a row per run (or run and epoch) with its `value` as it counts, NaN where
+there is none, and its `status`. A table of means has, for each group, `n` (values), `n_missing`
+(other runs), `n_diverged` and `divergence_rate` (of the runs that ended), and the fields of
+`Summary`; in the metric's own unit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hindi_bn.errors import StatisticsError
-from hindi_bn.stats.intervals import (
-    Interval,
-    Method,
-    Summary,
-    mean_interval,
-    paired_interval,
-    summarise,
-)
-from hindi_bn.stats.metrics import OUTCOMES
-from hindi_bn.stats.pairs import Paired, compare_paired, holm
+from hindi_bn.stats.intervals import summarise
+from hindi_bn.stats.metrics import ENDED, METRICS, Metric, metric_named
+from hindi_bn.stats.pairs import holm, subtracted, tested_differences
 
-__all__ = [
-    "Interval",
-    "Method",
-    "Paired",
-    "Summary",
-    "compare_paired",
-    "holm",
-    "mean_interval",
-    "paired_interval",
-    "paired_table",
-    "summarise",
-    "summary_table",
-]
-
-SUMMARY_COLUMNS = (
-    "arm", "outcome", "n", "n_missing", "mean", "deviation", "median", "low", "high", "method",
-)  # fmt: skip
+_COUNTS = ("n", "n_missing", "n_diverged", "divergence_rate")
+_MEANS = (*_COUNTS, "mean", "std", "median", "low", "high", "method")
 PAIRED_COLUMNS = (
-    "arm", "baseline", "outcome", "n", "mean_difference", "low", "high", "method", "p", "p_holm",
-    "test", "effect_size",
+    "arm", "baseline", "metric", *_COUNTS, "mean_difference", "std", "low", "high", "method", "p",
+    "p_holm", "p_sign_flip", "sign_flip", "effect_size",
 )  # fmt: skip
 
 
-def summary_table(
-    runs: pd.DataFrame,
-    outcomes: Sequence[str] | None = None,
-    *,
-    confidence: float = 0.95,
-    method: Method = "t",
-    rng: np.random.Generator | None = None,
-) -> pd.DataFrame:
-    """Sum up every outcome of every arm.
+def values_of(runs: pd.DataFrame, name: str, metric: Metric) -> pd.DataFrame:
+    """Return a metric of every run as it counts, also of runs that diverged.
 
     Parameters
     ----------
     runs
-        A row a run: `arm`, `seed`, and a column of numbers an outcome.
-    outcomes
-        Columns to sum up; every one of `OUTCOMES` that `runs` has by default.
-    confidence, method, rng
-        As in `mean_interval`.
+        A row per run with the metric's column; without a column `status` all finished.
 
     Returns
     -------
-    A row an arm and outcome, arms in the order of `runs`: `arm`, `outcome`, `n` (finite values),
-    `n_missing` (the arm's other runs), `mean`, `deviation`, `median`, `low`, `high`, `method`;
-    in the outcome's own unit.
+    `runs` with the columns `value` and `status`.
+    """
+    status = runs["status"] if "status" in runs else pd.Series("finished", runs.index)
+    values = runs[name].astype(float).mask(status == "diverged", metric.diverged)
+    return runs.assign(value=values.where(np.isfinite(values)), status=status)
+
+
+def epoch_values(
+    epochs: pd.DataFrame, name: str, metric: Metric, runs: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Return a column of the histories as it counts: a run's test accuracy is chance once diverged.
+
+    Parameters
+    ----------
+    epochs
+        A row per run and epoch: `arm`, `seed`, `epoch` (from 0) and the column `name`.
+    runs
+        A row per run: `arm`, `seed` and `status`; without it all finished.
+
+    Returns
+    -------
+    `arm`, `seed`, `epoch`, `status`, `value` and `recorded`, which is what the history holds. A run
+    that diverged has a row for every epoch of its arm, also those after it stopped; one that
+    neither finished nor diverged has no value.
+    """
+    keys = ["arm", "seed"]
+    if runs is None:
+        runs = epochs[keys].drop_duplicates().assign(status="finished")
+    recorded = epochs[[*keys, "epoch"]].assign(recorded=epochs[name].astype(float))
+    columns = [*keys, "epoch", "status", "value", "recorded"]
+    tables = []
+    for arm, of_arm in runs.groupby("arm", sort=False):
+        parts: list[pd.DataFrame] = []
+        rows = recorded[recorded["arm"] == arm]
+        last = _last_epoch(rows, of_arm, recorded)
+        for seed, status in zip(of_arm["seed"], of_arm["status"], strict=True):
+            run = rows[rows["seed"] == seed].assign(status=status, value=lambda r: r["recorded"])
+            if status == "diverged":
+                run = _diverged(run, last, metric).assign(arm=arm, seed=seed, status=status)
+            elif status != "finished":
+                run["value"] = np.nan
+            parts.append(run)
+        if parts := [part for part in parts if len(part)]:
+            tables.append(pd.concat(parts)[columns].sort_values("epoch", kind="stable"))
+    return pd.concat(tables, ignore_index=True) if tables else _nothing(columns)
+
+
+def _last_epoch(rows: pd.DataFrame, runs: pd.DataFrame, recorded: pd.DataFrame) -> int:
+    """Return the last epoch of an arm's finished runs, or else of all that was recorded."""
+    finished = rows[rows["seed"].isin(runs.loc[runs["status"] == "finished", "seed"])]
+    last = (finished if len(finished) else recorded)["epoch"].max()
+    return -1 if pd.isna(last) else int(last)
+
+
+def _diverged(run: pd.DataFrame, last: int, metric: Metric) -> pd.DataFrame:
+    filled = run.set_index("epoch").reindex(range(max(last + 1, len(run)))).rename_axis("epoch")
+    value = filled["recorded"].fillna(metric.diverged) if metric.counts_diverged else np.nan
+    return filled.assign(value=value).reset_index()
+
+
+def summary_by(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Sum up every group of a table of values, groups in the order of their first rows."""
+    rows = []
+    for keys, part in values.groupby(list(by), sort=False, dropna=False):
+        there, status = part["value"].dropna(), part["status"]
+        ended, diverged = int(status.isin(ENDED).sum()), int((status == "diverged").sum())
+        counts = {
+            "n_missing": len(part) - len(there),
+            "n_diverged": diverged,
+            "divergence_rate": diverged / ended if ended else float("nan"),
+        }
+        rows.append(dict(zip(by, keys, strict=True)) | counts | asdict(summarise(there)))
+    return pd.DataFrame(rows, columns=[*by, *_MEANS])
+
+
+def summary_table(runs: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:
+    """Sum up metrics of every arm.
+
+    Parameters
+    ----------
+    runs
+        A row per run: `arm`, `seed`, `status` (see `values_of`), and a column per metric.
+    metrics
+        Columns to sum up; every one of `METRICS` that `runs` has by default.
+
+    Returns
+    -------
+    A row per arm and metric, arms in the order of `runs`: `arm`, `metric`, and the columns of a
+    table of means.
 
     Raises
     ------
     StatisticsError
-        When a column is missing or an arm has a seed twice, and as in `mean_interval`.
+        When a column is missing or an arm has a seed twice.
     """
-    names = _checked_outcomes(runs, outcomes)
-    rows = []
-    for arm, part in runs.groupby("arm", sort=False):
-        for outcome in names:
-            values = _present(part, outcome).to_numpy()
-            summary = summarise(values, confidence=confidence, method=method, rng=rng)
-            missing = len(part) - len(values)
-            rows.append({"arm": arm, "outcome": outcome, "n_missing": missing, **asdict(summary)})
-    return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+    names = _checked(runs, metrics)
+    parts = [
+        summary_by(values_of(runs, name, metric_named(name)).assign(metric=name), ["arm", "metric"])
+        for name in names
+    ]
+    return _by_arm(pd.concat(parts), names) if parts else _nothing(["arm", "metric", *_MEANS])
+
+
+def paired_values(
+    values: pd.DataFrame, baseline: str, on: Sequence[str] = ("seed",)
+) -> pd.DataFrame:
+    """Subtract the baseline's value from every other arm's of the same seed.
+
+    Parameters
+    ----------
+    values
+        A table of values: `arm`, the columns `on`, `value` and `status`.
+
+    Returns
+    -------
+    A row per pair that both arms have: `arm`, the columns `on`, `value` (NaN where one has none)
+    and `status`, which is `diverged` when one of the two diverged.
+
+    Raises
+    ------
+    StatisticsError
+        When there is no such arm.
+    """
+    arms = list(dict.fromkeys(values["arm"].astype(str)))
+    if baseline not in arms:
+        raise StatisticsError(
+            f"There is no arm {baseline!r} to compare with.",
+            f"The arms are: {', '.join(arms) or 'none at all'}.",
+        )
+    columns = ["arm", *on, "value", "status"]
+    base = values[values["arm"] == baseline][columns[1:]]
+    parts = []
+    for _, part in values[values["arm"] != baseline][columns].groupby("arm", sort=False):
+        pairs = part.merge(base, on=list(on), suffixes=("", "_base"))
+        difference = subtracted(pairs["value"].to_numpy(), pairs["value_base"].to_numpy())
+        diverged = (pairs[["status", "status_base"]] == "diverged").any(axis=1)
+        status = pairs["status"].mask(pairs["status"] == "finished", pairs["status_base"])
+        parts.append(pairs.assign(value=difference, status=status.mask(diverged, "diverged")))
+    return pd.concat(parts, ignore_index=True)[columns] if parts else _nothing(columns)
 
 
 def paired_table(
-    runs: pd.DataFrame,
-    baseline_arm: str,
-    outcomes: Sequence[str] | None = None,
-    *,
-    confidence: float = 0.95,
-    method: Method = "t",
-    rng: np.random.Generator | None = None,
+    runs: pd.DataFrame, baseline: str, metrics: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """Compare every other arm with one, seed by seed.
 
     Parameters
     ----------
-    runs, outcomes, confidence, method, rng
+    runs, metrics
         As in `summary_table`.
-    baseline_arm
+    baseline
         The arm that is subtracted.
 
     Returns
     -------
-    A row an arm and outcome: `arm`, `baseline`, `outcome`, `n` (seeds for which both have a finite
-    value), `mean_difference` (arm minus baseline, in the outcome's own unit), `low`, `high`,
-    `method`, `p`, `p_holm` (corrected over the arms, each outcome for itself), `test`,
-    `effect_size` (see `Paired`).
+    A row per arm and metric: `arm`, `baseline`, `metric`, the counts of a table of means (of pairs;
+    a pair of which one run diverged counts as diverged), the fields of `Paired`, and `p_holm`:
+    `p` corrected over the arms, each metric for itself.
 
     Raises
     ------
     StatisticsError
         When there is no such arm, and as in `summary_table`.
     """
-    names = _checked_outcomes(runs, outcomes)
-    arms = {str(arm): part for arm, part in runs.groupby("arm", sort=False)}
-    if baseline_arm not in arms:
-        known = ", ".join(arms) or "none at all"
-        raise StatisticsError(
-            f"There is no arm {baseline_arm!r} to compare with.", f"The arms are: {known}."
-        )
-    baseline = arms.pop(baseline_arm)
-    rows: list[dict[str, Any]] = []
-    for arm, part in arms.items():
-        for outcome in names:
-            both = _pairs(part, baseline, outcome)
-            paired = compare_paired(*both, confidence=confidence, method=method, rng=rng)
-            named = {"arm": arm, "baseline": baseline_arm, "outcome": outcome}
-            rows.append({**named, **asdict(paired)})
-    table = pd.DataFrame(rows, columns=list(PAIRED_COLUMNS))
-    if rows:
-        by_outcome = table.groupby("outcome")["p"]
-        table["p_holm"] = by_outcome.transform(lambda p: pd.Series(holm(p.to_numpy()), p.index))
-    return table
+    names = _checked(runs, metrics)
+    parts = []
+    for name in names:
+        pairs = paired_values(values_of(runs, name, metric_named(name)), baseline)
+        means = summary_by(pairs, ["arm"]).set_index("arm")
+        rows = [
+            {"arm": arm, "baseline": baseline, "metric": name}
+            | means.loc[arm, list(_COUNTS)].to_dict()
+            | asdict(tested_differences(part["value"].dropna()))
+            for arm, part in pairs.groupby("arm", sort=False)
+        ]
+        table = pd.DataFrame(rows, columns=list(PAIRED_COLUMNS))
+        parts.append(table.assign(p_holm=holm(table["p"].to_numpy(dtype=float))))
+    parts = [part for part in parts if len(part)]
+    return _by_arm(pd.concat(parts), names) if parts else _nothing(PAIRED_COLUMNS)
 
 
-def _checked_outcomes(runs: pd.DataFrame, outcomes: Sequence[str] | None) -> list[str]:
+def _by_arm(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Order rows by arm, in the order of their first ones, then by metric."""
+    arms = {arm: place for place, arm in enumerate(dict.fromkeys(table["arm"]))}
+    places = table["arm"].map(arms) * len(names) + table["metric"].map(list(names).index)
+    return table.iloc[places.argsort(kind="stable")].reset_index(drop=True)
+
+
+def _nothing(columns: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame(columns=list(columns))
+
+
+def _checked(runs: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
     """Return the columns to work on; refuse a table that lacks one, or has a seed twice."""
-    if outcomes is None:
-        outcomes = [name for name in OUTCOMES if name in runs.columns]
-    missing = [name for name in ("arm", "seed", *outcomes) if name not in runs.columns]
+    if metrics is None:
+        metrics = [name for name in METRICS if name in runs.columns]
+    missing = [name for name in ("arm", "seed", *metrics) if name not in runs.columns]
     if missing:
         raise StatisticsError(f"The table of runs has no column {', '.join(missing)}.")
     twice = runs[runs.duplicated(["arm", "seed"])]
@@ -155,19 +244,4 @@ def _checked_outcomes(runs: pd.DataFrame, outcomes: Sequence[str] | None) -> lis
             "Runs of one arm differ only in their seed; counting one twice would narrow intervals.",
             "give arms that differ in their settings different names",
         )
-    return list(outcomes)
-
-
-def _present(part: pd.DataFrame, outcome: str) -> pd.Series[float]:
-    """Return an arm's finite values, indexed by seed."""
-    values = part.set_index("seed")[outcome].astype(float)
-    return values[np.isfinite(values)]
-
-
-def _pairs(
-    part: pd.DataFrame, baseline: pd.DataFrame, outcome: str
-) -> tuple[pd.Series[float], pd.Series[float]]:
-    """Return two arms' values at the seeds for which both have a finite one."""
-    ours, theirs = _present(part, outcome), _present(baseline, outcome)
-    seeds = [seed for seed in ours.index if seed in theirs.index]
-    return ours.loc[seeds], theirs.loc[seeds]
+    return list(metrics)

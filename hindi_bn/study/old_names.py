@@ -10,6 +10,9 @@ from typing import Any
 KEYS = {"arithmetic": "numerics"}
 """Today's name of a key of a study or a run."""
 
+CLAIM_KEYS = {"outcome": "metric"}
+"""Today's name of a key of a claim's file."""
+
 VALUES: Mapping[str, Mapping[str, str]] = {"data": {"drawn": "stand-in"}}
 """Today's name of a value, by its key."""
 
@@ -54,6 +57,13 @@ def new_value(key: str, value: Any, *, note: bool = False) -> Any:
 def old_values(key: str, value: str) -> list[str]:
     """Return the names that a value had before."""
     return [old for old, new in VALUES.get(key, {}).items() if new == value]
+
+
+def new_claim_key(key: str) -> str:
+    """Return today's name of a key of a claim's file, with a note for an old one."""
+    if key in CLAIM_KEYS:
+        _note(f"The key {key} of claims is now called {CLAIM_KEYS[key]}")
+    return CLAIM_KEYS.get(key, key)
 
 
 @functools.cache  # each note once

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hindi_bn.files import replacing, write_text
+from hindi_bn.files import plain_json, replacing, write_text
+from hindi_bn.stats.metrics import ENDED
 from hindi_bn.study import results_folder
 from hindi_bn.sweeps.run import SweepResult
 from hindi_bn.sweeps.sweep_file import Sweep
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
+
+    from hindi_bn.sweeps.drawing import SweepTables
 
 TABLES = ("runs", "epochs")
 
@@ -29,16 +32,18 @@ def write_sweep(
 ) -> dict[str, Any]:
     """Write a sweep's tables, statistics and figures; return the document of summary.json.
 
-    Files: `runs.parquet`, `epochs.parquet`, `summary.csv` (a row an arm and outcome), `paired.csv`
-    (a row an arm and outcome, against the first arm), `summary.json` (the sweep, both tables of
-    statistics and the runs that ended badly) and `figures/`.
+    Files: `runs.parquet`, `epochs.parquet`, `summary.csv` (a row per arm and metric), `paired.csv`
+    (a row per arm and metric, against the first arm), `summary.json` (the sweep, both tables of
+    statistics and the runs that ended badly) and `figures/`, which show these tables.
 
     Raises
     ------
     HindiBnError
         When a file cannot be written or a format is unknown.
     """
+    from hindi_bn.figures.style import save
     from hindi_bn.stats.tables import paired_table, summary_table
+    from hindi_bn.sweeps.drawing import SweepTables
 
     for name, table in zip(TABLES, (result.runs, result.epochs), strict=True):
         with replacing(folder / f"{name}.parquet") as temporary:
@@ -50,7 +55,9 @@ def write_sweep(
     document = _document(result, sweep, summary, paired)
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     write_text(folder / "summary.json", text + "\n")
-    _draw(result, sweep, folder / "figures", formats)
+    tables = SweepTables(result.runs, result.epochs, summary, paired, result.varied)
+    for name, figure in _draw(tables, result.title, sweep).items():
+        save(figure, folder / "figures" / name, formats)
     return document
 
 
@@ -66,23 +73,24 @@ def _document(
     result: SweepResult, sweep: Sweep, summary: pd.DataFrame, paired: pd.DataFrame
 ) -> dict[str, Any]:
     runs = result.runs
-    return {
+    document: dict[str, Any] = {
         "sweep": sweep.model_dump(mode="json") | _study_by_name(sweep),
         "data": list(result.titles),
         "complete": result.complete,
         "runs": len(runs),
         "statuses": {str(k): int(n) for k, n in runs["status"].value_counts(sort=False).items()},
         "arms": [
-            {"arm": str(arm), **_plain(part[result.varied].iloc[0].to_dict()), "n": len(part)}
+            {"arm": str(arm), **part[result.varied].iloc[0].to_dict(), "n": len(part)}
             for arm, part in runs.groupby("arm", sort=False)
         ],
         "bad_ends": [
             {"arm": end.arm, "seed": end.seed, "key": end.key, "status": end.status, "why": end.why}
             for end in result.bad_ends
         ],
-        "summary": [_plain(row) for row in summary.to_dict("records")],
-        "paired": [_plain(row) for row in paired.to_dict("records")],
+        "summary": summary.to_dict("records"),
+        "paired": paired.to_dict("records"),
     }
+    return dict(plain_json(document))
 
 
 def _study_by_name(sweep: Sweep) -> dict[str, Any]:
@@ -90,21 +98,10 @@ def _study_by_name(sweep: Sweep) -> dict[str, Any]:
     return {"study": Path(sweep.study).name} if isinstance(sweep.study, str) else {}
 
 
-def _plain(row: dict[Any, Any]) -> dict[str, Any]:
-    """Return a table's row as what JSON can hold: numpy's numbers as Python's, NaN as null."""
-    values = {str(key): getattr(value, "item", lambda v=value: v)() for key, value in row.items()}
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in values.items()
-    }
+def _draw(tables: SweepTables, title: str, sweep: Sweep) -> dict[str, Figure]:
+    from hindi_bn.figures.style import Caption
+    from hindi_bn.sweeps.drawing import sweep_figures
 
-
-def _draw(result: SweepResult, sweep: Sweep, folder: Path, formats: Sequence[str]) -> None:
-    from hindi_bn.figures.style import save
-    from hindi_bn.figures.sweep import sweep_figures
-
-    open_ = int((~result.runs["status"].isin(["finished", "diverged"])).sum())
-    details = f"sweep {sweep.name}" + (f" · {open_} runs without a result" if open_ else "")
-    drawn = sweep_figures(result.runs, result.epochs, result.varied, result.title, details)
-    for name, figure in drawn.items():
-        save(figure, folder / name, formats)
+    open_ = int((~tables.runs["status"].isin(ENDED)).sum())
+    caption = Caption(title, f"sweep {sweep.name}")
+    return sweep_figures(tables, caption.plus(f"{open_} runs without a result" * (open_ > 0)))

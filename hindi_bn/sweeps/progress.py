@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from hindi_bn.runners.jobs import JobResult
 from hindi_bn.runners.workers import Event
-from hindi_bn.stats.metrics import GUESSING
+from hindi_bn.stats.metrics import CHANCE
 from hindi_bn.sweeps.store import RunStore, Status, SweepRun
 
 
@@ -104,5 +104,5 @@ class Progress:
 def final_accuracy(run: SweepRun, status: Status, store: RunStore) -> float:
     """Return a run's final test accuracy (share); guessing where it diverged."""
     if status == "diverged":
-        return GUESSING
+        return CHANCE
     return float(store.history(run.job)["test_accuracy"].iloc[-1])

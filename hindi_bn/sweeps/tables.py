@@ -1,4 +1,4 @@
-"""A sweep's tables: a row a run, and a row a run and epoch.
+"""A sweep's tables: a row per run, and a row per run and epoch.
 
 Rows stand in the order of the arms, then of the seeds. `seconds` of the table of runs is the only
 measured time in either: all other columns are equal wherever and in however many pieces a sweep
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hindi_bn.records import COLUMNS
-from hindi_bn.stats.metrics import OUTCOMES, outcomes
+from hindi_bn.stats.metrics import METRICS, metrics_of
 from hindi_bn.sweeps.store import RunStore, Status, SweepRun
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ OF_AN_EPOCH = tuple(column for column in COLUMNS if column != "seconds")
 def runs_table(
     runs: Sequence[SweepRun], statuses: Mapping[str, Status], varied: list[str], store: RunStore
 ) -> pd.DataFrame:
-    """Return a row a run.
+    """Return a row per run.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def runs_table(
 
     Returns
     -------
-    Columns `arm`, `seed`, `key`, `status`, the varied keys, the outcomes of
+    Columns `arm`, `seed`, `key`, `status`, the varied keys, the metrics of
     `hindi_bn.stats.metrics`, `diverged_epoch` and `diverged_step` (NaN unless it diverged),
     `epochs` (finished ones) and `seconds` (of training).
 
@@ -47,9 +47,9 @@ def runs_table(
     """
     import pandas as pd
 
-    columns = [*FIRST, *varied, *OUTCOMES, *LAST]
+    columns = [*FIRST, *varied, *METRICS, *LAST]
     table = pd.DataFrame([_run_row(run, statuses, store) for run in runs], columns=columns)
-    floats = [*OUTCOMES, "diverged_epoch", "diverged_step", "seconds"]
+    floats = [*METRICS, "diverged_epoch", "diverged_step", "seconds"]
     return table.astype(dict.fromkeys(floats, "float64") | {"seed": "int64", "epochs": "int64"})
 
 
@@ -65,7 +65,7 @@ def _run_row(run: SweepRun, statuses: Mapping[str, Status], store: RunStore) -> 
         "key": run.key,
         "status": status,
         **cell.values,  # noqa: PD011
-        **outcomes(history, status),
+        **metrics_of(history, status),
         "diverged_epoch": diverged.epoch if diverged else None,
         "diverged_step": diverged.step if diverged else None,
         "epochs": len(history),
@@ -82,7 +82,7 @@ def _no_history() -> pd.DataFrame:
 def epochs_table(
     runs: Sequence[SweepRun], statuses: Mapping[str, Status], varied: list[str], store: RunStore
 ) -> pd.DataFrame:
-    """Return a row a run and epoch, of the runs that finished or diverged; see `runs_table`.
+    """Return a row per run and epoch, of the runs that finished or diverged; see `runs_table`.
 
     Returns
     -------

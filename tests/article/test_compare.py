@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 from made_histories import history, published_history
 
-from hindi_bn.article.compare import against_published, agreement, check_histories, summary
+from hindi_bn.article.compare import against_published, agreement, summary
 from hindi_bn.article.facts import ARTICLE, FINDINGS, published_head
 from hindi_bn.errors import RunError
+from hindi_bn.stats.metrics import check_histories
 
 
 def verdict(run: str, quantity: str, epoch: int, change: float) -> str:
@@ -142,7 +143,7 @@ def test_summary_by_hand() -> None:
     ("histories", "words"),
     [
         ({}, "no run"),
-        ({"bn": history([1.0]).drop(columns="wx")}, "no column wx"),
+        ({"bn": history([1.0]).drop(columns="test_loss")}, "no column test_loss"),
         ({"bn": history([])}, "no finished epoch"),
         ({"bn": history([2.0, 1.0]).iloc[1:]}, "do not count up from 0"),
     ],

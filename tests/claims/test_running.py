@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 import hindi_bn.cli.claims as command
 from hindi_bn.claims.claim import SCALES, Claim, choose, load_claims
-from hindi_bn.claims.effects import Table, outcomes_of
-from hindi_bn.claims.numbers import number, p_said, p_text
-from hindi_bn.claims.plan import trial_of
+from hindi_bn.claims.effects import ArmTable, terms_of
+from hindi_bn.claims.numbers import number, p_equation, p_text
+from hindi_bn.claims.plan import plan_claim
 from hindi_bn.claims.report import anchor, decisive, effect_text, ledger
 from hindi_bn.claims.results import decided, read_results
 from hindi_bn.claims.running import Asked, judge_claims, train_claims
@@ -57,7 +57,7 @@ def claim_file(**changes: Any) -> dict[str, Any]:
             "scales": {s: {"seeds": 3, "epochs": 2} for s in SCALES[1:]},
         }],
         "tests": [{
-            "label": "Loss, with BN less without", "outcome": "final_train_loss",
+            "label": "Loss, with BN less without", "metric": "final_train_loss",
             "plus": [{"where": {"norm": "batch"}}], "minus": [{"where": {"norm": "none"}}],
             "below": 0,
         }],
@@ -70,30 +70,30 @@ def a_claim(**changes: Any) -> Claim:
 
 def run(claims: Sequence[Claim], out: Path, scale: Any = "quick") -> tuple[Any, Here]:
     store, here = RunStore(out), Here()
-    trials = Asked(claims, scale).trials(len(DIGITS.train_labels))
-    train_claims(trials, DIGITS, store, here)
-    return judge_claims(trials, DIGITS, store, out / "claims"), here
+    plans = Asked(claims, scale).plans(len(DIGITS.train_labels))
+    train_claims(plans, DIGITS, store, here)
+    return judge_claims(plans, DIGITS, store, out / "claims"), here
 
 
 def test_there_are_seventeen_and_every_test_finds_its_arms() -> None:
     assert [claim.id for claim in CLAIMS] == list(range(1, 18))
     for claim in CLAIMS:
         for scale in SCALES:
-            trial = trial_of(claim, scale, 17_000)
+            plan = plan_claim(claim, scale, 17_000)
             for test in claim.comparisons:
-                for quantity, _ in outcomes_of(test):
-                    cells = trial.cells[quantity.sweep or claim.sweeps[0].name]
+                for term, _ in terms_of(test):
+                    cells = plan.cells[term.sweep or claim.sweeps[0].name]
                     arms = {cell.arm: dict(cell.values) for cell in cells}
-                    chosen = Table(arms, pd.DataFrame()).select(quantity.where)
-                    single = quantity.take == "mean" and "norm" in quantity.where
+                    chosen = ArmTable(arms, pd.DataFrame()).select(term.where)
+                    single = term.take == "mean" and "norm" in term.where
                     assert len(chosen) >= 1
-                    if single and {*quantity.where} >= {*arms[chosen[0]]}:
+                    if single and {*term.where} >= {*arms[chosen[0]]}:
                         assert len(chosen) == 1
 
 
 def test_the_main_claims_have_ten_seeds_and_thirty_epochs_at_standard_scale() -> None:
     for claim in CLAIMS[:4]:
-        cells = trial_of(claim, "standard", 17_000).every_cell
+        cells = plan_claim(claim, "standard", 17_000).every_cell
         assert {cell.run.epochs for cell in cells} == {30}
         assert len(cells) == 20
         assert len({cell.seed for cell in cells}) == 10
@@ -101,13 +101,16 @@ def test_the_main_claims_have_ten_seeds_and_thirty_epochs_at_standard_scale() ->
 
 def test_smoke_scale_keeps_the_proportions_of_training_images() -> None:
     nine = choose(CLAIMS, ["9"])[0]
-    images = {cell.run.train_images for cell in trial_of(nine, "smoke", 17_000).every_cell}
+    images = {cell.run.train_images for cell in plan_claim(nine, "smoke", 17_000).every_cell}
     assert images == {30, 320}
-    assert {c.run.train_images for c in trial_of(nine, "quick", 17_000).every_cell} == {1700, None}
+    assert {c.run.train_images for c in plan_claim(nine, "quick", 17_000).every_cell} == {
+        1700,
+        None,
+    }
 
 
 def test_a_claim_is_trained_once_judged_and_written(tmp_path: Path) -> None:
-    aside = {"label": "Loss without", "outcome": "final_train_loss"}
+    aside = {"label": "Loss without", "metric": "final_train_loss"}
     besides = [aside | {"plus": [{"where": {"norm": "none"}}]}]
     claim = a_claim(figure={"kind": "strip"}, besides=besides)
     (result,), here = run([claim], tmp_path)
@@ -117,7 +120,7 @@ def test_a_claim_is_trained_once_judged_and_written(tmp_path: Path) -> None:
     assert result.runs == {"finished": 6}
     (effect,) = result.effects
     store, expected = RunStore(tmp_path), []
-    cells = trial_of(a_claim(), "quick", 70).every_cell
+    cells = plan_claim(a_claim(), "quick", 70).every_cell
     for none, batch in zip(cells[:3], cells[3:], strict=True):
         losses = [
             store.history(store.place(cell, "digits", DIGITS.digests).job)["train_loss"].iloc[-1]
@@ -157,7 +160,7 @@ def test_other_claims_stay_in_the_document_and_count_in_the_correction(tmp_path:
 def test_every_kind_of_figure_is_drawn(tmp_path: Path, kind: str) -> None:
     figure = {"kind": kind}
     if kind == "curves":
-        figure["outcome"] = "train_loss"
+        figure["metric"] = "train_loss"
     if kind == "dose":
         figure |= {"x": "lr"}
     sweeps = claim_file()["sweeps"]
@@ -179,7 +182,7 @@ def test_a_run_that_cannot_be_is_a_result(tmp_path: Path) -> None:
                   "capture": {"layer": "1", "wx": [3, 496], "wy": [3, 527]}},
         "scales": {s: {"seeds": 3, "epochs": 1} for s in SCALES[1:]},
     }]  # fmt: skip
-    tests = [{"label": "Accuracy", "outcome": "final_test_accuracy", "plus": [{}], "below": 50,
+    tests = [{"label": "Accuracy", "metric": "final_test_accuracy", "plus": [{}], "below": 50,
               "unit": "points", "missing": 0.1}]  # fmt: skip
     (result,), _ = run([a_claim(sweeps=sweeps, tests=tests)], tmp_path)
     assert result.runs == {"failed": 3}
@@ -188,7 +191,7 @@ def test_a_run_that_cannot_be_is_a_result(tmp_path: Path) -> None:
 
 
 def a_test(**changes: Any) -> dict[str, Any]:
-    return {"tests": [{"label": "x", "outcome": "y", "plus": [{}]} | changes]}
+    return {"tests": [{"label": "x", "metric": "y", "plus": [{}]} | changes]}
 
 
 @pytest.mark.parametrize(
@@ -208,6 +211,16 @@ def test_wrong_files_are_refused(tmp_path: Path, changes: dict[str, Any], messag
     with pytest.raises(StudyError, match=message) as refused:
         load_claims(tmp_path)
     assert "wrong.yaml" in refused.value.what
+
+
+def test_outcomes_as_metrics_were_called_before_are_read_with_a_note(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    today = claim_file(figure={"kind": "strip", "metric": "loss_area"})
+    old = yaml.safe_dump(today).replace("metric:", "outcome:")
+    (tmp_path / "old.yaml").write_text(old)
+    assert load_claims(tmp_path) == [Claim.model_validate(today)]
+    assert "outcome of claims is now called metric" in caplog.text
 
 
 def test_numbers_are_unique_and_unknown_claims_named(tmp_path: Path) -> None:
@@ -241,7 +254,7 @@ def test_p_values_and_the_ledger_are_written(tmp_path: Path) -> None:
     assert [p_text(p) for p in (0.00001, 0.0123, 1.0, float("nan"))] == [
         "< 0.0001", "0.012", "1", "–",
     ]  # fmt: skip
-    assert [p_said(p) for p in (0.00001, 0.5)] == ["p < 0.0001", "p = 0.5"]
+    assert [p_equation(p) for p in (0.00001, 0.5)] == ["p < 0.0001", "p = 0.5"]
     (result,), _ = run([a_claim()], tmp_path)
     assert anchor(result) == "claim-1-bn-changes-something"
     table = ledger([result], "docs/claims.md")
@@ -306,8 +319,8 @@ def test_runs_without_a_result_are_an_error_and_refused_ones_are_not(
     assert "4 runs have no result" in result.stderr
     refused = Failure("StudyError", "No.")
     store = RunStore(tmp_path)
-    trial = trial_of(choose(CLAIMS, ["14"])[0], "smoke", 70, 1)
-    for cell in trial.every_cell:
+    plan = plan_claim(choose(CLAIMS, ["14"])[0], "smoke", 70, 1)
+    for cell in plan.every_cell:
         store.keep_failure(JobResult(store.place(cell, "digits", DIGITS.digests).job, 0.0, refused))
     assert invoke("run", "14", "--quiet", *out).exit_code == 0
 

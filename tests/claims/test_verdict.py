@@ -10,15 +10,13 @@ import pytest
 from scipy import stats
 
 from hindi_bn.claims.claim import Test
-from hindi_bn.claims.effects import Table, effects
+from hindi_bn.claims.effects import ArmTable, effects
 from hindi_bn.claims.verdict import decide, effect_of, region_p, together
 from hindi_bn.errors import StudyError
 
-RNG = np.random.default_rng(0)
-
 
 def a_test(**changes: Any) -> Test:
-    plain = {"label": "x", "outcome": "acc", "plus": [{}], "above": 0}
+    plain = {"label": "x", "metric": "acc", "plus": [{}], "above": 0}
     return Test.model_validate(plain | changes)
 
 
@@ -34,7 +32,7 @@ def test_a_verdict_is_where_the_interval_lies(seed: int) -> None:
     values = rng.normal(rng.uniform(-2, 2), 1.0, size=6)
     low, high = interval(values.tolist())
     for above, below in ((0.0, None), (None, 0.5), (-0.5, 0.5), (-3.0, 3.0)):
-        effect = effect_of(a_test(above=above, below=below), values, RNG)
+        effect = effect_of(a_test(above=above, below=below), values)
         start = -np.inf if above is None else above
         end = np.inf if below is None else below
         inside, outside = start < low and high < end, high < start or low > end
@@ -66,19 +64,21 @@ def test_p_values_are_twice_the_one_sided_t_tests() -> None:
     ],
 )
 def test_equal_values_decide_and_two_seeds_do_not(values: list[float], verdict: str) -> None:
-    assert effect_of(a_test(), np.array(values), RNG).verdict == verdict
+    assert effect_of(a_test(), np.array(values)).verdict == verdict
 
 
-def test_seeds_without_the_outcome_are_left_out_and_counted() -> None:
-    effect = effect_of(a_test(), np.array([1.0, np.nan, 2.0, 3.0]), RNG)
+def test_seeds_without_the_metric_are_left_out_and_counted() -> None:
+    effect = effect_of(a_test(), np.array([1.0, np.nan, 2.0, 3.0]))
     assert effect.n == 3
     assert effect.left_out == 1
     assert effect.mean == 2.0
+    assert effect.p_t == pytest.approx(stats.ttest_1samp([1.0, 2.0, 3.0], 0.0).pvalue)
+    assert (effect.p_zero, effect.zero_test) == (0.25, "sign-flip")
 
 
 def test_a_claim_needs_all_its_tests_and_fails_by_one() -> None:
-    good = effect_of(a_test(), np.array([5.0, 5.1, 5.2]), RNG)
-    bad = effect_of(a_test(), np.array([-5.0, -5.1, -5.2]), RNG)
+    good = effect_of(a_test(), np.array([5.0, 5.1, 5.2]))
+    bad = effect_of(a_test(), np.array([-5.0, -5.1, -5.2]))
     assert together([good]) == (good.p_holds, good.p_fails)
     holds, fails = together([good, bad])
     assert holds == bad.p_holds
@@ -111,7 +111,7 @@ RUNS = pd.DataFrame(
         for seed, value in zip((3, 1, 2), values, strict=True)
     ]
 )  # fmt: skip
-TABLES = {"one": Table(ARMS, RUNS)}
+TABLES = {"one": ArmTable(ARMS, RUNS)}
 
 
 NONE_LOW, NONE_HIGH = {"norm": "none", "lr": 0.1}, {"norm": "none", "lr": 1.0}
@@ -146,11 +146,11 @@ def test_effects_by_hand(changes: dict[str, Any], expected: list[float]) -> None
     assert effects(a_test(**changes), TABLES, "one").tolist() == pytest.approx(expected)
 
 
-def test_no_rate_that_works_is_no_number_and_missing_outcomes_can_be_replaced() -> None:
+def test_no_rate_that_works_is_no_number_and_missing_metrics_can_be_replaced() -> None:
     none = {"where": {"norm": "none"}, "take": "largest", "key": "lr", "at_least": 0.65}
     found = effects(a_test(plus=[none]), TABLES, "one")
     np.testing.assert_array_equal(found, [np.nan, -1.0, np.nan])
-    holed = {"one": Table(ARMS, RUNS.assign(acc=RUNS["acc"].where(RUNS["seed"] != 2)))}
+    holed = {"one": ArmTable(ARMS, RUNS.assign(acc=RUNS["acc"].where(RUNS["seed"] != 2)))}
     chosen: dict[str, Any] = {"plus": [{"where": {"norm": "batch", "lr": 1.0}}]}
     np.testing.assert_array_equal(effects(a_test(**chosen), holed, "one"), [0.9, np.nan, 0.7])
     filled = effects(a_test(**chosen, missing=0.1), holed, "one")

@@ -51,7 +51,7 @@ def _tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hindi_bn.figures.sweep.sweep_figures", lambda *_: {})
+    monkeypatch.setattr("hindi_bn.sweeps.drawing.sweep_figures", lambda *_: {})
 
 
 def run(*arguments: str, code: int = 0) -> Result:

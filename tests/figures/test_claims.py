@@ -17,8 +17,10 @@ from hindi_bn.figures.claims import (
     gap_by_epoch,
     gap_figure,
     gap_histogram,
-    paired_gaps,
 )
+from hindi_bn.figures.style import Caption
+from hindi_bn.stats.metrics import metric_named
+from hindi_bn.stats.tables import epoch_values, paired_values, summary_by
 
 COLUMNS = ["label", "estimate", "low", "high", "margin_low", "margin_high", "unit", "verdict", "n"]
 TESTS = pd.DataFrame(
@@ -65,7 +67,7 @@ def test_a_forest_has_estimate_interval_and_region_of_each_test() -> None:
 
 def test_a_forest_figure_has_a_panel_a_unit_and_the_verdicts_that_occur() -> None:
     title = "With batch norm the network reads more of the test digits, after every epoch; " * 2
-    figure = forest_figure(TESTS, STAND_IN, "95 % t-intervals", title)
+    figure = forest_figure(TESTS, Caption(STAND_IN, "95 % t-intervals"), title)
     assert [ax.get_xlabel() for ax in figure.axes] == ["points", "log ratio"]
     legend = figure.axes[0].get_legend()
     assert legend is not None
@@ -79,7 +81,7 @@ def test_a_forest_figure_has_a_panel_a_unit_and_the_verdicts_that_occur() -> Non
 
 def test_a_test_without_an_estimate_says_so() -> None:
     nothing = TESTS.iloc[:1].assign(estimate=np.nan, low=np.nan, high=np.nan, n=0)
-    figure = forest_figure(nothing, IDENTICAL)
+    figure = forest_figure(nothing, Caption(IDENTICAL))
     assert "no estimate  n = 0" in texts(figure)
     assert "Effects and the claim's rule" in texts(figure)
     assert inside(figure)
@@ -90,16 +92,25 @@ def test_a_region_that_cannot_be_met_is_not_shaded() -> None:
     assert len(forest(impossible, panel()).collections) == 0
 
 
+def gaps(epochs: pd.DataFrame, baseline: str = "no-bn") -> tuple[pd.DataFrame, ...]:
+    """Pairs, their means by epoch, and those of the last ten epochs."""
+    values = epoch_values(epochs, "test_accuracy", metric_named("test_accuracy"))
+    pairs = paired_values(values, baseline, on=("seed", "epoch"))
+    late = pairs[pairs["epoch"] > 1]
+    return pairs, summary_by(pairs, ["epoch"]), late.assign(reached=late["value"] >= 0.067)
+
+
 def test_gaps_are_paired_by_seed_and_epoch() -> None:
-    gaps = paired_gaps(made_epochs())
-    assert len(gaps) == 24
-    last = gaps[gaps["epoch"] == 11].sort_values("seed")["gap"]
-    assert list(last) == pytest.approx([1.1, 7.1])
-    assert set(gaps["seed"]) == {0, 1}
+    pairs, _, _ = gaps(made_epochs())
+    assert len(pairs) == 24
+    last = pairs[pairs["epoch"] == 11].sort_values("seed")["value"]
+    assert list(100 * last) == pytest.approx([1.1, 7.1])
+    assert set(pairs["seed"]) == {0, 1}
 
 
 def test_the_gap_by_epoch_has_seeds_mean_interval_and_the_published_one() -> None:
-    ax = gap_by_epoch(paired_gaps(made_epochs()), panel(), 6.7)
+    pairs, means, _ = gaps(made_epochs())
+    ax = gap_by_epoch(pairs, means, 6.7, panel())
     lines = labelled(ax)
     assert ys(lines["mean"]) == pytest.approx([6.1] * 11 + [4.1])
     assert ys(lines["published (6.7)"]) == [6.7, 6.7]
@@ -111,8 +122,8 @@ def test_the_gap_by_epoch_has_seeds_mean_interval_and_the_published_one() -> Non
     assert 8 < high < 14
 
 
-def test_the_histogram_counts_the_last_ten_stopping_epochs() -> None:
-    ax = gap_histogram(paired_gaps(made_epochs()), panel(), 6.7)
+def test_the_histogram_counts_the_gaps_of_late_epochs() -> None:
+    ax = gap_histogram(gaps(made_epochs())[2], 6.7, panel())
     bars = [bar for bar in ax.patches if isinstance(bar, Rectangle) and bar.get_height()]
     counts = {round(bar.get_x(), 6): bar.get_height() for bar in bars}
     assert counts == {1.0: 1, 4.0: 9, 7.0: 1, 8.0: 9}
@@ -124,9 +135,10 @@ def test_the_histogram_counts_the_last_ten_stopping_epochs() -> None:
 def test_the_gap_figure_says_n_and_interval(seeds: int) -> None:
     epochs = made_epochs()
     epochs = epochs[epochs["seed"] < seeds].replace({"arm": {"bn": "a", "no-bn": "b"}})
-    figure = gap_figure(epochs, 0.067, IDENTICAL, "claim 1", "a", "b")
+    figure = gap_figure(*gaps(epochs, "b"), 6.7, ("a", "b"), Caption(IDENTICAL, "claim 1"))
     expected = ["n = 1 pair of runs · no interval from a single pair", "n = 2 pairs of runs · 95 %"]
     assert expected[seeds - 1] in texts(figure)
+    assert "right: last 10 epochs" in texts(figure)
     assert "a less b, paired by seed" in texts(figure)
     assert "published (6.7)" in texts(figure)
     assert inside(figure)

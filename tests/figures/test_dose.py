@@ -1,16 +1,24 @@
-"""Figures of an outcome against a key: its scale, a line a value, and diverged runs below."""
+"""Figures of a metric against a key: its scale, a line a value, and diverged runs below."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
-from drawn_figures import inside, labelled, legend_of, outcomes_table, panel, rows_of, texts, xs, ys
+from drawn_figures import inside, labelled, legend_of, metrics_table, panel, rows_of, texts, xs, ys
 from made_histories import IDENTICAL
 from made_sweeps import made_sweep
 
-from hindi_bn.figures.dose import diverged_crosses, dose_figure, dose_lines, places_of
-from hindi_bn.figures.style import looks
+from hindi_bn.figures.dose import Dose, diverged_crosses, dose_figure, dose_lines, places_of
+from hindi_bn.figures.style import Caption, looks
+from hindi_bn.stats.metrics import metric_named
+from hindi_bn.stats.tables import summary_by, values_of
+
+
+def dose(runs: pd.DataFrame, x: str, hue: str | None, name: str = "final_test_accuracy") -> Dose:
+    metric = metric_named(name)
+    values = values_of(runs, name, metric)
+    return Dose(values, summary_by(values, [x, hue] if hue else [x]), x, hue, metric)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +44,7 @@ def test_text_keeps_its_order_and_numbers_ascend() -> None:
 
 def test_a_dose_has_a_line_a_value_with_dots_and_band() -> None:
     runs, _ = made_sweep({"lr": [0.001, 0.1], "norm": ["none", "batch"]}, 3, 3)
-    ax = dose_lines(runs, panel(), "lr", "norm")
+    ax = dose_lines(dose(runs, "lr", "norm"), panel())
     assert ax.get_xscale() == "log"
     lines = labelled(ax)
     rows = runs[runs["norm"] == "batch"].groupby("lr")["final_test_accuracy"].mean()
@@ -49,7 +57,7 @@ def test_a_dose_has_a_line_a_value_with_dots_and_band() -> None:
 
 def test_text_doses_have_bars_that_stand_side_by_side() -> None:
     runs, _ = made_sweep({"init": ["zeros", "default"], "norm": ["none", "batch"]}, 3, 30)
-    ax = dose_lines(runs, panel(), "init", "norm", "final_train_loss")
+    ax = dose_lines(dose(runs, "init", "norm", "final_train_loss"), panel())
     lines = {str(line.get_label()): xs(line) for line in ax.lines}
     assert lines["none"] == pytest.approx([-0.07, 0.93])
     assert lines["batch"] == pytest.approx([0.07, 1.07])
@@ -59,20 +67,25 @@ def test_text_doses_have_bars_that_stand_side_by_side() -> None:
 def test_diverged_runs_are_crosses_below_with_their_number() -> None:
     gone = [("lr=3.0, norm=none", 0), ("lr=3.0, norm=none", 1)]
     runs, _ = made_sweep({"lr": [0.1, 3.0], "norm": ["none", "batch"]}, 3, 3, gone)
-    ax = diverged_crosses(runs, panel(), "lr", "norm")
+    ax = diverged_crosses(dose(runs, "lr", "norm"), panel())
     assert rows_of(ax) == ["diverged: none"]
     assert [xs(line) for line in ax.lines] == [[3]]
     assert [text.get_text() for text in ax.texts] == ["2/3"]
-    figure = dose_figure(runs, "lr", "norm", data_title=IDENTICAL)
-    assert "n = 1 to 3 a mean, 3 seeds" in texts(figure)
-    assert "left out of the means" in texts(figure)
+    figure = dose_figure(dose(runs, "lr", "norm"), Caption(IDENTICAL))
+    assert "n = 3 per mean, 3 seeds" in texts(figure)
+    assert "× diverged, counts as 10 %" in texts(figure)
+    lines = labelled(figure.axes[0])
+    kept = runs[runs["arm"] == "lr=3.0, norm=none"]["final_test_accuracy"].max()
+    assert ys(lines["none"])[1] == pytest.approx(100 * (kept + 0.2) / 3)
     assert legend_of(figure) == ["none", "batch"]
     assert inside(figure)
 
 
 def test_a_single_line_needs_no_legend_and_many_values_turn() -> None:
     runs, _ = made_sweep({"init": [f"a longer name {i}" for i in range(6)]}, 1, 3)
-    figure = dose_figure(runs, "init", None, "final_train_loss", IDENTICAL, title="A claim")
+    figure = dose_figure(
+        dose(runs, "init", None, "final_train_loss"), Caption(IDENTICAL), "A claim"
+    )
     assert legend_of(figure) == []
     assert {label.get_rotation() for label in figure.axes[0].get_xticklabels()} == {30}
     assert "A claim" in texts(figure)
@@ -81,7 +94,7 @@ def test_a_single_line_needs_no_legend_and_many_values_turn() -> None:
 
 
 def test_doses_of_nothing_but_diverged_runs_can_be_drawn() -> None:
-    runs = outcomes_table({"a": [np.nan, np.nan]}, "final_train_loss").assign(lr=[1.0, 3.0])
-    figure = dose_figure(runs, "lr", None, "final_train_loss")
-    assert "no run counts" in texts(figure)
+    runs = metrics_table({"a": [np.nan, np.nan]}, "final_train_loss").assign(lr=[1.0, 3.0])
+    figure = dose_figure(dose(runs, "lr", None, "final_train_loss"), Caption(IDENTICAL))
+    assert "no run has a value" in texts(figure)
     assert rows_of(figure.axes[1]) == ["diverged"]

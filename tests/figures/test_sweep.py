@@ -9,66 +9,67 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from drawn_figures import inside, legend_of, outcomes_table, panel, rows_of, texts, xs, ys
+from drawn_figures import inside, legend_of, metrics_table, panel, rows_of, texts, xs, ys
 from made_histories import IDENTICAL, STAND_IN
 from made_sweeps import made_sweep
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy import stats
 
-from hindi_bn.errors import HindiBnError
-from hindi_bn.figures.over_seeds import arm_looks, intervals, number, quantity
-from hindi_bn.figures.style import looks, save
-from hindi_bn.figures.sweep import (
-    curves_figure,
-    heat_figure,
-    paired_figure,
-    strip_figure,
-    sweep_figures,
+from hindi_bn.figures.over_seeds import arm_looks, number
+from hindi_bn.figures.style import Caption, looks, save
+from hindi_bn.figures.sweep_curves import curves_figure, mean_curves
+from hindi_bn.figures.sweep_maps import heat_figure, mean_map
+from hindi_bn.figures.sweep_strips import paired_strips, seed_strips, strip_figure
+from hindi_bn.stats.metrics import metric_named
+from hindi_bn.stats.tables import (
+    epoch_values,
+    paired_table,
+    paired_values,
+    summary_by,
+    summary_table,
+    values_of,
 )
-from hindi_bn.figures.sweep_curves import mean_curves
-from hindi_bn.figures.sweep_maps import mean_map
-from hindi_bn.figures.sweep_strips import paired_strips, seed_strips
+from hindi_bn.sweeps.drawing import SweepTables, sweep_figures
 
 ARMS = ["norm=none", "norm=batch"]
+ACCURACY = "final_test_accuracy"
 Grid = dict[str, list[Any]]
 LONG = "group normalisation with a very long name, and with many more words"
 
 
+def strips(runs: pd.DataFrame, name: str = ACCURACY) -> tuple[Any, ...]:
+    metric = metric_named(name)
+    values = values_of(runs, name, metric)
+    return values, summary_by(values, ["arm"]), metric
+
+
+def pairs(runs: pd.DataFrame, baseline: str, name: str = ACCURACY) -> tuple[Any, ...]:
+    metric = metric_named(name)
+    values = paired_values(values_of(runs, name, metric), baseline)
+    return values, paired_table(runs, baseline, [name]), baseline, metric
+
+
+def curves(epochs: pd.DataFrame, name: str, runs: pd.DataFrame | None = None) -> tuple[Any, ...]:
+    metric = metric_named(name)
+    values = epoch_values(epochs, name, metric, runs)
+    return values, summary_by(values, ["arm", "epoch"]), metric
+
+
+def cells(runs: pd.DataFrame, *keys: str) -> pd.DataFrame:
+    return summary_by(values_of(runs, ACCURACY, metric_named(ACCURACY)), keys)
+
+
+def drawn(
+    runs: pd.DataFrame, epochs: pd.DataFrame, varied: list[str], caption: Caption | None = None
+) -> dict[str, Figure]:
+    baseline = str(runs["arm"].iloc[0])
+    tables = SweepTables(runs, epochs, summary_table(runs), paired_table(runs, baseline), varied)
+    return sweep_figures(tables, caption or Caption(IDENTICAL))
+
+
 # what all share
-
-
-@pytest.mark.parametrize(
-    ("outcome", "axis", "difference"),
-    [
-        ("final_test_accuracy", "Final test accuracy (%)", "points"),
-        ("last5_test_accuracy", "Test accuracy, mean of the last 5 epochs (%)", "points"),
-        ("train_loss_at_1", "Training loss after 1 epoch (cross-entropy, nats)", "nats"),
-        ("train_loss_at_10", "Training loss after 10 epochs (cross-entropy, nats)", "nats"),
-        ("final_train_loss", "Final training loss (cross-entropy, nats)", "nats"),
-        ("epochs_to_95", "Epochs to 95 % test accuracy", "epochs"),
-        ("generalisation_gap", "Generalisation gap (points)", "points"),
-    ],
-)
-def test_outcomes_are_named_with_their_unit(outcome: str, axis: str, difference: str) -> None:
-    assert quantity(outcome).axis == axis
-    assert quantity(outcome).difference("none").endswith(f": difference from none ({difference})")
-
-
-def test_an_unknown_outcome_is_drawn_as_it_is() -> None:
-    assert quantity("turning_angle").axis == "Turning angle"
-    assert quantity("turning_angle").factor == 1
-    assert quantity("turning_angle").difference("a") == "Turning angle: difference from a"
-
-
-def test_intervals_are_scipy_s_and_missing_for_one_value() -> None:
-    rows = pd.DataFrame({"arm": list("bbba"), "value": [1.0, 2.0, 6.0, 5.0]})
-    made = intervals(rows, "arm", "value")
-    half = stats.t.ppf(0.975, 2) * stats.sem([1.0, 2.0, 6.0])
-    assert list(made.index) == ["b", "a"]
-    assert list(made["n"]) == [3, 1]
-    assert list(made["mean"]) == [3, 5]
-    assert list(made["low"]) == pytest.approx([3 - half, np.nan], nan_ok=True)
-    assert list(made["high"]) == pytest.approx([3 + half, np.nan], nan_ok=True)
 
 
 def test_arms_look_like_the_normalisation_that_they_name() -> None:
@@ -88,7 +89,7 @@ def test_curves_show_every_seed_their_mean_and_its_interval() -> None:
         {"arm": "bn", "seed": [0, 0, 1, 1], "epoch": [0, 1, 0, 1],
          "test_accuracy": [0.8, 0.9, 0.6, 0.9]}
     )  # fmt: skip
-    ax = mean_curves(epochs, panel())
+    ax = mean_curves(*curves(epochs, "test_accuracy"), panel())
     first, second, mean = ax.lines
     assert ys(first) == [80, 90]
     assert ys(second) == [60, 90]
@@ -101,28 +102,42 @@ def test_curves_show_every_seed_their_mean_and_its_interval() -> None:
     assert (ax.get_ylabel(), ax.get_yscale()) == ("Test accuracy (%)", "linear")
 
 
-def test_a_diverged_run_ends_with_a_cross_and_is_no_part_of_the_mean() -> None:
+def test_losses_of_a_diverged_run_end_with_a_cross_and_are_no_part_of_the_mean() -> None:
     runs, epochs = made_sweep({"norm": ["none"]}, 3, 6, [("norm=none", 1)])
-    ax = mean_curves(epochs, panel(), "train_loss", runs)
+    ax = mean_curves(*curves(epochs, "train_loss", runs), panel())
     crosses = [line for line in ax.lines if line.get_marker() == "x"]
     assert [xs(line) for line in crosses] == [[1]]
     kept = epochs[epochs["seed"] != 1].groupby("epoch")["train_loss"].mean()
     (mean,) = [line for line in ax.lines if line.get_label() == "norm=none"]
     assert ys(mean) == pytest.approx(list(kept))
-    figure = curves_figure(epochs, "train_loss", IDENTICAL, "", runs)
+    figure = curves_figure(*curves(epochs, "train_loss", runs), Caption(IDENTICAL))
     assert legend_of(figure) == ["norm=none (n = 2, 1 diverged)"]
-    assert "× diverged" in texts(figure)
+    assert "× diverged, without a value" in texts(figure)
+
+
+def test_the_accuracy_of_a_diverged_run_goes_on_at_chance() -> None:
+    runs, epochs = made_sweep({"norm": ["none"]}, 3, 6, [("norm=none", 1)])
+    ax = mean_curves(*curves(epochs, "test_accuracy", runs), panel())
+    crosses = [line for line in ax.lines if line.get_marker() == "x"]
+    assert [(xs(line), ys(line)) for line in crosses] == [([2], [10])]
+    kept = epochs[epochs["seed"] != 1].groupby("epoch")["test_accuracy"].mean()
+    (mean,) = [line for line in ax.lines if line.get_label() == "norm=none"]
+    assert ys(mean)[2:] == pytest.approx([100 * (2 * m + 0.1) / 3 for m in kept[2:]])
+    figure = curves_figure(*curves(epochs, "test_accuracy", runs), Caption(IDENTICAL))
+    assert legend_of(figure) == ["norm=none (n = 3, 1 of them diverged)"]
+    assert "× diverged, counts as 10 %" in texts(figure)
 
 
 def test_a_loss_over_a_decade_is_logarithmic() -> None:
     _, epochs = made_sweep({"norm": ["none"]}, 2, 30)
-    assert mean_curves(epochs, panel(), "train_loss").get_yscale() == "log"
-    assert mean_curves(epochs[epochs["epoch"] < 3], panel(), "train_loss").get_yscale() == "linear"
+    assert mean_curves(*curves(epochs, "train_loss"), panel()).get_yscale() == "log"
+    early = curves(epochs[epochs["epoch"] < 3], "train_loss")
+    assert mean_curves(*early, panel()).get_yscale() == "linear"
 
 
 def test_many_epochs_have_a_closer_look_at_the_end() -> None:
     _, epochs = made_sweep({"norm": ["none", "batch"]}, 2, 30)
-    figure = curves_figure(epochs, "test_accuracy", STAND_IN, "details")
+    figure = curves_figure(*curves(epochs, "test_accuracy"), Caption(STAND_IN, "details"))
     whole, closer = figure.axes
     assert [whole.get_title(), closer.get_title()] == ["", "The last third, closer"]
     assert closer.get_xlim()[0] > 18
@@ -133,11 +148,12 @@ def test_many_epochs_have_a_closer_look_at_the_end() -> None:
 
 
 def test_strips_draw_every_seed_and_the_mean_with_its_interval() -> None:
-    runs = outcomes_table({"norm=none": [0.9, 0.92, 0.94], "norm=batch": [0.97, np.nan, 0.98]})
-    ax = seed_strips(runs, panel())
-    assert rows_of(ax) == ["norm=none (n = 3)", "norm=batch (n = 2, 1 diverged)"]
+    runs = metrics_table({"norm=none": [0.9, 0.92, 0.94], "norm=batch": [0.97, np.nan, 0.98]})
+    ax = seed_strips(*strips(runs), panel())
+    assert rows_of(ax) == ["norm=none (n = 3)", "norm=batch (n = 3, 1 of them diverged)"]
     dots = [line for line in ax.lines if len(xs(line)) > 1 and line.get_marker() != "None"]
     assert [xs(line) for line in dots] == [[90, 92, 94], [97, 98]]
+    assert [xs(line) for line in ax.lines if line.get_marker() == "x"] == [[10]]
     assert [line.get_color() for line in dots] == [look.colour for look in looks(["none", "batch"])
                                                    .values()]  # fmt: skip
     assert "92.00  [87.03, 96.97]" in texts(ax)  # 4.302653 standard errors of 2 / sqrt(3)
@@ -145,50 +161,45 @@ def test_strips_draw_every_seed_and_the_mean_with_its_interval() -> None:
 
 
 def test_runs_without_a_result_are_counted() -> None:
-    runs = outcomes_table({"a": [0.9, 0.8, np.nan, np.nan], "b": [np.nan]}, "epochs_to_90")
+    runs = metrics_table({"a": [0.9, 0.8, np.nan, np.nan], "b": [np.nan]}, "epochs_to_90")
     runs["status"] = ["finished", "failed", "missing", "finished", "diverged"]
     runs.loc[1, "epochs_to_90"] = np.nan
-    ax = seed_strips(runs, panel(), "epochs_to_90")
+    ax = seed_strips(*strips(runs, "epochs_to_90"), panel())
     assert rows_of(ax) == [
-        "a (n = 1, 1 failed, 1 missing, 1 without a value)", "b (n = 0, 1 diverged)",
+        "a (n = 1, 3 without a value)", "b (n = 0, 1 diverged)",
     ]  # fmt: skip
-    assert "no run counts" in texts(ax)
+    assert "no value" in texts(ax)
 
 
 def test_losses_of_several_decades_stand_on_a_logarithmic_axis() -> None:
-    runs = outcomes_table({"a": [1.0, 1.1], "b": [0.01, 0.012]}, "final_train_loss")
-    ax = seed_strips(runs, panel(), "final_train_loss")
+    runs = metrics_table({"a": [1.0, 1.1], "b": [0.01, 0.012]}, "final_train_loss")
+    ax = seed_strips(*strips(runs, "final_train_loss"), panel())
     assert ax.get_xscale() == "log"
     assert ax.get_xlim()[0] < 0.01
 
 
 def test_pairs_are_the_differences_seed_by_seed() -> None:
-    runs = outcomes_table({"none": [0.90, 0.92, np.nan, 0.95], "bn": [0.96, 0.95, 0.99, np.nan]})
-    ax = paired_strips(runs, "none", panel())
-    assert rows_of(ax) == ["bn (n = 2 pairs, 2 diverged)"]
+    runs = metrics_table({"none": [0.90, 0.92, 0.90, 0.95], "bn": [0.96, 0.95, np.nan]})
+    ax = paired_strips(*pairs(runs, "none"), panel())
+    assert rows_of(ax) == ["bn (n = 3 pairs, 1 of them diverged)"]
     (dots,) = [line for line in ax.lines if line.get_marker() == looks(["bn"])["bn"].marker]
     assert xs(dots) == pytest.approx([6, 3])
+    assert [xs(line) for line in ax.lines if line.get_marker() == "x"] == [[-80]]
     assert xs(ax.lines[0]) == [0, 0]
-    assert "+4.50" in texts(ax)
+    assert "−23.7" in texts(ax)
     assert "difference from none (points)" in ax.get_xlabel().replace("\n", " ")
     low, high = ax.get_xlim()
     assert low < 0 < high
 
 
-def test_an_unknown_baseline_is_named_with_the_arms() -> None:
-    with pytest.raises(HindiBnError, match="no arm 'bm'") as caught:
-        paired_figure(outcomes_table({"none": [0.9], "bn": [0.9]}), "bm")
-    assert "none, bn" in caught.value.why
-
-
 def test_an_arm_has_the_same_colour_in_strips_and_pairs() -> None:
-    runs = outcomes_table({"a": [0.9, 0.91], "b": [0.92, 0.93], "c": [0.94, 0.95]})
-    whole = {line.get_color() for line in seed_strips(runs, panel()).lines}
-    pairs = {line.get_color() for line in paired_strips(runs, "a", panel()).lines}
+    runs = metrics_table({"a": [0.9, 0.91], "b": [0.92, 0.93], "c": [0.94, 0.95]})
+    whole = {line.get_color() for line in seed_strips(*strips(runs), panel()).lines}
+    paired = {line.get_color() for line in paired_strips(*pairs(runs, "a"), panel()).lines}
     given = arm_looks("abc")
     assert {given[arm].colour for arm in "abc"} <= whole
-    assert {given["b"].colour, given["c"].colour} <= pairs
-    assert given["a"].colour not in pairs
+    assert {given["b"].colour, given["c"].colour} <= paired
+    assert given["a"].colour not in paired
 
 
 # maps
@@ -198,25 +209,27 @@ def test_a_map_has_means_n_and_marks_of_diverged_runs() -> None:
     gone = [("lr=1.0, norm=none", 0), ("lr=1.0, norm=none", 1), ("lr=0.1, norm=batch", 0)]
     runs, _ = made_sweep({"lr": [1.0, 0.1], "norm": ["none", "batch"]}, 2, 3, gone)
     runs = runs[runs["arm"] != "lr=1.0, norm=batch"]
-    ax = mean_map(runs, panel(), "lr", "norm")
+    ax = mean_map(cells(runs, "lr", "norm"), "lr", "norm", metric_named(ACCURACY), panel())
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0.1", "1"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["none", "batch"]
-    cells = [text.get_text() for text in ax.texts if text.get_text()]
-    mean = 100 * runs[runs["arm"] == "lr=0.1, norm=none"]["final_test_accuracy"].mean()
-    assert f"{number(mean)}\nn = 2" in cells
-    assert "2 diverged" in cells
-    assert any(cell.endswith("n = 1\n1 diverged") for cell in cells)
-    assert len(cells) == 3  # the pair without runs stays empty
+    written = [text.get_text() for text in ax.texts if text.get_text()]
+    mean = 100 * runs[runs["arm"] == "lr=0.1, norm=none"][ACCURACY].mean()
+    assert f"{number(mean)}\nn = 2" in written
+    assert "10.00\nn = 2\n2 diverged" in written
+    assert any(cell.endswith("n = 2\n1 diverged") for cell in written)
+    assert len(written) == 3  # the pair without runs stays empty
     rectangles = [patch for patch in ax.patches if isinstance(patch, Rectangle)]
     assert sum(not patch.get_fill() for patch in rectangles) == 2
-    assert sum(bool(patch.get_hatch()) for patch in rectangles) == 1
 
 
 def test_panels_of_a_map_share_their_keys_and_colours() -> None:
     grid: Grid = {"dropout": [0.0, 0.5], "norm": ["none", "batch"], "train_images": [1700, 17000]}
     runs, _ = made_sweep(grid, 2, 3)
     runs = runs[~((runs["train_images"] == 1700) & (runs["dropout"] == 0.5))]
-    figure = heat_figure(runs, "dropout", "norm", facet="train_images", data_title=IDENTICAL)
+    means = cells(runs, "dropout", "norm", "train_images")
+    figure = heat_figure(
+        means, "dropout", "norm", "train_images", metric_named(ACCURACY), Caption(IDENTICAL)
+    )
     left, right, bar = figure.axes
     assert [left.get_title(), right.get_title()] == ["train_images = 1700", "train_images = 17000"]
     assert left.collections[0].get_clim() == right.collections[0].get_clim()
@@ -225,10 +238,13 @@ def test_panels_of_a_map_share_their_keys_and_colours() -> None:
     assert inside(figure)
 
 
-def test_a_map_of_nothing_but_diverged_runs_can_be_drawn() -> None:
-    runs = outcomes_table({"a": [np.nan], "b": [np.nan]}).assign(x=[1, 2], y=None)
-    figure = heat_figure(runs, "x", "y")
+def test_a_map_of_runs_without_a_value_can_be_drawn() -> None:
+    runs = metrics_table({"a": [np.nan], "b": [np.nan]}, "loss_area").assign(x=[1, 2], y=None)
+    metric = metric_named("loss_area")
+    means = summary_by(values_of(runs, "loss_area", metric), ["x", "y"])
+    figure = heat_figure(means, "x", "y", None, metric, Caption(IDENTICAL))
     assert texts(figure).count("1 diverged") == 2
+    assert sum(bool(patch.get_hatch()) for patch in figure.axes[0].patches) == 2
     assert "none" in texts(figure)
     assert inside(figure)
 
@@ -238,7 +254,7 @@ def test_a_map_of_nothing_but_diverged_runs_can_be_drawn() -> None:
 
 def test_a_sweep_of_one_key_has_curves_strips_and_pairs() -> None:
     runs, epochs = made_sweep({"norm": ["none", "batch"]}, 3, 4)
-    figures = sweep_figures(runs, epochs, ["norm"], STAND_IN, "sweep two")
+    figures = drawn(runs, epochs, ["norm"], Caption(STAND_IN, "sweep two"))
     assert list(figures) == [
         "curves-test-accuracy", "curves-train-loss", "final-accuracy", "paired",
     ]  # fmt: skip
@@ -248,20 +264,20 @@ def test_a_sweep_of_one_key_has_curves_strips_and_pairs() -> None:
 
 
 def test_keys_that_vary_decide_on_the_map() -> None:
-    def drawn(grid: dict[str, list[float]]) -> bool:
+    def mapped(grid: dict[str, list[float]]) -> bool:
         runs, epochs = made_sweep(grid, 1, 1)
-        return "heat-map" in sweep_figures(runs, epochs.iloc[:0], list(grid), STAND_IN)
+        return "heat-map" in drawn(runs, epochs.iloc[:0], list(grid))
 
-    assert drawn({"lr": [1, 2], "dropout": [0, 0.5]})
-    assert drawn({"lr": [1, 2], "dropout": [0, 0.5], "momentum": [0.1, 0.9]})
-    assert drawn({"lr": [1, 2], "dropout": [0, 0.5], "momentum": [0.9]})
-    assert not drawn({"lr": [1, 2], "momentum": [0.9]})
-    assert not drawn({"a": [1, 2], "b": [1, 2], "c": [1, 2], "d": [1, 2]})
+    assert mapped({"lr": [1, 2], "dropout": [0, 0.5]})
+    assert mapped({"lr": [1, 2], "dropout": [0, 0.5], "momentum": [0.1, 0.9]})
+    assert mapped({"lr": [1, 2], "dropout": [0, 0.5], "momentum": [0.9]})
+    assert not mapped({"lr": [1, 2], "momentum": [0.9]})
+    assert not mapped({"a": [1, 2], "b": [1, 2], "c": [1, 2], "d": [1, 2]})
 
 
 def test_one_seed_of_one_arm_has_no_pairs_and_no_interval() -> None:
     runs, epochs = made_sweep({"norm": ["batch"]}, 1, 1)
-    figures = sweep_figures(runs, epochs, ["norm"], IDENTICAL)
+    figures = drawn(runs, epochs, ["norm"])
     assert list(figures) == ["curves-test-accuracy", "curves-train-loss", "final-accuracy"]
     for figure in figures.values():
         assert "1 seed, 1 arm, no interval from a single seed" in texts(figure)
@@ -272,31 +288,63 @@ def test_what_has_no_result_is_not_drawn() -> None:
     runs, epochs = made_sweep({"norm": ["batch"]}, 1, 1)
     unfinished = runs.drop(columns=["final_test_accuracy", "final_train_loss"])
     unfinished = unfinished.assign(status="failed")
-    assert sweep_figures(unfinished, epochs.iloc[:0], ["norm"], IDENTICAL) == {}
+    assert drawn(unfinished, epochs.iloc[:0], ["norm"]) == {}
 
 
 def test_many_arms_with_long_names_stay_inside() -> None:
     grid: Grid = {"lr": [1e-4, 1e-3, 1e-2, 0.1, 1.0, 3.0], "norm": ["none", "batch", "layer", LONG]}
     runs, epochs = made_sweep(grid, 2, 3, [("lr=3.0, norm=none", 0), ("lr=3.0, norm=none", 1)])
-    curves = curves_figure(epochs, "train_loss", IDENTICAL, "", runs)
-    assert len(legend_of(curves)) == 24
-    assert inside(curves)
-    assert inside(strip_figure(runs, data_title=IDENTICAL))
-    assert inside(heat_figure(runs, "lr", "norm", data_title=IDENTICAL))
+    figure = curves_figure(*curves(epochs, "train_loss", runs), Caption(IDENTICAL))
+    assert len(legend_of(figure)) == 24
+    assert inside(figure)
+    assert inside(strip_figure(*strips(runs), Caption(IDENTICAL)))
+    assert inside(drawn(runs, epochs.iloc[:0], ["lr", "norm"])["heat-map"])
 
 
 def test_equal_tables_give_equal_bytes(tmp_path: Path) -> None:
     digests = []
     for turn in "12":
         runs, epochs = made_sweep({"norm": ["none", "batch"]}, 2, 3)
-        figure = sweep_figures(runs, epochs.iloc[:0], ["norm"], IDENTICAL)["paired"]
+        figure = drawn(runs, epochs.iloc[:0], ["norm"])["paired"]
         (path,) = save(figure, tmp_path / turn, ("svg",))
         digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
     assert digests[0] == digests[1]
 
 
-def test_a_strip_figure_names_outcome_and_data() -> None:
-    runs = outcomes_table({"a": [0.01, 0.02]}, "oscillation")
-    figure = strip_figure(runs, "oscillation", STAND_IN)
+def test_a_strip_figure_names_metric_and_data() -> None:
+    runs = metrics_table({"a": [0.01, 0.02]}, "oscillation")
+    figure = strip_figure(*strips(runs, "oscillation"), Caption(STAND_IN))
     assert "Oscillation of the test accuracy by arm" in texts(figure)
     assert f"Data: {STAND_IN}" in texts(figure)
+
+
+# tables and figures
+
+
+def numbers_drawn(ax: Axes) -> list[list[float]]:
+    """Mean, low and high of every row of strips, from the artists."""
+    means = [line for line in ax.lines if line.get_marker() == "d"]
+    ends = [line for line in ax.lines if line.get_color() == "black" and len(xs(line)) == 2]
+    return [[*xs(mean), *xs(end)] for mean, end in zip(means, ends, strict=True)]
+
+
+@pytest.mark.parametrize("gone", [[], [("norm=none", 2)]], ids=["finished", "one diverged"])
+def test_figures_show_the_numbers_of_the_tables(gone: list[tuple[str, int]]) -> None:
+    """A run that diverged is no less a run in a figure than in a table."""
+    runs, epochs = made_sweep({"norm": ["none", "batch", "layer"]}, 4, 6, gone)
+    summary, paired = summary_table(runs), paired_table(runs, "norm=none")
+    figures = sweep_figures(SweepTables(runs, epochs, summary, paired, ["norm"]), Caption(STAND_IN))
+    for name, table, mean in (
+        ("final-accuracy", summary, "mean"), ("paired", paired, "mean_difference"),
+    ):  # fmt: skip
+        rows = table[table["metric"] == ACCURACY]
+        expected = 100 * rows[[mean, "low", "high"]].to_numpy()
+        assert np.array(numbers_drawn(figures[name].axes[0])) == pytest.approx(expected)
+        labels = rows_of(figures[name].axes[0])
+        for label, row in zip(labels, rows.to_dict("records"), strict=True):
+            assert f"(n = {row['n']}" in label
+            assert ("1 of them diverged" in label) == bool(row["n_diverged"])
+    ends = {str(line.get_label()): ys(line)[-1] for line in figures["curves-test-accuracy"].axes[0]
+            .lines}  # fmt: skip
+    for row in summary[summary["metric"] == ACCURACY].to_dict("records"):
+        assert ends[row["arm"]] == pytest.approx(100 * row["mean"])

@@ -9,7 +9,7 @@ import torch
 from tiny import tiny_digits, tiny_study
 from torch import nn
 
-from hindi_bn.measures.registry import measure
+from hindi_bn.measures import measure
 from hindi_bn.records import RunFolder
 from hindi_bn.training.run import load_network, train_run
 

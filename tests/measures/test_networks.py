@@ -15,7 +15,7 @@ from torchvision.transforms.v2 import InterpolationMode, functional
 
 from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError, StudyError
-from hindi_bn.measures.registry import MEASURES, Measure, measure
+from hindi_bn.measures import batch_statistics, measure, metric_named, shifted_digits
 from hindi_bn.networks.norms.batch_noisy import NoisyBatchNormalisation
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.training.run import load_network, train_run
@@ -148,12 +148,25 @@ def test_a_measure_is_taken_once_and_gives_the_same_bytes(
     def once(record: Record, digits: Digits) -> dict[str, float]:
         return {"asked": 2.0, "nothing": float("nan")}
 
-    changed = MEASURES | {"shifted-digits": Measure(once, version=2)}  # type: ignore[operator]
-    monkeypatch.setattr("hindi_bn.measures.registry.MEASURES", changed)
+    monkeypatch.setattr(shifted_digits, "measure", once)
+    monkeypatch.setattr(shifted_digits, "VERSION", 2)
     assert measure(folder, "shifted-digits", DIGITS) == {"asked": 2.0}
     file.write_text("{")
     with pytest.raises(RunError, match="cannot be read"):
         measure(folder, "shifted-digits", DIGITS)
+
+
+def test_every_value_has_a_label_and_a_unit(bn: Record) -> None:
+    for name, module in (
+        ("batch-statistics", batch_statistics),
+        ("shifted-digits", shifted_digits),
+    ):
+        (bn.folder / "measures" / f"{name}.json").unlink(missing_ok=True)
+        assert set(measure(folder_of(bn), name, DIGITS)) == set(module.VALUES)
+    assert metric_named("generalisation.gap").axis == "Generalisation gap, in eval mode (points)"
+    assert metric_named("final_test_accuracy").axis == "Final test accuracy (%)"
+    with pytest.raises(StudyError, match="no value 'joy'"):
+        metric_named("drift.joy")
 
 
 def test_what_cannot_be_measured_is_refused(bn: Record, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from tiny import tiny_digits, tiny_study
 
-from hindi_bn.measures.recorded import drift, loss_roughness, weight_paths
+from hindi_bn.measures import drift, loss_roughness, weight_paths
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.records.recordings import COLUMNS, read_captures
 from hindi_bn.training.run import train_run
@@ -57,7 +57,7 @@ def test_paths_of_two_weights_by_hand(record: Record, tmp_path: Path) -> None:
     made = rewritten(
         record, weight_rows(paths), tmp_path / "r", epoch=range(3), train_loss=[3.0, 2.0, 1.0]
     )
-    values = weight_paths(made, DIGITS)
+    values = weight_paths.measure(made, DIGITS)
     assert values["turning_angle_weights"] == pytest.approx(90)
     assert values["tortuosity_weights"] == pytest.approx(2 / math.sqrt(2))
     # Steps (1, 0, -0.5) and (0, 1, -0.5): cosine 0.25 / 1.25; length of each sqrt(1.25)
@@ -77,7 +77,7 @@ def test_weights_that_hardly_move_are_counted(record: Record, tmp_path: Path) ->
     made = rewritten(
         record, weight_rows(paths), tmp_path / "r", epoch=range(3), train_loss=[3.0, 2.0, 1.0]
     )
-    values = weight_paths(made, DIGITS)
+    values = weight_paths.measure(made, DIGITS)
     assert values["still_weights"] == pytest.approx(2 / 3)
     assert values["pairs"] == 3
     assert not math.isnan(values["turning_angle"])
@@ -97,7 +97,7 @@ def turning_and_winding(points: list[list[float]]) -> tuple[float, float]:
 
 
 def test_all_or_500_pairs_of_recorded_weights(record: Record) -> None:
-    values = weight_paths(record, DIGITS)
+    values = weight_paths.measure(record, DIGITS)
     assert values["pairs"] == 500  # of the 2016 pairs of 64 weights
     few = record.run.model_copy(
         update={"captures": tuple(c for c in record.run.captures if c.kind == "weights")}
@@ -114,7 +114,7 @@ def test_all_or_500_pairs_of_recorded_weights(record: Record) -> None:
     errors = np.std(every, axis=0) / math.sqrt(500)
     assert abs(values["turning_angle"] - means[0]) < 4 * errors[0]
     assert abs(values["tortuosity"] - means[1]) < 4 * errors[1]
-    assert weight_paths(replace(record, run=few), DIGITS) == values
+    assert weight_paths.measure(replace(record, run=few), DIGITS) == values
 
 
 def test_roughness_by_hand(record: Record, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_roughness_by_hand(record: Record, tmp_path: Path) -> None:
         ("losses", "loss", "", "", epoch, step, loss)
         for step, (epoch, loss) in enumerate(places, start=1)
     ]
-    values = loss_roughness(rewritten(record, rows, tmp_path / "r"), DIGITS)
+    values = loss_roughness.measure(rewritten(record, rows, tmp_path / "r"), DIGITS)
     two = math.log(2)
     changes = [two, two, -two, two, math.log(2**-24 / 4), math.log(2**24)]
     assert values["log_change_std"] == pytest.approx(statistics.stdev(changes))
@@ -139,7 +139,7 @@ def test_roughness_by_hand(record: Record, tmp_path: Path) -> None:
 def test_roughness_around_the_running_mean(record: Record, tmp_path: Path) -> None:
     # Losses 3, 1, 3, 1 ...: every window of 50 has the mean 2, so that they are 1.5 and 0.5 of it
     rows = [("losses", "loss", "", "", 0, step, 1.0 + 2 * (step % 2)) for step in range(1, 102)]
-    values = loss_roughness(rewritten(record, rows, tmp_path / "r"), DIGITS)
+    values = loss_roughness.measure(rewritten(record, rows, tmp_path / "r"), DIGITS)
     assert values["relative_std"] == pytest.approx(statistics.stdev([1.5, 0.5] * 26), rel=1e-12)
     assert values["change_std"] == pytest.approx(statistics.stdev([-2.0, 2.0] * 50), rel=1e-12)
     assert values["relative_std_epoch_1"] == values["relative_std"]
@@ -160,7 +160,7 @@ def test_drift_by_hand(record: Record, tmp_path: Path) -> None:
         for step, pair in enumerate(line)
         for quantity, value in zip(("mean", "std"), pair, strict=True)
     ]
-    values = drift(rewritten(record, rows, tmp_path / "r"), DIGITS)
+    values = drift.measure(rewritten(record, rows, tmp_path / "r"), DIGITS)
     assert values["readings"] == 2
     assert values["drift_mean"] == pytest.approx((0.25 + 2 + 0) / 3)
     assert values["drift_std"] == pytest.approx((1.25 + 0 + 0) / 3)
@@ -169,7 +169,7 @@ def test_drift_by_hand(record: Record, tmp_path: Path) -> None:
 
 
 def test_drift_of_a_run_with_and_without_batch_norm(record: Record, tmp_path: Path) -> None:
-    values = drift(record, DIGITS)
+    values = drift.measure(record, DIGITS)
     assert values["readings"] == 6  # 12 steps, every 2, and the untrained network
     assert values["distance_mean"] == pytest.approx(6 * values["drift_mean"])
     dense = trained(tmp_path, "no-bn", network="mlp", capture__layer="1",
@@ -180,4 +180,4 @@ def test_drift_of_a_run_with_and_without_batch_norm(record: Record, tmp_path: Pa
     mean = hidden.loc[hidden["quantity"] == "mean", "value"].tolist()
     std = hidden.loc[hidden["quantity"] == "std", "value"].tolist()
     changes = [abs(b - a) / s for a, b, s in zip(mean, mean[1:], std, strict=False)]
-    assert drift(dense, DIGITS)["drift_mean"] == pytest.approx(statistics.mean(changes))
+    assert drift.measure(dense, DIGITS)["drift_mean"] == pytest.approx(statistics.mean(changes))

@@ -1,4 +1,4 @@
-"""A history condensed to outcomes, against values worked by hand."""
+"""A history condensed to metrics, against values worked by hand; their labels and units."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from made_histories import history
 
-from hindi_bn.errors import RunError
-from hindi_bn.stats.metrics import OUTCOMES, STATUSES, outcomes
+from hindi_bn.errors import RunError, StatisticsError
+from hindi_bn.stats.metrics import METRICS, STATUSES, metric_named, metrics_of
 
 ACCURACIES = {"final_test_accuracy", "best_test_accuracy", "last5_test_accuracy"}
 
@@ -25,7 +25,7 @@ def six_epochs() -> pd.DataFrame:
     return made
 
 
-def test_every_outcome_of_six_epochs_worked_by_hand() -> None:
+def test_every_metric_of_six_epochs_worked_by_hand() -> None:
     changes = np.array([0.4, -0.05, 0.11, 0.01, -0.05])  # mean 0.084
     squares = ((changes - 0.084) ** 2).sum()
     expected = {
@@ -46,46 +46,71 @@ def test_every_outcome_of_six_epochs_worked_by_hand() -> None:
         "generalisation_gap": 0.07,
         "final_test_loss": 0.4,
     }
-    found = outcomes(six_epochs())
-    assert list(found) == list(OUTCOMES)
+    found = metrics_of(six_epochs())
+    assert list(found) == list(METRICS)
     assert found == pytest.approx(expected, nan_ok=True)
 
 
 def test_oscillation_looks_at_the_last_twenty_changes_only() -> None:
     # A jump of 0.5, then 20 changes of +0.01 and -0.01 in turn: squares sum to 20 x 0.0001.
     accuracy = [0.3, 0.8] + [0.81, 0.80] * 10
-    found = outcomes(history([1.0] * len(accuracy), test_accuracy=accuracy))
+    found = metrics_of(history([1.0] * len(accuracy), test_accuracy=accuracy))
     assert found["oscillation"] == pytest.approx(math.sqrt(20 * 0.0001 / 19))
 
 
 def test_one_epoch_has_no_oscillation_and_counts_from_one() -> None:
-    found = outcomes(history([0.7], test_accuracy=[0.99]))
+    found = metrics_of(history([0.7], test_accuracy=[0.99]))
     assert math.isnan(found["oscillation"])
     assert (found["epochs_to_98"], found["train_loss_at_1"], found["loss_area"]) == (1, 0.7, 0.7)
     assert found["last5_test_accuracy"] == 0.99
 
 
 def test_an_accuracy_of_exactly_ninety_per_cent_reaches_it() -> None:
-    found = outcomes(history([1.0, 1.0], test_accuracy=[2_699 / 3_000, 2_700 / 3_000]))
+    found = metrics_of(history([1.0, 1.0], test_accuracy=[2_699 / 3_000, 2_700 / 3_000]))
     assert found["epochs_to_90"] == 2
 
 
 def test_a_diverged_run_counts_as_guessing_whatever_it_reached_before() -> None:
-    found = outcomes(six_epochs(), "diverged")
+    found = metrics_of(six_epochs(), "diverged")
     assert {name for name, value in found.items() if value == 0.1} == ACCURACIES
     assert all(math.isnan(value) for name, value in found.items() if name not in ACCURACIES)
 
 
 @pytest.mark.parametrize("status", ["failed", "unfinished", "missing"])
-def test_a_run_that_did_not_end_has_no_outcomes(status: str) -> None:
-    found = outcomes(six_epochs(), status)
-    assert list(found) == list(OUTCOMES)
+def test_a_run_that_did_not_end_has_no_metrics_of(status: str) -> None:
+    found = metrics_of(six_epochs(), status)
+    assert list(found) == list(METRICS)
     assert all(math.isnan(value) for value in found.values())
 
 
 def test_an_unknown_status_and_a_history_without_an_epoch_are_refused() -> None:
     with pytest.raises(RunError, match="finnished") as refused:
-        outcomes(six_epochs(), "finnished")
+        metrics_of(six_epochs(), "finnished")
     assert all(status in refused.value.next_step for status in STATUSES)
     with pytest.raises(RunError, match="cannot be analysed"):
-        outcomes(six_epochs().iloc[:0])
+        metrics_of(six_epochs().iloc[:0])
+
+
+@pytest.mark.parametrize(
+    ("name", "axis", "difference"),
+    [
+        ("final_test_accuracy", "Final test accuracy (%)", "points"),
+        ("last5_test_accuracy", "Test accuracy, mean of the last 5 epochs (%)", "points"),
+        ("train_loss_at_1", "Training loss after 1 epoch (cross-entropy, nats)", "nats"),
+        ("train_loss_at_10", "Training loss after 10 epochs (cross-entropy, nats)", "nats"),
+        ("final_train_loss", "Final training loss (cross-entropy, nats)", "nats"),
+        ("epochs_to_95", "Epochs to 95 % test accuracy", "epochs"),
+        ("generalisation_gap", "Generalisation gap (points)", "points"),
+        ("test_accuracy", "Test accuracy (%)", "points"),
+    ],
+)
+def test_metrics_are_named_with_their_unit(name: str, axis: str, difference: str) -> None:
+    metric = metric_named(name)
+    assert metric.axis == axis
+    assert metric.difference("none").endswith(f": difference from none ({difference})")
+
+
+def test_an_unknown_metric_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(StatisticsError, match="no metric 'beauty'") as refused:
+        metric_named("beauty")
+    assert "loss_area" in refused.value.why

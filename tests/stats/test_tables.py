@@ -12,14 +12,16 @@ import pytest
 from scipy import stats
 
 from hindi_bn.errors import StatisticsError
+from hindi_bn.stats.intervals import summarise
+from hindi_bn.stats.metrics import metric_named
+from hindi_bn.stats.pairs import RESAMPLES, compare_paired, holm
 from hindi_bn.stats.tables import (
-    compare_paired,
-    holm,
-    mean_interval,
-    paired_interval,
+    epoch_values,
     paired_table,
-    summarise,
+    paired_values,
+    summary_by,
     summary_table,
+    values_of,
 )
 
 ACCURACY, LOSS = "final_test_accuracy", "final_train_loss"
@@ -37,57 +39,29 @@ def test_five_values_summed_up_by_hand() -> None:
     found = summarise([5, 1, 2, 3, 4])
     half = 2.776445 * math.sqrt(2.5) / math.sqrt(5)
     assert (found.n, found.mean, found.median, found.method) == (5, 3.0, 3.0, "t")
-    assert found.deviation == pytest.approx(math.sqrt(2.5))
+    assert found.std == pytest.approx(math.sqrt(2.5))
     assert (found.low, found.high) == pytest.approx((3 - half, 3 + half), abs=1e-6)
 
 
-@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.99])
-def test_the_t_interval_is_that_of_scipy(confidence: float) -> None:
+def test_the_t_interval_is_that_of_scipy() -> None:
     values = generator().exponential(size=12)
-    expected = stats.ttest_1samp(values, 0).confidence_interval(confidence)
-    found = mean_interval(values, confidence=confidence)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    found = summarise(values)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
-
-
-def test_the_bca_interval_is_that_of_scipy_and_of_the_generator() -> None:
-    values = generator().exponential(size=30)
-    expected = stats.bootstrap((values,), np.mean, rng=generator(7)).confidence_interval
-    found = mean_interval(values, method="bca", rng=generator(7))
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
-    assert found.method == "BCa"
-    assert found == paired_interval(values, method="bca", rng=generator(7))
-    assert found != mean_interval(values, method="bca", rng=generator(8))
-
-
-def test_the_bca_interval_is_that_of_its_formula() -> None:
-    """Worked anew from Efron's formula with other resamples; they leave about 2 % of its width."""
-    values = generator().exponential(size=30)
-    n, mean = len(values), values.mean()
-    means = generator(9).choice(values, (50_000, n)).mean(axis=1)
-    bias = stats.norm.ppf((means < mean).mean())
-    influence = values - mean  # of the mean: the jackknife's, times a constant that cancels
-    acceleration = (influence**3).sum() / (6 * (influence**2).sum() ** 1.5)
-    z = bias + stats.norm.ppf([0.025, 0.975])
-    low, high = np.quantile(means, stats.norm.cdf(bias + z / (1 - acceleration * z)))
-    found = mean_interval(values, method="bca", rng=generator())
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.06 * (high - low))
 
 
 def test_one_value_has_no_interval_and_none_has_nothing() -> None:
     one, none = summarise([0.9]), summarise([])
     assert (one.n, one.mean, one.median, one.method) == (1, 0.9, 0.9, "none (n < 2)")
-    assert all(math.isnan(value) for value in (one.deviation, one.low, one.high))
+    assert all(math.isnan(value) for value in (one.std, one.low, one.high))
     assert none.n == 0
     assert all(math.isnan(value) for value in astuple(none)[1:-1])
 
 
-@pytest.mark.parametrize(
-    ("method", "said"), [("t", "t"), ("bca", "t (all values equal)")], ids=["t", "bca"]
-)
-def test_equal_values_have_an_interval_of_no_width(method, said) -> None:
-    found = summarise([0.1] * 7, method=method, rng=generator())
+def test_equal_values_have_an_interval_of_no_width() -> None:
+    found = summarise([0.1] * 7)
     assert (found.low, found.high) == pytest.approx((0.1, 0.1))
-    assert (found.deviation, found.high - found.low, found.method) == (0, 0, said)
+    assert (found.std, found.high - found.low, found.method) == (0, 0, "t")
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -98,20 +72,7 @@ def test_values_that_are_not_finite_are_refused_and_counted(bad: float) -> None:
         compare_paired([0.9, 0.8], [bad, 0.8])
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"confidence": 95}, "confidence of 95"),
-        ({"method": "percentile"}, "no interval 'percentile'"),
-        ({"method": "bca"}, "needs a random generator"),
-    ],
-)
-def test_requests_that_cannot_be_met_are_refused(options, message) -> None:
-    with pytest.raises(StatisticsError, match=message):
-        summarise([1.0, 2.0], **options)
-
-
-def test_a_table_is_not_one_number_a_seed() -> None:
+def test_a_table_is_not_one_number_per_seed() -> None:
     with pytest.raises(StatisticsError, match=r"\(2, 2\)"):
         summarise([[1, 2], [3, 4]])
 
@@ -124,13 +85,13 @@ def test_three_pairs_by_hand() -> None:
     found = compare_paired([2, 4, 6], [1, 2, 3])
     half = 4.302653 / math.sqrt(3)  # t of 97.5 % with 2 degrees of freedom, deviation 1
     assert (found.n, found.mean_difference, found.effect_size) == (3, 2, pytest.approx(2))
-    assert (found.p, found.test) == (0.25, "sign-flip")
+    assert (found.p_sign_flip, found.sign_flip) == (0.25, "exact")
     assert (found.low, found.high) == pytest.approx((2 - half, 2 + half), abs=1e-6)
 
 
 def test_ties_between_sums_count_as_reached() -> None:
     # 3 + 1 - 1 = 3; of the sums 5, 3, 3, 1 and their opposites six of eight reach 3.
-    assert compare_paired([3, 1, 0], [0, 0, 1]).p == 0.75
+    assert compare_paired([3, 1, 0], [0, 0, 1]).p_sign_flip == 0.75
 
 
 def test_the_sign_flip_p_is_that_of_scipy_and_of_enumeration() -> None:
@@ -140,48 +101,59 @@ def test_the_sign_flip_p_is_that_of_scipy_and_of_enumeration() -> None:
     ).pvalue
     sums = [abs(np.dot(s, differences)) for s in itertools.product((1, -1), repeat=9)]
     by_hand = np.mean([s >= abs(differences.sum()) - 1e-12 for s in sums])
-    found = compare_paired(differences, np.zeros(9)).p
+    found = compare_paired(differences, np.zeros(9)).p_sign_flip
     assert found == pytest.approx(expected) == pytest.approx(by_hand)
 
 
 def test_the_exact_test_has_a_smallest_p_that_depends_on_n() -> None:
     for n in (1, 5, 10, 30):
         found = compare_paired(np.arange(n) + 1.0, np.zeros(n))
-        assert (found.p, found.test) == (2 / 2**n, "sign-flip")
+        assert (found.p_sign_flip, found.sign_flip) == (2 / 2**n, "exact")
 
 
 @pytest.mark.parametrize("wins", [15, 18, 22, 30])
 def test_thirty_equal_steps_are_the_binomial_test(wins: int) -> None:
     a = np.where(np.arange(30) < wins, 0.1, -0.1)
     found = compare_paired(a, np.zeros(30))
-    assert (found.p, found.test) == (
-        pytest.approx(stats.binomtest(wins, 30).pvalue), "sign-flip",
-    )  # fmt: skip
+    assert found.sign_flip == "exact"
+    assert found.p_sign_flip == pytest.approx(stats.binomtest(wins, 30).pvalue)
 
 
-def test_thirty_one_pairs_are_compared_by_wilcoxon() -> None:
-    # All ranks positive: one of 2^31 assignments, on either side.
+def test_more_than_thirty_pairs_have_signs_flipped_at_random() -> None:
     found = compare_paired(np.arange(31) + 1.0, np.zeros(31))
-    assert (found.p, found.test) == (pytest.approx(2 / 2**31), "wilcoxon")
-    a, b = generator().normal(size=(2, 40))
-    assert compare_paired(a, b).p == pytest.approx(stats.wilcoxon(a, b).pvalue)
+    assert (found.p_sign_flip, found.sign_flip) == (1 / (RESAMPLES + 1), "Monte Carlo")
+    a = generator().normal(0.25, 1, 40)
+    found = compare_paired(a, np.zeros(40)).p_sign_flip
+    expected = stats.permutation_test(
+        (a,), np.mean, permutation_type="samples", n_resamples=20_000, rng=generator(4)
+    ).pvalue
+    assert found == pytest.approx(expected, abs=4 * (expected / RESAMPLES) ** 0.5)
+    assert found == compare_paired(a, np.zeros(40)).p_sign_flip
+
+
+def test_the_p_beside_the_interval_is_that_of_the_t_test() -> None:
+    a, b = generator(6).normal(size=(2, 12))
+    assert compare_paired(a, b).p == pytest.approx(stats.ttest_rel(a, b).pvalue)
+    edge = compare_paired(a, np.full(12, summarise(a).low))  # the interval just touches zero
+    assert edge.p == pytest.approx(0.05)
 
 
 def test_differences_of_zero_leave_few_enough_for_the_exact_test() -> None:
     a = np.zeros(40)
     a[:3] = [1, 2, 3]
     found = compare_paired(a, np.zeros(40))
-    assert (found.n, found.p, found.test) == (40, 0.25, "sign-flip")
-    assert compare_paired(np.ones(40), np.ones(40)).p == 1
+    assert (found.n, found.p_sign_flip, found.sign_flip) == (40, 0.25, "exact")
+    equal = compare_paired(np.ones(40), np.ones(40))
+    assert (equal.p, equal.p_sign_flip) == (1, 1)
 
 
 def test_differences_of_whole_images_tie_although_floats_differ() -> None:
     images = np.array([2_971, 2_950, 2_987, 2_903, 2_899])
     a, b = (images + 1) / 3_000, images / 3_000
     assert len(set(a - b)) > 1
-    found = compare_paired(a, b, method="bca", rng=generator())
+    found = compare_paired(a, b)
     assert (found.low, found.high) == pytest.approx((1 / 3_000, 1 / 3_000))
-    assert (found.method, found.p) == ("t (all values equal)", 2 / 2**5)
+    assert (found.method, found.p, found.p_sign_flip) == ("t", 0, 2 / 2**5)
     assert math.isnan(found.effect_size)
 
 
@@ -190,15 +162,19 @@ def test_swapping_the_sides_turns_the_signs_only() -> None:
     there, back = compare_paired(a, b), compare_paired(b, a)
     assert there.mean_difference == -back.mean_difference
     assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
-    assert (there.p, there.effect_size) == (back.p, pytest.approx(-back.effect_size))
+    assert (there.p_sign_flip, there.effect_size) == (
+        back.p_sign_flip,
+        pytest.approx(-back.effect_size),
+    )
 
 
 def test_no_pair_and_one_pair() -> None:
     none, one = compare_paired([], []), compare_paired([0.9], [0.8])
-    assert (none.n, none.test) == (0, "none (n = 0)")
-    assert math.isnan(none.p)
+    assert (none.n, none.sign_flip) == (0, "none (n = 0)")
+    assert math.isnan(none.p_sign_flip)
     assert math.isnan(none.mean_difference)
-    assert (one.n, one.p, one.method) == (1, 1.0, "none (n < 2)")
+    assert (one.n, one.p_sign_flip, one.method) == (1, 1.0, "none (n < 2)")
+    assert math.isnan(one.p)
     assert one.mean_difference == pytest.approx(0.1)
     assert math.isnan(one.effect_size)
 
@@ -240,44 +216,42 @@ def runs() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["arm", "seed", ACCURACY, LOSS])
 
 
-def test_the_summary_has_a_row_an_arm_and_outcome() -> None:
+def test_the_summary_has_a_row_per_arm_and_metric() -> None:
     table = summary_table(runs())
     assert list(table.columns) == [
-        "arm", "outcome", "n", "n_missing", "mean", "deviation", "median", "low", "high", "method",
+        "arm", "metric", "n", "n_missing", "n_diverged", "divergence_rate", "mean", "std",
+        "median", "low", "high", "method",
     ]  # fmt: skip
-    assert list(zip(table["arm"], table["outcome"], strict=True)) == [
-        (arm, outcome) for arm in "abc" for outcome in (ACCURACY, LOSS)
+    assert list(zip(table["arm"], table["metric"], strict=True)) == [
+        (arm, metric) for arm in "abc" for metric in (ACCURACY, LOSS)
     ]
     assert table["n"].tolist() == [3, 3, 3, 2, 3, 2]
     assert table["n_missing"].tolist() == [0, 0, 0, 1, 0, 1]
     assert table["mean"].tolist() == pytest.approx([0.92, 0.2, 0.94, 0.1, 0.81 + 0.38 / 3, 0.2])
     first = summarise([0.90, 0.92, 0.94])
-    assert tuple(table.loc[0, ["deviation", "low", "high"]]) == pytest.approx(
-        (first.deviation, first.low, first.high)
+    assert tuple(table.loc[0, ["std", "low", "high"]]) == pytest.approx(
+        (first.std, first.low, first.high)
     )
 
 
 def test_pairs_are_made_by_seed() -> None:
     table = paired_table(runs(), "a")
     assert list(table.columns) == [
-        "arm", "baseline", "outcome", "n", "mean_difference", "low", "high", "method", "p",
-        "p_holm", "test", "effect_size",
+        "arm", "baseline", "metric", "n", "n_missing", "n_diverged", "divergence_rate",
+        "mean_difference", "std", "low", "high", "method", "p", "p_holm", "p_sign_flip",
+        "sign_flip", "effect_size",
     ]  # fmt: skip
-    assert table[["arm", "outcome"]].to_numpy().tolist() == [
+    assert table[["arm", "metric"]].to_numpy().tolist() == [
         ["b", ACCURACY], ["b", LOSS], ["c", ACCURACY], ["c", LOSS],
     ]  # fmt: skip
     assert table["n"].tolist() == [3, 2, 2, 1]
     # Accuracies of b: +1, +2 and +3 points with seeds 1, 2 and 3; those of c are a's own.
     assert table["mean_difference"].tolist() == pytest.approx([0.02, -0.05, 0, 0])
-    assert table["p"].tolist() == [0.25, 0.5, 1, 1]
-    assert table["p_holm"].tolist() == [0.5, 1, 1, 1]
+    assert table["p_sign_flip"].tolist() == [0.25, 0.5, 1, 1]
+    p = stats.ttest_1samp([0.01, 0.02, 0.03], 0).pvalue
+    assert table["p"].tolist() == pytest.approx([p, table["p"][1], 1, math.nan], nan_ok=True)
+    assert table["p_holm"][0] == pytest.approx(2 * p)
     assert table.loc[0, "effect_size"] == pytest.approx(2)
-
-
-def test_tables_are_drawn_alike_from_equal_generators() -> None:
-    first, again = (paired_table(runs(), "a", method="bca", rng=generator(4)) for _ in range(2))
-    pd.testing.assert_frame_equal(first, again)
-    assert first["method"][0] == "BCa"
 
 
 def test_a_single_arm_has_nothing_to_compare() -> None:
@@ -293,9 +267,9 @@ def test_an_arm_whose_runs_all_failed_still_has_its_rows() -> None:
     row = summary_table(made, [LOSS]).set_index("arm").loc["b"]
     assert (row["n"], row["n_missing"]) == (0, 3)
     table = paired_table(made, "a", [LOSS]).set_index("arm")
-    assert (table.loc["b", "n"], table.loc["b", "test"]) == (0, "none (n = 0)")
+    assert (table.loc["b", "n"], table.loc["b", "sign_flip"]) == (0, "none (n = 0)")
     assert math.isnan(table.loc["b", "p_holm"])
-    assert table.loc["c", "p_holm"] == 1
+    assert table.loc["c", "p_sign_flip"] == 1
 
 
 def test_tables_that_cannot_be_paired_are_refused() -> None:
@@ -307,3 +281,64 @@ def test_tables_that_cannot_be_paired_are_refused() -> None:
     twice = pd.concat([runs(), runs().iloc[:1]])
     with pytest.raises(StatisticsError, match="'a' has seed 1 more than once"):
         paired_table(twice, "a")
+
+
+# Runs that diverged
+
+
+def diverging() -> pd.DataFrame:
+    """Four seeds; the baseline's last diverged, and one of the other's failed."""
+    rows = [
+        ("none", 1, "finished", 0.90, 0.3), ("none", 2, "finished", 0.92, 0.2),
+        ("none", 3, "finished", 0.94, 0.1), ("none", 4, "diverged", 0.10, math.nan),
+        ("bn", 1, "finished", 0.96, 0.1), ("bn", 2, "finished", 0.97, 0.1),
+        ("bn", 3, "failed", math.nan, math.nan), ("bn", 4, "finished", 0.98, 0.1),
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["arm", "seed", "status", ACCURACY, LOSS])
+
+
+def test_a_diverged_run_counts_as_chance_and_is_counted_beside_the_mean() -> None:
+    table = summary_table(diverging()).set_index(["arm", "metric"])
+    counts = ["n", "n_missing", "n_diverged", "divergence_rate"]
+    assert table.loc[("none", ACCURACY), counts].tolist() == [4, 0, 1, 0.25]
+    assert table.loc[("none", LOSS), counts].tolist() == [3, 1, 1, 0.25]
+    assert table.loc[("bn", ACCURACY), counts].tolist() == [3, 1, 0, 0]
+    assert table.loc[("none", ACCURACY), "mean"] == pytest.approx((0.9 + 0.92 + 0.94 + 0.1) / 4)
+    assert table.loc[("none", LOSS), "mean"] == pytest.approx(0.2)
+
+
+def test_it_counts_so_even_where_a_table_holds_another_number() -> None:
+    runs = diverging()
+    runs.loc[3, [ACCURACY, LOSS]] = [math.nan, 7.0]
+    pd.testing.assert_frame_equal(summary_table(runs), summary_table(diverging()))
+
+
+def test_pairs_with_a_diverged_run_are_counted() -> None:
+    table = paired_table(diverging(), "none").set_index("metric")
+    counts = ["n", "n_missing", "n_diverged"]
+    assert table.loc[ACCURACY, counts].tolist() == [3, 1, 1]
+    assert table.loc[LOSS, counts].tolist() == [2, 2, 1]
+    assert table.loc[ACCURACY, "divergence_rate"] == pytest.approx(1 / 3)
+    assert table.loc[ACCURACY, "mean_difference"] == pytest.approx((0.06 + 0.05 + 0.88) / 3)
+    pairs = paired_values(values_of(diverging(), ACCURACY, metric_named(ACCURACY)), "none")
+    assert pairs["status"].tolist() == ["finished", "finished", "failed", "diverged"]
+    assert summary_by(pairs, ["arm"])["mean"][0] == table.loc[ACCURACY, "mean_difference"]
+
+
+def test_curves_of_a_diverged_run_go_on_at_chance_and_its_losses_count_nowhere() -> None:
+    runs = pd.DataFrame({"arm": "a", "seed": [1, 2], "status": ["finished", "diverged"]})
+    epochs = pd.DataFrame(
+        {"arm": "a", "seed": [1, 1, 1, 2], "epoch": [0, 1, 2, 0],
+         "test_accuracy": [0.8, 0.9, 0.9, 0.6], "train_loss": [2.0, 1.0, 0.5, 4.0]}
+    )  # fmt: skip
+    shares = epoch_values(epochs, "test_accuracy", metric_named("test_accuracy"), runs)
+    assert shares[shares["seed"] == 2]["value"].tolist() == [0.6, 0.1, 0.1]
+    means = summary_by(shares, ["arm", "epoch"])
+    assert means["mean"].tolist() == pytest.approx([0.7, 0.5, 0.5])
+    assert means["n_diverged"].tolist() == [1, 1, 1]
+    losses = epoch_values(epochs, "train_loss", metric_named("train_loss"), runs)
+    assert losses[losses["seed"] == 2]["value"].isna().all()
+    assert losses[losses["seed"] == 2]["recorded"].tolist()[0] == 4.0
+    means = summary_by(losses, ["arm", "epoch"])
+    assert means["mean"].tolist() == [2.0, 1.0, 0.5]
+    assert means["n"].tolist() == [1, 1, 1]

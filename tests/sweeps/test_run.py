@@ -15,11 +15,11 @@ from tiny_sweeps import Here, compared, load, sweep, train
 
 from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError
-from hindi_bn.figures.sweep import strip_figure
 from hindi_bn.records import RunFolder
 from hindi_bn.runners.jobs import Failure, JobResult
 from hindi_bn.runners.workers import Event
 from hindi_bn.sweeps.cells import cells
+from hindi_bn.sweeps.drawing import sweep_figures
 from hindi_bn.sweeps.output import output_folder, read_tables, write_sweep
 from hindi_bn.sweeps.run import plan_sweep, run_sweep
 from hindi_bn.sweeps.store import RunStore
@@ -218,10 +218,8 @@ def test_what_is_written_is_equal_to_the_byte_when_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "hindi_bn.figures.sweep.sweep_figures",
-        lambda runs, epochs, varied, title, details: {
-            "final-accuracy": strip_figure(runs, "final_test_accuracy", title, details)
-        },
+        "hindi_bn.sweeps.drawing.sweep_figures",
+        lambda tables, caption: {"paired": sweep_figures(tables, caption)["paired"]},
     )
     what = sweep(grid={"norm": ["none", "batch"], "lr": [0.1, 1e9]})
     result, _ = train(what, tmp_path)
@@ -230,7 +228,7 @@ def test_what_is_written_is_equal_to_the_byte_when_written_again(
     written = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     names = {path.relative_to(folder).as_posix() for path in written}
     assert {"runs.parquet", "epochs.parquet", "summary.csv", "paired.csv", "summary.json",
-            "figures/final-accuracy.png"} == names  # fmt: skip
+            "figures/paired.png"} == names  # fmt: skip
     runs, epochs = read_tables(folder)
     pd.testing.assert_frame_equal(runs, result.runs)
     pd.testing.assert_frame_equal(epochs, result.epochs)
@@ -241,7 +239,7 @@ def test_what_is_written_is_equal_to_the_byte_when_written_again(
     )
     assert document["arms"][0] == {"arm": "norm=none, lr=0.1", "norm": "none", "lr": 0.1, "n": 2}
     finals = result.runs["final_test_accuracy"][:2]
-    row = next(row for row in document["summary"] if row["outcome"] == "final_test_accuracy")
+    row = next(row for row in document["summary"] if row["metric"] == "final_test_accuracy")
     assert row["mean"] == pytest.approx(np.mean(finals))
     again, _ = train(what, tmp_path)
     write_sweep(again, what, folder, ["png"])

@@ -1,4 +1,4 @@
-"""Measures of a trained network: what batch statistics do to its answers, and other test digits."""
+"""How test answers change with the statistics that normalise them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from hindi_bn.digits import Digits
+from hindi_bn.measures._answers import AT_ONCE, accuracy_of
 from hindi_bn.networks import Norm, layer_table, norm_of
 from hindi_bn.records import Record
+from hindi_bn.stats.metrics import Metric, accuracy, points
 from hindi_bn.training.loop import predict
 from hindi_bn.training.numerics import arrange
 from hindi_bn.training.run import load_network
@@ -20,32 +22,29 @@ BATCH_SIZES = (1, 2, 8, 32, 256)
 MATES = 32
 """Size of the batches whose members are exchanged."""
 
-AT_ONCE = 64
-"""Images of a forward pass in eval mode: their maps stay in the caches."""
+VERSION = 1
+VALUES = {
+    "running_accuracy": accuracy("Test accuracy with running averages"),
+    **{f"accuracy_at_{n}": accuracy(f"Test accuracy with batches of {n}") for n in BATCH_SIZES},
+    **{
+        f"loss_at_{n}": points(f"Accuracy lost with the statistics of batches of {n}")
+        for n in BATCH_SIZES
+    },
+    "changed_answers": accuracy(f"Answers that change with other batches of {MATES}"),
+    "refusing_layers_at_1": Metric("Layers that cannot normalise one image"),
+}
+"""Accuracies and changed answers are shares of the test images."""
 
-FACTORS = (0.5, 0.7, 1.3)
-ANGLES = (-45, -30, -15, 15, 30, 45)
-"""Degrees; positive is clockwise."""
 
-
-def batch_statistics(record: Record, digits: Digits) -> dict[str, float]:
+def measure(record: Record, digits: Digits) -> dict[str, float]:
     """Measure how test answers change with the statistics that normalise them.
 
     The test images are taken in a shuffled order, always the same. Layers that normalise over the
     batch take the batch's own statistics, everything else is in eval mode, and the running
     averages stay. A remainder of one image joins the batch before it. After a convolution a
     batch of one image has the values of all its pixels; where a channel would have one value
-    nothing can be normalised, and the quantities at 1 are left away. `batch-noisy` is measured
+    nothing can be normalised, and the values at 1 are left away. `batch-noisy` is measured
     without its noise.
-
-    Returns
-    -------
-    - running_accuracy: test accuracy with running averages.
-    - accuracy_at_N, for N of `BATCH_SIZES`: with the statistics of batches of N.
-    - loss_at_N: running_accuracy - accuracy_at_N.
-    - changed_answers: share of test images whose answer is another one when they are shuffled into
-      other batches of 32.
-    - refusing_layers_at_1: layers that cannot normalise one image.
     """
     network, labels = load_network(record), digits.test_labels
     refusing = _refusing(network, record.study.image_size)
@@ -60,11 +59,11 @@ def batch_statistics(record: Record, digits: Digits) -> dict[str, float]:
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
         return _answers(network, images, order, size)
 
-    running = _accuracy(evaluated, labels)
+    running = accuracy_of(evaluated, labels)
     values = {"running_accuracy": running, "refusing_layers_at_1": float(refusing)}
     answers = {size: answers_of(0, size) for size in BATCH_SIZES if size > 1 or not refusing}
     for size, answer in answers.items():
-        values[f"accuracy_at_{size}"] = _accuracy(answer, labels)
+        values[f"accuracy_at_{size}"] = accuracy_of(answer, labels)
         values[f"loss_at_{size}"] = running - values[f"accuracy_at_{size}"]
     changed = answers[MATES] != answers_of(1, MATES)
     values["changed_answers"] = int(changed.sum()) / len(labels)
@@ -128,43 +127,3 @@ def _batch_statistics(network: nn.Module) -> Iterator[None]:
         network.eval()
         for buffer, value in kept:
             buffer.copy_(value)
-
-
-def shifted_digits(record: Record, digits: Digits) -> dict[str, float]:
-    """Measure the accuracy on scaled and on rotated test digits.
-
-    The grey values are moved bilinearly around the middle of the image; what comes from outside is
-    black, as the digits' background is. Scaling of the grey values follows as in training.
-
-    Returns
-    -------
-    - upright_accuracy: on the test digits as they are.
-    - scaled_0.5, scaled_0.7, scaled_1.3; rotated_-45 ... rotated_45: accuracies.
-    - scaled_accuracy, rotated_accuracy: means of these.
-    """
-    from torchvision.transforms.v2 import InterpolationMode, functional
-
-    network, constants = arrange(load_network(record), "fast"), run_constants(digits, record.run)
-
-    def accuracy(angle: float = 0.0, factor: float = 1.0) -> float:
-        moved = functional.affine(
-            digits.test_images.unsqueeze(1), angle, [0, 0], factor, [0.0, 0.0],
-            interpolation=InterpolationMode.BILINEAR,
-        )  # fmt: skip
-        answers = predict(network, scale(moved.squeeze(1), constants), AT_ONCE).argmax(1)
-        return _accuracy(answers, digits.test_labels)
-
-    scaled = {f"scaled_{factor}": accuracy(factor=factor) for factor in FACTORS}
-    rotated = {f"rotated_{angle}": accuracy(angle=angle) for angle in ANGLES}
-    upright = predict(network, scale(digits.test_images, constants), AT_ONCE).argmax(1)
-    return {
-        "upright_accuracy": _accuracy(upright, digits.test_labels),
-        **scaled,
-        **rotated,
-        "scaled_accuracy": sum(scaled.values()) / len(scaled),
-        "rotated_accuracy": sum(rotated.values()) / len(rotated),
-    }
-
-
-def _accuracy(answers: torch.Tensor, labels: torch.Tensor) -> float:
-    return int((answers == labels).sum()) / len(labels)

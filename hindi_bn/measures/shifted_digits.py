@@ -1,0 +1,59 @@
+"""Accuracy on scaled and on rotated test digits."""
+
+from __future__ import annotations
+
+from hindi_bn.digits import Digits
+from hindi_bn.measures._answers import AT_ONCE, accuracy_of
+from hindi_bn.records import Record
+from hindi_bn.stats.metrics import accuracy as share
+from hindi_bn.training.loop import predict
+from hindi_bn.training.numerics import arrange
+from hindi_bn.training.run import load_network
+from hindi_bn.training.tensors import run_constants, scale
+
+FACTORS = (0.5, 0.7, 1.3)
+ANGLES = (-45, -30, -15, 15, 30, 45)
+"""Degrees; positive is clockwise."""
+
+VERSION = 1
+VALUES = {
+    "upright_accuracy": share("Accuracy on the test digits as they are"),
+    **{
+        f"scaled_{factor}": share(f"Accuracy on digits {factor} times as large")
+        for factor in FACTORS
+    },
+    **{f"rotated_{angle}": share(f"Accuracy on digits rotated by {angle}°") for angle in ANGLES},
+    "scaled_accuracy": share("Accuracy on scaled test digits"),
+    "rotated_accuracy": share("Accuracy on rotated test digits"),
+}
+"""Shares; the last two are means over factors and over angles."""
+
+
+def measure(record: Record, digits: Digits) -> dict[str, float]:
+    """Measure the accuracy on scaled and on rotated test digits.
+
+    The grey values are moved bilinearly around the middle of the image; what comes from outside is
+    black, as the digits' background is. Scaling of the grey values follows as in training.
+    """
+    from torchvision.transforms.v2 import InterpolationMode, functional
+
+    network, constants = arrange(load_network(record), "fast"), run_constants(digits, record.run)
+
+    def accuracy(angle: float = 0.0, factor: float = 1.0) -> float:
+        moved = functional.affine(
+            digits.test_images.unsqueeze(1), angle, [0, 0], factor, [0.0, 0.0],
+            interpolation=InterpolationMode.BILINEAR,
+        )  # fmt: skip
+        answers = predict(network, scale(moved.squeeze(1), constants), AT_ONCE).argmax(1)
+        return accuracy_of(answers, digits.test_labels)
+
+    scaled = {f"scaled_{factor}": accuracy(factor=factor) for factor in FACTORS}
+    rotated = {f"rotated_{angle}": accuracy(angle=angle) for angle in ANGLES}
+    upright = predict(network, scale(digits.test_images, constants), AT_ONCE).argmax(1)
+    return {
+        "upright_accuracy": accuracy_of(upright, digits.test_labels),
+        **scaled,
+        **rotated,
+        "scaled_accuracy": sum(scaled.values()) / len(scaled),
+        "rotated_accuracy": sum(rotated.values()) / len(rotated),
+    }

@@ -1,0 +1,86 @@
+"""The figures of a sweep, from the tables that are written beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hindi_bn.figures.over_seeds import levels
+from hindi_bn.figures.style import Caption
+from hindi_bn.figures.sweep_curves import curves_figure
+from hindi_bn.figures.sweep_maps import heat_figure
+from hindi_bn.figures.sweep_strips import paired_figure, strip_figure
+from hindi_bn.stats.metrics import metric_named
+from hindi_bn.stats.tables import epoch_values, paired_values, summary_by, values_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+DRAWN = "final_test_accuracy"
+_MOST_FACETS = 6
+
+
+@dataclass(frozen=True)
+class SweepTables:
+    """A sweep's tables: those of `hindi_bn.sweeps.tables`, and `summary_table` and `paired_table`.
+
+    The first arm of `runs` is the baseline of the paired differences; `varied` are the columns of
+    the keys that vary.
+    """
+
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    summary: pd.DataFrame
+    paired: pd.DataFrame
+    varied: list[str]
+
+
+def sweep_figures(tables: SweepTables, caption: Caption) -> dict[str, Figure]:
+    """Draw what a sweep's tables allow.
+
+    Returns
+    -------
+    Figures by file name without a suffix: `curves-test-accuracy` and `curves-train-loss` once there
+    are epochs, `final-accuracy` once there is a run with a result, `paired` once two arms share a
+    seed, and `heat-map` when two keys vary, or three of which the one with the fewest values, at
+    most six, has a panel per value.
+    """
+    figures: dict[str, Figure] = {}
+    runs, epochs = tables.runs, tables.epochs
+    for name in ("test_accuracy", "train_loss"):
+        if not epochs.empty and epochs[name].notna().any():
+            metric = metric_named(name)
+            by_epoch = epoch_values(epochs, name, metric, runs)
+            means = summary_by(by_epoch, ["arm", "epoch"])
+            file = f"curves-{name.replace('_', '-')}"
+            figures[file] = curves_figure(by_epoch, means, metric, caption)
+    if DRAWN not in runs:
+        return figures
+    metric = metric_named(DRAWN)
+    values = values_of(runs, DRAWN, metric)
+    if values["value"].isna().all():
+        return figures
+    summary = tables.summary[tables.summary["metric"] == DRAWN]
+    figures["final-accuracy"] = strip_figure(values, summary, metric, caption)
+    baseline = str(runs["arm"].iloc[0])
+    pairs = paired_values(values, baseline)
+    if pairs["value"].notna().any():
+        paired = tables.paired[tables.paired["metric"] == DRAWN]
+        figures["paired"] = paired_figure(pairs, paired, baseline, metric, caption)
+    if keys := _map_keys(runs, tables.varied):
+        x, y, facet = keys
+        means = summary_by(values, [key for key in keys if key])
+        figures["heat-map"] = heat_figure(means, x, y, facet, metric, caption)
+    return figures
+
+
+def _map_keys(runs: pd.DataFrame, varied: list[str]) -> tuple[str, str, str | None] | None:
+    """Choose the keys of a map's columns, rows and panels; none when it would not be readable."""
+    counts = {key: len(levels(runs[key])) for key in varied}
+    keys = sorted((key for key in counts if counts[key] > 1), key=lambda key: -counts[key])
+    if len(keys) == 2:  # noqa: PLR2004
+        return keys[0], keys[1], None
+    if len(keys) == 3 and counts[keys[2]] <= _MOST_FACETS:  # noqa: PLR2004
+        return keys[0], keys[1], keys[2]
+    return None
