@@ -15,26 +15,14 @@ from hindi_bn.study import Run
 
 CLASSES = 10
 
-_ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 
 
 @dataclass
 class Blocks:
-    """Builds layers as a run's settings say.
+    """Builds layers as a run's settings say; the norm stands before the activation, or `after` it.
 
-    Parameters
-    ----------
-    norm, after
-        The normalisation layer, and whether it stands after the activation.
-    activation, pooling
-        Names, as in `Options`.
-    dropout
-        Share of the classifier's inputs that is dropped in training.
-
-    Attributes
-    ----------
-    normalised
-        The convolutions and linear layers made so far that are normalised: all but the classifier.
+    `normalised` are the convolutions and linear layers made so far: all but the classifier.
     """
 
     norm: Norm
@@ -92,5 +80,4 @@ class Blocks:
 
     def activate(self) -> nn.Module:
         """Return the activation of hidden layers."""
-        kind: type[nn.Module] = _ACTIVATIONS[self.activation]
-        return kind()
+        return _ACTIVATIONS[self.activation]()

@@ -39,12 +39,8 @@ def build(name: str, norm: Any = "none", *, image_size: int = 32, **settings: An
 
     Returns
     -------
-    A network that takes (batch, 1, image_size, image_size) and gives (batch, 10) logits.
-
-    Raises
-    ------
-    StudyError
-        For an unknown name or setting, or a layer that cannot stand where it would.
+    A network that takes (batch, 1, image_size, image_size) and gives (batch, 10) logits. StudyError
+    for an unknown name or setting, or a layer that cannot stand where it would.
     """
     return build_run(run_of(name, norm, **settings), image_size)
 
@@ -92,13 +88,7 @@ def _sequence(name: str, layers: Any) -> nn.Sequential:
 
 
 def options_of(run: Run) -> Values:
-    """Return the network's options, with the run's choices where it makes any.
-
-    Raises
-    ------
-    StudyError
-        When the run chooses an option that its network does not have.
-    """
+    """Return the network's options, with the run's choices; StudyError for one it does not have."""
     own = network_called(run.network).options
     chosen = run.options.model_dump(exclude_none=True)
     for key in chosen:

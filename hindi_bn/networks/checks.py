@@ -17,16 +17,8 @@ def check(run: Run, train_images: int, image_size: int = 32) -> None:
     Less its own mean a single value is 0, whatever it was: the layer passes nothing on, and nothing
     before it can learn. Nothing is drawn from torch's default generator.
 
-    Parameters
-    ----------
-    train_images
-        Number of training images; with the batch size they give the size of the last batch.
-
-    Raises
-    ------
-    StudyError
-        Also for what `build_run` refuses: groups that do not divide, instance normalisation of
-        features, options that the network does not have, images that are too small.
+    StudyError also for what `build_run` refuses: groups that do not divide, instance normalisation
+    of features, options that the network does not have, images that are too small.
     """
     with torch.random.fork_rng(devices=[]):
         network = build_run(run, image_size)

@@ -13,20 +13,8 @@ class CountedDropout(nn.Module):
 
     torch's own dropout draws its masks from the stream that also shuffles the images, so that runs
     with and without it would see other batches, and on CUDA from a generator that no checkpoint
-    holds. Here every mask is computed: the same on every device, and the same after a resume.
-
-    Parameters
-    ----------
-    share
-        Share of the values set to 0 in training, 0 <= share < 1; the others are divided by
-        1 - share. In evaluation nothing is changed.
-
-    Attributes
-    ----------
-    seed
-        int64, from torch's default generator as it was last seeded; nothing is drawn from it.
-    steps
-        Training batches seen so far: int64.
+    holds. Here every mask is computed: the same on every device, and the same after a resume. In
+    training a `share` of the values is set to 0, and the others are divided by 1 - share.
     """
 
     seed: torch.Tensor
@@ -55,14 +43,7 @@ class CountedDropout(nn.Module):
 def counted_words(seed: torch.Tensor, step: torch.Tensor, count: int) -> torch.Tensor:
     """Return words that look random and are a function of the seed, the step and the place.
 
-    Parameters
-    ----------
-    seed, step
-        int64 scalars on one device, 0 <= seed < 2**32.
-
-    Returns
-    -------
-    int64 (count,), 0 to 2**32 - 1, on the seed's device.
+    int64 (count,), 0 to 2**32 - 1, from int64 scalars on one device, 0 <= seed < 2**32.
     """
     key = _scramble(_scramble(seed) ^ step)
     places = torch.arange(count, device=seed.device)

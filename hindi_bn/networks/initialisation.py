@@ -14,12 +14,7 @@ def initialise(network: nn.Module, init: Init | NormalInit) -> None:
     """Draw the weights of convolutions and linear layers anew, in the network's order.
 
     `default` leaves torch's own draws alone. Otherwise biases become 0 and weights are drawn from
-    torch's default generator:
-
-    - xavier: uniform, variance 2 / (fan in + fan out) (Glorot and Bengio 2010);
-    - kaiming: normal, variance 2 / fan in (He et al. 2015, for ReLU);
-    - orthogonal: orthogonal rows or columns (Saxe et al. 2014);
-    - normal: normal, standard deviation `std`.
+    torch's default generator.
     """
     if init.name == "default":
         return
@@ -31,11 +26,11 @@ def initialise(network: nn.Module, init: Init | NormalInit) -> None:
 
 
 def _draw(weight: torch.Tensor, init: Init | NormalInit) -> None:
-    if init.name == "xavier":
+    if init.name == "xavier":  # uniform, variance 2 / (fan in + fan out): Glorot and Bengio 2010
         nn.init.xavier_uniform_(weight)
-    elif init.name == "kaiming":
+    elif init.name == "kaiming":  # normal, variance 2 / fan in: He et al. 2015, for ReLU
         nn.init.kaiming_normal_(weight, nonlinearity="relu")
-    elif init.name == "orthogonal":
+    elif init.name == "orthogonal":  # orthogonal rows or columns: Saxe et al. 2014
         nn.init.orthogonal_(weight)
     else:
         nn.init.normal_(weight, std=cast(NormalInit, init).std)

@@ -34,15 +34,9 @@ class Layer:
     Parameters
     ----------
     name
-        Of the module in the network, as captures name it; "input" for the images.
-    kind
-        input, convolution, normalisation, activation, pooling, flatten, dropout or linear.
-    description
-        The layer with its settings.
+        Of the module in the network, as recordings name it; "input" for the images.
     shape
-        Shape of its output without the batch: (channels, height, width) or (features,).
-    parameters
-        Learnable numbers.
+        Of its output without the batch: (channels, height, width) or (features,).
     receptive_field
         Side in pixels of the square of the image that one output value sees through convolutions
         and poolings, not cut at the image's edge; None once all pixels are seen (linear layers).
@@ -62,10 +56,7 @@ def layer_table(network: nn.Sequential, image_size: int = 32) -> list[Layer]:
     """Send a black image through the network and describe it layer by layer.
 
     Normalisation layers, which keep the shape, are passed over: some refuse to run on one value.
-
-    Returns
-    -------
-    The input and every layer, in order. The network, its mode included, stays as it was.
+    The network, its mode included, stays as it was.
     """
     x, field, jump = torch.zeros(1, 1, image_size, image_size), 1, 1
     rows = [Layer("input", "input", "Grey image", (1, image_size, image_size), 0, 1)]
@@ -92,10 +83,7 @@ def kind_of(layer: nn.Module) -> str:
     A class of one's own declares it: `kind = "activation"`. A convolution or pooling has
     `kernel_size` and `stride` too, for the receptive field.
 
-    Raises
-    ------
-    StudyError
-        When the kind is not known.
+    StudyError when the kind is not known.
     """
     norm = norm_of(layer)
     if norm and norm.over in {"batch", "image"}:

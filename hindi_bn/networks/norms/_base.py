@@ -16,12 +16,9 @@ from hindi_bn.study.model import NormSettings
 FOLDER = "networks/norms"
 _GREEK = {"weight": "gamma", "bias": "beta"}
 _OF_TORCH: Mapping[type[nn.Module], str] = {
-    nn.BatchNorm1d: "batch",
-    nn.BatchNorm2d: "batch",
-    nn.GroupNorm: "group",
-    nn.InstanceNorm2d: "instance",
-    nn.LayerNorm: "layer",
-}
+    nn.BatchNorm1d: "batch", nn.BatchNorm2d: "batch", nn.GroupNorm: "group",
+    nn.InstanceNorm2d: "instance", nn.LayerNorm: "layer",
+}  # fmt: skip
 """The norms that torch's own layers belong to where a network has them by itself."""
 
 
@@ -57,10 +54,7 @@ class Norm(NormSettings):
     def maps(self, channels: int) -> nn.Module | None:
         """Return the layer that normalises (batch, channels, height, width); None for no layer.
 
-        Raises
-        ------
-        StudyError
-            When there can be no such layer, as for groups that do not divide the channels.
+        StudyError when there can be none, as for groups that do not divide the channels.
         """
         return None
 
@@ -72,13 +66,7 @@ class Norm(NormSettings):
         """Change how a convolution or a linear layer uses its weights, in place."""
 
     def start(self, layer: nn.Module, place: int) -> None:
-        """Give a layer made by `maps` or `features` its start, once all weights are drawn.
-
-        Parameters
-        ----------
-        place
-            Of the layer in the network, from 0.
-        """
+        """Give a layer, at its place in the network, its start once all weights are drawn."""
 
     def describe(self, layer: nn.Module) -> str:
         """Return a layer's name and settings for the layer table."""
@@ -161,11 +149,6 @@ def weight_of(layer: nn.Module) -> torch.Tensor | None:
         return weight.detach() if isinstance(weight, torch.Tensor) else None
     finally:
         layer.train(training)
-
-
-def divisors(number: int) -> list[int]:
-    """All divisors of a positive number, rising."""
-    return [d for d in range(1, number + 1) if number % d == 0]
 
 
 def sides(shape: tuple[int, ...]) -> str:

@@ -9,13 +9,8 @@ from torch import nn
 class ChannelNorm(nn.Module):
     """What layers share that normalise a channel over the batch and over its pixels.
 
-    Parameters
-    ----------
-    channels
-        Channels of (batch, channels, height, width), or features of (batch, features).
-    affine
-        Whether a scale `weight` (gamma, ones) and a shift `bias` (beta, zeros), both (channels,),
-        are learned.
+    With `affine`, a scale `weight` (gamma, ones) and a shift `bias` (beta, zeros) are learned, both
+    (channels,).
     """
 
     def __init__(self, channels: int, affine: bool) -> None:
@@ -27,11 +22,8 @@ class ChannelNorm(nn.Module):
     def values_per_channel(self, x: torch.Tensor) -> int:
         """Return how many values each channel of `x` has.
 
-        Raises
-        ------
-        ValueError
-            When `x` has another shape, or when there is one value a channel in training: less its
-            own mean it is 0, whatever it was.
+        ValueError for another shape, and for one value per channel in training: less its own mean
+        it is 0, whatever it was.
         """
         if x.ndim not in {2, 4} or x.shape[1] != self.channels:
             raise ValueError(
@@ -55,7 +47,7 @@ class ChannelNorm(nn.Module):
 
 
 def beside(values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Shape one value a channel (channels,) so that it stands beside `x`: (1, channels, 1, 1)."""
+    """Shape (channels,) so that it stands beside `x`: (1, channels, 1, 1)."""
     return values.view(1, -1, *[1] * (x.ndim - 2))
 
 

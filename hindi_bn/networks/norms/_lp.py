@@ -43,23 +43,11 @@ class LpBatchNorm(ChannelNorm):
         l-infinity:  scale = max |x| + eps
         output = gamma * (x - mean x) / scale + beta
 
-    In evaluation, running averages stand for mean and scale.
+    In evaluation, running averages (channels,), from 0 and 1, stand for mean and scale.
 
     Source: Santurkar, Tsipras, Ilyas, Madry 2018, arXiv 1805.11604, on schemes other than batch
     norm that smooth the landscape. The paper does not say how its layers evaluate, nor where eps
     stands; both are ours, after batch norm.
-
-    Parameters
-    ----------
-    channels
-        Number of channels.
-    settings
-        Which norm, eps and momentum.
-
-    Attributes
-    ----------
-    running_mean, running_scale
-        Running averages (channels,), from 0 and 1.
     """
 
     running_mean: torch.Tensor

@@ -68,24 +68,8 @@ class NoisyBatchNormalisation(ChannelNorm):
     Source: Santurkar, Tsipras, Ilyas, Madry 2018, arXiv 1805.11604, section 2.2; the defaults are
     ours, and a channel of feature maps is one unit.
 
-    Parameters
-    ----------
-    channels
-        Number of channels.
-    settings
-        eps, momentum and the noise's sizes.
-
-    Attributes
-    ----------
-    quiet
-        Whether to leave the noise away in training, too.
-    running_mean, running_var
-        Running averages (channels,) of the input, from 0 and 1, as torch's.
-    num_batches_tracked
-        Training batches seen so far: int64.
-    seed
-        int64, from torch's default generator as it was last seeded; nothing is drawn from it.
-        `NoisyBatchNorm.start` makes it another one for each layer.
+    `seed` is torch's default generator's, which nothing is drawn from; `NoisyBatchNorm.start` makes
+    it another one for each layer. `quiet` leaves the noise away in training, too.
     """
 
     running_mean: torch.Tensor
@@ -118,12 +102,7 @@ class NoisyBatchNormalisation(ChannelNorm):
         return out * scale.to(out.dtype).view(over_pixels) + shift.to(out.dtype).view(over_pixels)
 
     def noise(self, images: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return shift and scale of each image's channels at the next training step.
-
-        Returns
-        -------
-        Two tensors (images, channels), on the layer's device.
-        """
+        """Return shift and scale of the next training step, (images, channels) each."""
         s, channels = self.settings, self.channels
         uniform = self._uniform((2 + 3 * images) * channels)
         unit, own = uniform[: 2 * channels], uniform[2 * channels :]

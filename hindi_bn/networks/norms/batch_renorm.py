@@ -39,7 +39,7 @@ class BatchRenorm(BatchNormBase):
 class BatchRenormalisation(ChannelNorm):
     """Batch renormalisation of (batch, channels) and (batch, channels, height, width).
 
-    In training, with the batch's mean m and deviation s = sqrt(biased variance + eps), and the
+    In training, with the batch's mean m and std s = sqrt(biased variance + eps), and the
     running averages M and S of these as they were before the batch::
 
         r = s / S, clipped to [1 / r_limit, r_limit]
@@ -51,21 +51,10 @@ class BatchRenormalisation(ChannelNorm):
     `r_ramp` and to d_max in `d_ramp` steps.
 
     Source: Ioffe 2017, arXiv 1702.03275, algorithm 1 and section 3; the paper averages the
-    deviation, not the variance, with a weight of 0.01.
+    std, not the variance, with a weight of 0.01.
 
-    Parameters
-    ----------
-    channels
-        Number of channels.
-    settings
-        Limits, schedule, eps and momentum.
-
-    Attributes
-    ----------
-    running_mean, running_std
-        Running averages (channels,), from 0 and 1.
-    steps
-        Training batches seen so far: int64, in the saved state, so that a resumed run goes on.
+    The running averages (channels,) start from 0 and 1. `steps` are the training batches seen so
+    far, in the saved state, so that a resumed run goes on.
     """
 
     running_mean: torch.Tensor

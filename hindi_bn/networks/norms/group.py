@@ -9,7 +9,7 @@ from torch import nn
 
 from hindi_bn.errors import StudyError
 from hindi_bn.networks.norms import AffineNorm
-from hindi_bn.networks.norms._base import divisors, sides
+from hindi_bn.networks.norms._base import sides
 
 
 class GroupNorm(AffineNorm):
@@ -43,6 +43,11 @@ class GroupNorm(AffineNorm):
         fewer = ", ".join(str(d) for d in divisors(shape[0]) if d < shape[0])
         hint = f"set norm.groups to one of {fewer}" if fewer else "choose another norm"
         return f"Each group there holds one value ({sides(shape)}).", hint
+
+
+def divisors(number: int) -> list[int]:
+    """All divisors of a positive number, rising."""
+    return [d for d in range(1, number + 1) if number % d == 0]
 
 
 def group_words(layer: nn.GroupNorm) -> str:
