@@ -42,8 +42,8 @@ class HandwrittenBatchNorm(ChannelNorm):
     """Batch normalisation of (batch, channels) and (batch, channels, height, width).
 
     In training: (x - mean of the batch) / sqrt(biased variance of the batch + eps), then
-    gamma * that + beta; in evaluation the running averages stand for the batch's statistics, from 0 and 1, both
-    (channels,). With the settings' defaults it equals `nn.BatchNorm1d` and `nn.BatchNorm2d`.
+    gamma * that + beta; in evaluation the running averages (channels,), from 0 and 1, stand for the
+    batch's statistics. With the settings' defaults it equals `nn.BatchNorm1d` and `nn.BatchNorm2d`.
 
     Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithms 1 and 2.
     """
