@@ -163,7 +163,7 @@ def _parts(document: dict[str, Any]) -> list[Table | str]:
                 "best_epoch": ("epoch", "d"),
                 "last_five_mean_test_accuracy": ("last 5", ".4f"),
                 "final_train_loss": ("loss", ".4f"),
-                "seconds": ("seconds", ".0f"),
+                "seconds": ("s", ".0f"),
             },
         )
     ]

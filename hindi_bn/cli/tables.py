@@ -11,13 +11,19 @@ if TYPE_CHECKING:
     from hindi_bn.sweeps.estimate import Estimate
 
 
+SHORT = 12  # characters
+
+
 def show(parts: Iterable[Any]) -> None:
     """Print tables and text on stdout."""
     from rich.console import Console
+    from rich.table import Table
 
     console = Console(highlight=False)
     for part in parts:
         console.print(part)
+        if isinstance(part, Table):
+            console.print()
 
 
 def table_of(
@@ -35,18 +41,23 @@ def table_of(
 
     table = Table(
         title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold",
-        padding=(0, 1, 0, 0), pad_edge=False,
+        padding=(0, 1, 0, 0), pad_edge=False, show_edge=False,
     )  # fmt: skip
-    for key, (heading, _) in columns.items():
+    texts = [
+        ["" if row[key] is None else format(row[key], spec) for key, (_, spec) in columns.items()]
+        for row in rows
+    ]
+    for place, (key, (heading, _)) in enumerate(columns.items()):
         numeric = any(isinstance(row.get(key), int | float) for row in rows)
-        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(
-            *(
-                "" if row[key] is None else format(row[key], spec)
-                for key, (_, spec) in columns.items()
-            )
-        )
+        longest = max((len(line[place]) for line in texts), default=0)
+        whole = numeric or longest <= SHORT  # is never broken
+        table.add_column(
+            heading, justify="right" if numeric else "left", overflow="fold",
+            min_width=longest if whole else None,
+            no_wrap=whole and len(heading) <= longest + 2,
+        )  # fmt: skip
+    for line in texts:
+        table.add_row(*line)
     return table
 
 
