@@ -40,6 +40,15 @@ def names(folder: str, *, hyphens: bool = True) -> tuple[str, ...]:
     return tuple(sorted(name.replace("_", "-") if hyphens else name for name in found))
 
 
+def summaries(folder: str) -> dict[str, str]:
+    """Return the first line of each thing's file by its name, without importing any."""
+    files = {name: PACKAGE / folder / f"{name.replace('-', '_')}.py" for name in names(folder)}
+    return {
+        name: file.read_text(encoding="utf-8").split('"""')[1].partition("\n")[0]
+        for name, file in files.items()
+    }
+
+
 def find(folder: str, name: str) -> ModuleType:
     """Import the file of the thing called `name`, which must be one of `names`."""
     return importlib.import_module(f"{_package(folder)}.{name.replace('-', '_')}")

@@ -6,17 +6,14 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hindi_bn import digits as source
 from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError, StudyError
+from hindi_bn.plots import Image, write_plot
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.study import Run, Study
 from hindi_bn.training.run import Reporter, train_run
-
-if TYPE_CHECKING:
-    from hindi_bn.plots import Kind
 
 ReporterOf = Callable[[Run], contextlib.AbstractContextManager[Reporter]]
 """Opens a reporter for a run's training and closes it afterwards."""
@@ -112,7 +109,7 @@ def read_runs(runs: Sequence[RunLike], least: int = 1) -> list[Record]:
 
 
 def plot(
-    kind: Kind,
+    kind: str,
     runs: Sequence[RunLike],
     *,
     folder: str | os.PathLike[str] | None = None,
@@ -131,12 +128,8 @@ def plot(
     digit, index
         For `maps`: which test image is sent through the networks.
     """
-    from hindi_bn.plots import Image, write_plot
-
     records = read_runs(runs)
     first = records[0].folder
     target = (first if len(records) == 1 else first.parent) / "figures"
-    image = None
-    if kind == "maps":
-        image = Image(source.load(Path(data_dir), records[0].study.data), digit, index)
+    image = Image(Path(data_dir), digit, index)
     return write_plot(kind, records, Path(folder or target), image, formats, dpi)

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 import hindi_bn
+from hindi_bn import registry
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app
 
-Kind = Literal["curves", "statistics", "gradients", "activations", "weights", "filters", "maps"]
+KINDS = registry.summaries("plots")
 
 
 @app.command("plot")
 def plot(
     kind: Annotated[
-        Kind,
+        str,
         typer.Argument(
-            help="What to draw. curves: losses and accuracies. Recorded by the captures of a "
-            "study: statistics (gamma, beta, running averages), gradients (norm by layer), "
-            "activations (mean and std by layer), weights. Of the trained network: filters, "
-            "and maps (what each layer makes of one test image)."
+            help="What to draw. " + " ".join(f"{kind}: {text}" for kind, text in KINDS.items()),
+            **options.known(lambda: tuple(KINDS)),
         ),
     ],
     folders: Annotated[
@@ -47,8 +46,7 @@ def plot(
 ) -> None:  # fmt: skip
     """Draw training curves, what runs recorded, or the filters and feature maps they learned.
 
-    curves, gradients, activations and weights join all runs in one figure; the others make a
-    figure per run. What was not recorded is refused with what to put into the study.
+    What was not recorded is refused with what to put into the study.
     """
     written = hindi_bn.plot(
         kind, folders, folder=to, digit=digit, index=index, data_dir=data_dir,

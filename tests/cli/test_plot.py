@@ -24,7 +24,8 @@ from hindi_bn.figures import recordings as drawn
 from hindi_bn.figures.maps import filters_figure, logit_bars, maps_figure, tiles
 from hindi_bn.figures.style import Caption
 from hindi_bn.networks import build, layer_table
-from hindi_bn.plots import Image, feature_maps, pick
+from hindi_bn.plots import Image, write_plot
+from hindi_bn.plots.maps import feature_maps, pick
 from hindi_bn.records import RunFolder
 from hindi_bn.records.recordings import read_captures
 from hindi_bn.stats.recordings import channel_medians, gradient_norms
@@ -281,7 +282,7 @@ def test_filters_stand_in_rows_of_their_channels() -> None:
 
 def test_feature_maps_are_what_forward_hooks_see(runs: Path) -> None:
     network = load_network(RunFolder(runs / "bn").read())
-    image = pick(Image(tiny_digits(), digit=7, index=2))
+    image = pick(tiny_digits(), digit=7, index=2)
     assert torch.equal(image, tiny_digits().test_images[27])
     scaled = image[None].float() / 255
     seen: dict[str, torch.Tensor] = {}
@@ -294,7 +295,7 @@ def test_feature_maps_are_what_forward_hooks_see(runs: Path) -> None:
     for name, output in outputs.items():
         torch.testing.assert_close(output, seen[name])
     with pytest.raises(StudyError, match="There are 4, counted from 0"):
-        pick(Image(tiny_digits(), digit=7, index=4))
+        pick(tiny_digits(), digit=7, index=4)
 
 
 def test_the_digits_own_maps_and_logits_are_drawn() -> None:
@@ -323,8 +324,6 @@ def test_figures_on_the_stand_in_say_so(runs: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(drawn, "curves_figure", seen)
     record = RunFolder(runs / "bn").read()
     data = record.environment["data"] | {"title": "drawn stand-in, not the article's data"}
-    from hindi_bn.plots import write_plot
-
     stood_in = dataclasses.replace(record, environment=record.environment | {"data": data})
-    write_plot("curves", [stood_in], Path("here"), dpi=40)
+    write_plot("curves", [stood_in], Path("here"), Image(Path("data"), 3, 0), dpi=40)
     assert titles == ["drawn stand-in, not the article's data"]

@@ -1,0 +1,81 @@
+"""What each layer makes of one test image after training, a figure per run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from hindi_bn import digits as source
+from hindi_bn.digits import Digits
+from hindi_bn.errors import StudyError
+from hindi_bn.figures.maps import maps_figure
+from hindi_bn.figures.style import Caption
+from hindi_bn.plots import Image
+from hindi_bn.plots._runs import described, layers_of
+from hindi_bn.records import Record
+from hindi_bn.training.run import load_network
+from hindi_bn.training.tensors import run_constants, scale
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def figures(records: Sequence[Record], image: Image) -> dict[str, Figure]:
+    """Draw the maps and features that each run's network makes of the image."""
+    digits = source.load(image.data_dir, records[0].study.data)
+    return {f"maps-{record.run.name}": _maps(record, digits, image) for record in records}
+
+
+def _maps(record: Record, digits: Digits, image: Image) -> Figure:
+    record.check_data(digits)
+    pixels = pick(digits, image.digit, image.index)
+    constants = run_constants(digits, record.run)
+    outputs = feature_maps(load_network(record), scale(pixels.unsqueeze(0), constants)[0])
+    named = {layer.name: described(layer) for layer in layers_of(record)}
+    shown = [("Image", pixels.unsqueeze(0) / 255)]
+    shown += [(f"{named[name]}\n{_shape(output)}", output) for name, output in outputs]
+    probabilities = outputs[-1][1].softmax(0)
+    guess = int(probabilities.argmax())
+    title = (
+        f"{record.run.name}: what each layer makes of a {image.digit} "
+        f"(taken for a {guess}, {100 * float(probabilities[guess]):.1f} %)"
+    )
+    where = f"n = 1: test image {image.index} of digit {image.digit}; eval mode"
+    return maps_figure(shown, title, Caption(digits.title, where))
+
+
+def pick(digits: Digits, digit: int, index: int) -> torch.Tensor:
+    """Return the pixels of a test image, uint8 (height, width); StudyError if there is none."""
+    places = (digits.test_labels == digit).nonzero().flatten()
+    if index >= len(places):
+        raise StudyError(
+            f"There is no test image {index} of digit {digit}.",
+            f"There are {len(places)}, counted from 0.",
+            "choose a smaller --index",
+        )
+    return digits.test_images[places[index]]
+
+
+def feature_maps(network: nn.Module, image: torch.Tensor) -> list[tuple[str, torch.Tensor]]:
+    """Send a scaled image (1, height, width) through a network in eval mode.
+
+    Returns
+    -------
+    Name and output without the batch, (channels, height, width) or (features,), of every layer
+    but flatten, in order.
+    """
+    outputs, x = [], image.unsqueeze(0)
+    network.eval()
+    with torch.no_grad():
+        for name, layer in network.named_children():
+            x = layer(x)
+            if not isinstance(layer, nn.Flatten):
+                outputs.append((name, x[0]))
+    return outputs
+
+
+def _shape(output: torch.Tensor) -> str:
+    return " × ".join(map(str, output.shape))
