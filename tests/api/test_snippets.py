@@ -23,7 +23,7 @@ def test_the_snippets_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(hindi_bn.digits, "load", lambda *_, **__: tiny_digits())
     monkeypatch.setattr("hindi_bn.runners.local.LocalRunner.run", Here().run)
-    monkeypatch.setattr("hindi_bn.figures.sweep.sweep_figures", lambda *_: {})
+    monkeypatch.setattr("hindi_bn.sweeps.drawing.sweep_figures", lambda *_: {})
     Image.fromarray(np.eye(40, dtype=np.uint8) * 200).save("three.png")
     text = PAGE.read_text(encoding="utf-8")
     names: dict[str, object] = {}
