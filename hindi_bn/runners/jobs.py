@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,19 +21,12 @@ if TYPE_CHECKING:
     from hindi_bn.training.loop import EpochRow
 
 
+WORKER_DIED = "WorkerDied"
+
+
 @dataclass(frozen=True)
 class Job:
-    """One run to train.
-
-    Parameters
-    ----------
-    study, run
-        The study and the name of its run.
-    out
-        Folder that holds the studies' results; the run goes into `<out>/<study>/<run>/`.
-    resume, overwrite, command
-        As in `hindi_bn.training.run.train_run`.
-    """
+    """One run of a study, to be trained into its folder in `out`; the rest as in `train_run`."""
 
     study: Study
     run: str
@@ -41,6 +34,12 @@ class Job:
     resume: bool = False
     overwrite: bool = False
     command: str = ""
+
+    def on(self, device: str, threads: int) -> Job:
+        """Return the job with so many threads, on this device unless its study names one."""
+        changes = {"threads": threads}
+        named = {} if self.study.device != "auto" else {"device": device}
+        return replace(self, study=self.study.model_copy(update=changes | named))
 
     @property
     def folder(self) -> Path:
@@ -69,16 +68,8 @@ class Job:
 class Failure:
     """Why a run did not finish.
 
-    Parameters
-    ----------
-    kind
-        Name of the error's class, such as `DivergedError`; `WorkerDied` when its process ended.
-    what, why, next_step
-        As in `HindiBnError`; `why` holds the error's text when it was not an expected one.
-    details
-        The traceback of an unexpected error, or the last words of a process that died.
-    epoch, step
-        Where the loss was no longer finite, for a `DivergedError`.
+    `kind` is the name of the error's class, or `WorkerDied`; `details` the traceback of an
+    unexpected error, or a process's last words; `epoch` and `step` where the loss was not finite.
     """
 
     kind: str
@@ -99,12 +90,28 @@ class Failure:
         """Describe an error."""
         kind = type(error).__name__
         if isinstance(error, DivergedError):
-            said = (error.what, error.why, error.next_step)
-            return cls(kind, *said, epoch=error.epoch, step=error.step)
+            words = (error.what, error.why, error.next_step)
+            return cls(kind, *words, epoch=error.epoch, step=error.step)
         if isinstance(error, HindiBnError):
             return cls(kind, error.what, error.why, error.next_step)
         details = "".join(traceback.format_exception(error))
         return cls(kind, "The run failed unexpectedly.", f"{kind}: {error}", details=details)
+
+    @classmethod
+    def worker_died(cls, job: Job, why: str, kept: str, details: str = "") -> Failure:
+        """Describe the end of the process that trained a job; `kept` says what is left of it."""
+        return cls(
+            WORKER_DIED,
+            f"The worker process of run {job.run!r} ended before the run did.",
+            why,
+            f"run it again with --resume: it goes on from {kept}",
+            details,
+        )
+
+    @property
+    def worker_is_dead(self) -> bool:
+        """Whether the process ended, so that training again may well end otherwise."""
+        return self.kind == WORKER_DIED
 
     def __str__(self) -> str:
         return str(HindiBnError(self.what, self.why, self.next_step))
@@ -112,17 +119,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a job ended.
-
-    Parameters
-    ----------
-    job
-        As it was carried out, device and threads included.
-    seconds
-        How long it took, everything included.
-    failure
-        Why it did not finish; None when it did, and its folder holds a finished run.
-    """
+    """How a job ended, as it was carried out; without a failure its folder holds a finished run."""
 
     job: Job
     seconds: float
@@ -136,20 +133,7 @@ def perform(
     on_epoch: Callable[[EpochRow], None] = lambda row: None,
     note: Callable[[str], None] = lambda text: None,
 ) -> JobResult:
-    """Train a job's run in this process.
-
-    Parameters
-    ----------
-    digits
-        The data of the job's study.
-    on_epoch, note
-        As in `hindi_bn.training.run.Reporter`.
-
-    Raises
-    ------
-    RunInterrupted
-        On Ctrl-C; every other error is part of the result.
-    """
+    """Train a job's run in this process; every error but RunInterrupted is part of the result."""
     from hindi_bn.training.run import Reporter, train_run
 
     began, failure = time.perf_counter(), None

@@ -22,15 +22,15 @@ OnEvent = Callable[[Event], None]
 
 
 class Runner(Protocol):
-    """Trains jobs, somewhere and somehow."""
+    """Trains jobs, somewhere and somehow: all on the same digits, none in the folder of another."""
 
     def run(
         self, jobs: Sequence[Job], digits: Digits, *, on_event: OnEvent = lambda event: None
     ) -> Iterator[JobResult]:
-        """Train every job on the digits; give each one's result as soon as it ends.
+        """Give each job's result as soon as it ends; a run that fails is a result.
 
-        A run that fails is a result. When the iterator is closed, the runs in progress save what
-        they have and end.
+        `on_event` is called in the thread that takes the results. When that stops taking them, on
+        Ctrl-C or otherwise, the runs in progress save what they have and end.
         """
         ...
 
@@ -39,13 +39,8 @@ class Runner(Protocol):
 class LocalRunner:
     """On this machine: one-thread worker processes on the CPU, ensembles on a CUDA device.
 
-    Parameters
-    ----------
-    workers
-        Worker processes; chosen by `hindi_bn.runners.plan` unless given.
-    together
-        Whether runs that differ only in their seed are trained together on one device, in this
-        process; unless given, where a job's device is CUDA.
+    `together` says whether runs that differ only in their seed are trained together on one device,
+    in this process; unless given, they are where a job's device is CUDA.
     """
 
     workers: int | None = None

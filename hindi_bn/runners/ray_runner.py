@@ -21,16 +21,7 @@ from hindi_bn.errors import HindiBnError, StudyError
 from hindi_bn.records import RunFolder
 from hindi_bn.runners.jobs import Failure, Job, JobResult
 from hindi_bn.runners.ray_cluster import connected
-from hindi_bn.runners.ray_task import (
-    Delivery,
-    Message,
-    Order,
-    arrays_of,
-    pack,
-    train,
-    unpack,
-    versions,
-)
+from hindi_bn.runners.ray_task import Delivery, Message, Order, pack, train, unpack, versions
 from hindi_bn.runners.workers import Event
 
 if TYPE_CHECKING:
@@ -54,8 +45,7 @@ class RayRunner:
     Parameters
     ----------
     address
-        `HOST:PORT` of the cluster's head, or `auto`; None starts a cluster on this machine, with a
-        core for each that this process may use, and shuts it down in the end.
+        As in `hindi_bn.runners.ray_cluster.connected`.
     cpus_per_run, gpus_per_run
         What a run reserves; 0.25 GPUs let four runs share one. Without GPUs runs that do not name
         a device are trained on the CPU, otherwise on CUDA.
@@ -88,21 +78,7 @@ class RayRunner:
         *,
         on_event: OnEvent = lambda event: None,
     ) -> Iterator[JobResult]:
-        """Train many runs on the cluster.
-
-        Parameters
-        ----------
-        jobs
-            What to train, all on the same data; none may share a folder with another.
-        digits
-            That data, verified.
-        on_event
-            Told what happens, from this thread. The `worker` of an event is the number of the node.
-
-        Yields
-        ------
-        Each job's result as soon as it ends, its files written. When the caller stops taking
-        results, on Ctrl-C or otherwise, the runs in progress send what they have and end.
+        """Train the jobs on the cluster; the `worker` of an event is the number of the node.
 
         Raises
         ------
@@ -153,8 +129,10 @@ class _Dispatch:
         from ray.util.queue import Queue
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+        from hindi_bn.runners.shared_digits import arrays_of
+
         self._ray, self._runner, self._on_event = ray, runner, on_event
-        self._waiting = deque(_there(job, runner) for job in jobs)
+        self._waiting = deque(job.on("cuda" if runner.gpus_per_run else "cpu", 1) for job in jobs)
         self._tasks: dict[Any, _Task] = {}
         self._numbers, self._nodes = itertools.count(), list[str]()
         room = self._room()
@@ -268,13 +246,8 @@ class _Dispatch:
     def _again(self, task: _Task, error: Exception) -> JobResult | None:
         why = " ".join(str(error).split())
         if task.attempt == self._runner.max_retries:
-            failure = Failure(
-                "WorkerDied",
-                f"The worker process of run {task.job.run!r} ended before the run did.",
-                f"{type(error).__name__}, {task.attempt + 1} times in all; the last: {why}",
-                "run it again with --resume: it goes on from what it had sent",
-            )
-            return self._ended(task, failure)
+            times = f"{type(error).__name__}, {task.attempt + 1} times in all; the last: {why}"
+            return self._ended(task, Failure.worker_died(task.job, times, "what it had sent"))
         next_one = replace(task, number=next(self._numbers), attempt=task.attempt + 1)
         text = f"{type(error).__name__}: given out again ({next_one.attempt} of "
         text += f"{self._runner.max_retries})."
@@ -312,14 +285,6 @@ def _train_on_node(order: Order, arrays: dict[str, Any], outbox: Any) -> Deliver
     import ray
 
     return train(order, arrays, ray.get_runtime_context().get_node_id(), outbox)
-
-
-def _there(job: Job, runner: RayRunner) -> Job:
-    """Return the job as a node does it: one thread, on the device that the run reserves."""
-    changes: dict[str, Any] = {"threads": 1}
-    if job.study.device == "auto":
-        changes["device"] = "cuda" if runner.gpus_per_run else "cpu"
-    return replace(job, study=job.study.model_copy(update=changes))
 
 
 def _fitting(resources: dict[str, float], runner: RayRunner) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,10 +17,9 @@ from hindi_bn import __version__
 from hindi_bn.errors import HindiBnError
 from hindi_bn.files import replacing
 from hindi_bn.records import RunFolder
-from hindi_bn.runners.jobs import Failure, Job, JobResult, perform
+from hindi_bn.runners.jobs import Failure, Job, perform
 
 if TYPE_CHECKING:
-    from hindi_bn.digits import Digits
     from hindi_bn.training.loop import EpochRow
 
 Files = dict[str, bytes]
@@ -29,18 +27,15 @@ Files = dict[str, bytes]
 
 STATE = "checkpoint/state.json"
 WEIGHTS = "weights.safetensors"
+TEXTS = ("what", "why", "next_step", "details")  # of a failure
 
 
 @dataclass(frozen=True)
 class Message:
-    """What a task tells while it trains.
+    """What a task sends while it trains.
 
-    Parameters
-    ----------
-    task
-        Number of the task; a run that is tried again is another task.
-    kind
-        `started` (content: the node), `epoch` (a row), `note` (a sentence), `files` (`Files`).
+    `task` is its number; a run that is tried again is another task. The content is the node, an
+    epoch's row, a sentence, or the run's files.
     """
 
     task: int
@@ -53,25 +48,14 @@ class Outbox(Protocol):
 
     def put(self, item: Message, /) -> None:
         """Send a message."""
-        ...
 
 
 @dataclass(frozen=True)
 class Order:
-    """A job with everything that a node needs for it but the digits.
+    """A job, as `Job.as_json` gives it, with everything that a node needs for it but the digits.
 
-    Parameters
-    ----------
-    task
-        Number of the task.
-    job
-        As `Job.as_json` gives it.
-    files
-        Of the run's folder, so that the run goes on from its checkpoint.
-    versions
-        Of the packages that the run's numbers depend on; a node with others refuses the job.
-    ship_seconds
-        The checkpoint is sent home after an epoch when this long has passed since it last was.
+    The files let the run go on from its checkpoint, which is sent home after an epoch when
+    `ship_seconds` have passed. A node with other versions of the packages refuses the job.
     """
 
     task: int
@@ -83,7 +67,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Delivery:
-    """How an order ended: seconds, why the run did not finish, and its folder's files."""
+    """How an order ended, with the files of the run's folder."""
 
     seconds: float
     failure: Failure | None
@@ -91,17 +75,14 @@ class Delivery:
 
 
 def train(order: Order, arrays: Mapping[str, Any], node: str, outbox: Outbox) -> Delivery:
-    """Train an order's run with one thread; a run's error is part of the result.
+    """Train an order's run with one thread; a run's error is part of the delivery.
 
-    Parameters
-    ----------
-    arrays
-        The digits, as `arrays_of` gives them; they may be read-only memory of the object store.
-    node
-        Name of the node, for the message `started`.
+    The digits are as `arrays_of` gives them, perhaps in read-only memory of the object store.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
     import torch
+
+    from hindi_bn.runners.shared_digits import digits_of
 
     torch.set_num_threads(1)
     refusal = _other_versions(order.versions, node)
@@ -121,7 +102,10 @@ def train(order: Order, arrays: Mapping[str, Any], node: str, outbox: Outbox) ->
         except KeyboardInterrupt:  # the run was cancelled
             reporter.ship()
             raise
-        failure = _at_home(result, name, str(home.out))
+        failure = result.failure
+        if failure is not None:  # the folder's name as it is where the job was given
+            here = {key: getattr(failure, key).replace(name, str(home.out)) for key in TEXTS}
+            failure = replace(failure, **here)
         return Delivery(result.seconds, failure, pack(job.folder))
 
 
@@ -163,39 +147,6 @@ def _other_versions(wanted: dict[str, str], node: str) -> Failure | None:
         "install the same versions on every node",
     )
     return Failure.of(error)
-
-
-def _at_home(result: JobResult, there: str, here: str) -> Failure | None:
-    """Return the failure with the folder's name as it is where the job was given."""
-    failure = result.failure
-    if failure is None:
-        return None
-    texts = {key: getattr(failure, key).replace(there, here)
-             for key in ("what", "why", "next_step", "details")}  # fmt: skip
-    return replace(failure, **texts)
-
-
-def arrays_of(digits: Digits) -> dict[str, Any]:
-    """Return the digits as arrays (uint8 and int64, as in `Digits`) and facts, for the store."""
-    from hindi_bn.runners.shared_digits import TENSORS
-
-    arrays = {key: getattr(digits, key).contiguous().numpy() for key in TENSORS}
-    facts = {"name": digits.name, "source": digits.source, "digests": dict(digits.digests)}
-    return arrays | facts
-
-
-def digits_of(arrays: Mapping[str, Any]) -> Digits:
-    """Return the digits that `arrays_of` took apart; nothing is copied."""
-    import torch
-
-    from hindi_bn.digits import Digits
-    from hindi_bn.runners.shared_digits import TENSORS
-
-    with warnings.catch_warnings():
-        # torch warns of memory that it may not write to; nobody writes to digits
-        warnings.filterwarnings("ignore", "The given NumPy array is not writ", UserWarning)
-        tensors = {key: torch.from_numpy(arrays[key]) for key in TENSORS}
-    return Digits(**{**arrays, **tensors})
 
 
 def pack(folder: Path) -> Files:

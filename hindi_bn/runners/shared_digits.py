@@ -1,7 +1,7 @@
-"""Digits that many processes read from one copy in memory.
+"""Digits that many processes read from one copy in memory: as arrays, and as files that are mapped.
 
-They are written once as plain bytes into a temporary folder. A process that opens them maps the
-files: the pages are the operating system's, shared by all that read them.
+A process that opens the files maps them: the pages are the operating system's, shared by all that
+read them.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from hindi_bn.digits import Digits
@@ -21,9 +24,25 @@ TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
 FACTS = "digits.json"
 
 
+def arrays_of(digits: Digits) -> dict[str, Any]:
+    """Return the digits as arrays (uint8 and int64, as in `Digits`) and facts."""
+    arrays = {key: getattr(digits, key).contiguous().numpy() for key in TENSORS}
+    facts = {"name": digits.name, "source": digits.source, "digests": dict(digits.digests)}
+    return arrays | facts
+
+
+def digits_of(arrays: Mapping[str, Any]) -> Digits:
+    """Return the digits that `arrays_of` took apart; nothing is copied."""
+    with warnings.catch_warnings():
+        # torch warns of memory that it may not write to; nobody writes to digits
+        warnings.filterwarnings("ignore", "The given NumPy array is not writ", UserWarning)
+        tensors = {key: torch.from_numpy(arrays[key]) for key in TENSORS}
+    return Digits(**{**arrays, **tensors})
+
+
 @contextlib.contextmanager
 def shared(digits: Digits) -> Iterator[Path]:
-    """Put verified digits where other processes can map them; gives the folder while it exists.
+    """Put digits where other processes can map them; gives the folder while it exists.
 
     Raises
     ------
@@ -31,26 +50,17 @@ def shared(digits: Digits) -> Iterator[Path]:
         When the temporary folder cannot be written.
     """
     with tempfile.TemporaryDirectory(prefix="hindi-bn-") as name:
-        folder = Path(name)
-        shapes = {}
+        folder, arrays = Path(name), arrays_of(digits)
         for key in TENSORS:
-            tensor: torch.Tensor = getattr(digits, key)
-            with replacing(folder / key) as temporary:
-                temporary.write_bytes(tensor.contiguous().numpy().tobytes())
-            shapes[key] = list(tensor.shape)
-        facts = {"name": digits.name, "source": digits.source, "digests": dict(digits.digests)}
-        write_text(folder / FACTS, json.dumps(facts | {"shapes": shapes}))
+            with replacing(folder / f"{key}.npy") as temporary:
+                np.save(temporary, arrays.pop(key))
+        write_text(folder / FACTS, json.dumps(arrays))
         yield folder
 
 
 def open_shared(folder: Path) -> Digits:
     """Map digits that `shared` put into `folder`; their pages are read when they are first used."""
     facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    facts |= {key: _map(folder / key, shape) for key, shape in facts.pop("shapes").items()}
-    return Digits(**facts)
-
-
-def _map(file: Path, shape: list[int]) -> torch.Tensor:
-    dtype = torch.uint8 if file.name.endswith("images") else torch.int64
-    size = torch.Size(shape).numel()
-    return torch.from_file(str(file), shared=False, size=size, dtype=dtype).view(shape)
+    return digits_of(
+        facts | {key: np.load(folder / f"{key}.npy", mmap_mode="r") for key in TENSORS}
+    )

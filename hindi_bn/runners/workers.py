@@ -13,9 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from hindi_bn.runners.jobs import Failure, Job, JobResult
 from hindi_bn.runners.plan import plan
@@ -31,18 +31,7 @@ STOP_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened in a worker.
-
-    Parameters
-    ----------
-    kind
-        `plan` (how many workers there are, in `text`), `started`, `epoch` (with its `row`) or
-        `note` (a sentence in `text`).
-    job
-        The job; None for `plan`.
-    worker
-        Number of the worker, from 0.
-    """
+    """Something that happened: how many workers there are (no job), or what one of them does."""
 
     kind: Literal["plan", "started", "epoch", "note"]
     job: Job | None = None
@@ -59,25 +48,14 @@ def run_jobs(
     threads: int | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Iterator[JobResult]:
-    """Train many runs in worker processes on the CPU.
+    """Train many runs in worker processes on the CPU; see `hindi_bn.runners.local.Runner`.
 
     Parameters
     ----------
-    jobs
-        What to train, all on the same data; none may share a folder with another.
-    digits
-        That data, verified; the workers map one copy of it.
     workers, threads
         Processes, and threads in each; chosen by `plan` unless given. The last digits of a run's
         numbers depend on its threads: give `threads=1` for the same bits however many jobs and
         cores there are.
-    on_event
-        Called with what happens, in the thread that takes the results.
-
-    Yields
-    ------
-    Each job's result as soon as it ends. When the caller stops taking results, on Ctrl-C or
-    otherwise, the runs in progress save what they have and the workers end.
 
     Raises
     ------
@@ -94,7 +72,7 @@ def run_jobs(
     chosen = plan(len(waiting), workers=workers, threads=threads)
     on_event(Event("plan", text=chosen.reason))
     with shared(digits) as folder:
-        crew = _Crew([_here(job, chosen.threads) for job in waiting])
+        crew = _Crew([job.on("cpu", chosen.threads) for job in waiting])
         members = [_Worker(n, crew, folder, chosen.threads) for n in range(chosen.workers)]
         try:
             for member in members:
@@ -105,14 +83,6 @@ def run_jobs(
                 member.interrupt()
             for member in members:
                 member.end()
-
-
-def _here(job: Job, threads: int) -> Job:
-    """Return the job as a worker does it: on the CPU unless another device is asked for by name."""
-    changes: dict[str, Any] = {"threads": threads}
-    if job.study.device == "auto":
-        changes["device"] = "cpu"
-    return replace(job, study=job.study.model_copy(update=changes))
 
 
 class _Crew:
@@ -209,12 +179,11 @@ class _Worker(threading.Thread):
     def _died(self, job: Job, began: float) -> JobResult:
         child, self._child = self._child, None
         how = child.how_it_ended() if child is not None else ""
-        failure = Failure(
-            "WorkerDied",
-            f"The worker process of run {job.run!r} ended before the run did.",
+        failure = Failure.worker_died(
+            job,
             "It was interrupted." if self._interrupted else how,
-            "run it again with --resume: it goes on from its last finished epoch",
-            details=child.last_words if child is not None else "",
+            "its last finished epoch",
+            child.last_words if child is not None else "",
         )
         return JobResult(job, time.perf_counter() - began, failure)
 

@@ -201,7 +201,7 @@ def _trained(
 def _keep(result: JobResult, store: RunStore) -> None:
     """Record a run that ended badly, unless it may well end otherwise when trained again."""
     failure = result.failure
-    if failure is None or failure.kind == "WorkerDied" or store.status(result.job) == "finished":
+    if failure is None or failure.worker_is_dead or store.status(result.job) == "finished":
         return
     if failure.kind == "RunError" and store.in_use(result.job):
         return

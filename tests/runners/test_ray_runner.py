@@ -22,7 +22,8 @@ from hindi_bn.records import RunFolder
 from hindi_bn.runners import ray_cluster, ray_runner, ray_task
 from hindi_bn.runners.jobs import Job
 from hindi_bn.runners.ray_runner import RayRunner
-from hindi_bn.runners.ray_task import Delivery, Message, Order, arrays_of, digits_of, pack, unpack
+from hindi_bn.runners.ray_task import Delivery, Message, Order, pack, unpack
+from hindi_bn.runners.shared_digits import arrays_of, digits_of
 from hindi_bn.runners.workers import Event
 from hindi_bn.training.run import train_run
 
