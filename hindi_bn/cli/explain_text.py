@@ -127,7 +127,7 @@ def _check(check: Check) -> Text:
     word, style = ("agrees", "green") if check.agrees else ("DIFFERS", "bold red")
     line = Text(f"{'✓' if check.agrees else '✗'} {word}", style=style)
     return line.append(
-        f" with {check.against}: largest difference {check.difference:.1e}", style="default"
+        f" with {check.against}: largest difference {check.largest_difference:.1e}", style="default"
     )
 
 

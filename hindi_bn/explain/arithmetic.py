@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from hindi_bn.explain.document import Array
+from hindi_bn.explain.document import Array, Values
 
 
 def has_pixels(x: Array) -> bool:
@@ -48,9 +48,10 @@ def unbiased_variance(x: Array) -> Array:
     return biased_variance(x) * (count / (count - 1) if count > 1 else math.nan)
 
 
-def std(x: Array) -> Array:
-    """Root of the biased variance: (channels,)."""
-    return np.sqrt(biased_variance(x))
+def mean_and_std(name: str, x: Array) -> tuple[Values, Values]:
+    """Return a step's numbers: mean and root of the biased variance of each channel."""
+    std = np.sqrt(biased_variance(x))
+    return Values(f"mean of {name}", mean(x)), Values(f"std of {name}", std)
 
 
 def normalise(x: Array, centre: Array, variance: Array, eps: float) -> Array:

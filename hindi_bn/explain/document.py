@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,16 +28,16 @@ class Values:
 
 @dataclass(frozen=True)
 class Check:
-    """A comparison of a step by hand with torch: the largest absolute difference, and the bound."""
+    """A comparison of a step by hand with torch; differences are absolute."""
 
     against: str
-    difference: float
+    largest_difference: float
     tolerance: float
 
     @property
     def agrees(self) -> bool:
         """Whether the difference is within the tolerance."""
-        return self.difference <= self.tolerance
+        return self.largest_difference <= self.tolerance
 
 
 @dataclass(frozen=True)
@@ -109,15 +109,7 @@ def _step(number: int, step: Step) -> dict[str, Any]:
             {"name": v.name, "shape": list(v.numbers.shape), "numbers": _plain(v.numbers)}
             for v in step.values
         ],
-        "checks": [
-            {
-                "against": check.against,
-                "largest_difference": check.difference,
-                "tolerance": check.tolerance,
-                "agrees": check.agrees,
-            }
-            for check in step.checks
-        ],
+        "checks": [{**asdict(check), "agrees": check.agrees} for check in step.checks],
     }
 
 

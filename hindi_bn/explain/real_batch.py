@@ -33,13 +33,14 @@ def explain_run(record: Record, digits: Digits, batch: RealBatch) -> Explanation
         See `explain_batch`.
     """
     record.check_data(digits)
-    constants = run_constants(digits, record.run)
+    network, constants = load_network(record), run_constants(digits, record.run)
+    assert isinstance(network, nn.Sequential)
     title = f"Batch norm on a real batch: the first batch-norm layer of {record.folder}"
-    return explain_batch(load_network(record), scale(batch.images, constants), batch, title)
+    return explain_batch(network, scale(batch.images, constants), batch, title)
 
 
 def explain_batch(
-    network: nn.Module, scaled: torch.Tensor, batch: RealBatch, title: str
+    network: nn.Sequential, scaled: torch.Tensor, batch: RealBatch, title: str
 ) -> Explanation:
     """Follow a batch into a trained network's first batch-norm layer; the network stays as it is.
 
@@ -59,16 +60,18 @@ def explain_batch(
         When the network has no layer of `nn.BatchNorm1d` or `nn.BatchNorm2d`, or when its first
         one gets a single value per channel.
     """
-    name, layer = _first_batch_norm(network)
-    before = _input_of(network, name, scaled)
+    network = copy.deepcopy(network).eval()
+    place, layer = _first_batch_norm(network)
+    with torch.no_grad():
+        before = as_array(network[:place](scaled))
     if arithmetic.values_per_channel(before) == 1:
         raise HindiBnError(
-            f"Layer {name} of the network gets one value per channel: {before.shape}.",
+            f"Layer {place} of the network gets one value per channel: {before.shape}.",
             "A batch of one has no variance there: see `hindi-bn explain --layer 1d "
             "--batch-size 1`.",
             "give --batch-size 2 or more",
         )
-    found = _Layer(name, layer, before)
+    found = _Layer(place, layer, before)
     steps = (
         _images_step(scaled, batch),
         found.before_step(),
@@ -83,9 +86,9 @@ def explain_batch(
 class _Layer:
     """The trained layer, the batch that enters it, and both of its outputs by hand."""
 
-    def __init__(self, name: str, layer: BatchNorm, before: Array) -> None:
+    def __init__(self, place: int, layer: BatchNorm, before: Array) -> None:
         channels = before.shape[1]
-        self.name, self.layer, self.before, self.eps = name, layer, before, layer.eps
+        self.place, self.layer, self.before, self.eps = place, layer, before, layer.eps
         self.gamma = _numbers(layer.weight, np.ones(channels))
         self.beta = _numbers(layer.bias, np.zeros(channels))
         self.mean = arithmetic.mean(before)
@@ -115,11 +118,11 @@ class _Layer:
 
     def before_step(self) -> Step:
         return Step(
-            f"Before the layer: what enters module {self.name}, {type(self.layer).__name__}",
+            f"Before the layer: what enters module {self.place}, {type(self.layer).__name__}",
             (f"z has shape {self.before.shape}",),
             f"{arithmetic.values_per_channel(self.before)} values per channel, each channel on its "
             "own place and scale.",
-            (Values("mean of z", self.mean), Values("std of z", np.sqrt(self.variance))),
+            arithmetic.mean_and_std("z", self.before),
         )
 
     def train_step(self) -> Step:
@@ -131,8 +134,7 @@ class _Layer:
             (
                 Values("γ", self.gamma),
                 Values("β", self.beta),
-                Values("mean of y", arithmetic.mean(self.in_train)),
-                Values("std of y", arithmetic.std(self.in_train)),
+                *arithmetic.mean_and_std("y", self.in_train),
             ),
             (compare("the layer in train mode", self.in_train, self._torch(True)),),
         )
@@ -147,8 +149,7 @@ class _Layer:
             (
                 Values("running mean r", self.running_mean),
                 Values("running std √v", np.sqrt(self.running_variance)),
-                Values("mean of y", arithmetic.mean(self.in_eval)),
-                Values("std of y", arithmetic.std(self.in_eval)),
+                *arithmetic.mean_and_std("y", self.in_eval),
             ),
             (compare("the layer in eval mode", self.in_eval, self._torch(False)),),
         )
@@ -219,27 +220,15 @@ def _probabilities(network: nn.Module, images: torch.Tensor, training: bool) -> 
         return as_array(twin(images).double().softmax(1))
 
 
-def _first_batch_norm(network: nn.Module) -> tuple[str, BatchNorm]:
-    for name, module in network.named_modules():
-        if isinstance(module, BatchNorm):
-            return name, module
+def _first_batch_norm(network: nn.Sequential) -> tuple[int, BatchNorm]:
+    for place, layer in enumerate(network):
+        if isinstance(layer, BatchNorm):
+            return place, layer
     raise HindiBnError(
         "The run's network has no batch-norm layer of torch's.",
         "Only nn.BatchNorm1d and nn.BatchNorm2d are explained.",
         "name a run with batch norm, such as --run results/article/bn",
     )
-
-
-def _input_of(network: nn.Module, name: str, images: torch.Tensor) -> Array:
-    entered: list[torch.Tensor] = []
-    twin = copy.deepcopy(network).eval()
-    hook = twin.get_submodule(name).register_forward_pre_hook(
-        lambda module, inputs: entered.append(inputs[0].clone())
-    )
-    with torch.no_grad():
-        twin(images)
-    hook.remove()
-    return as_array(entered[0])
 
 
 def _numbers(tensor: torch.Tensor | None, otherwise: Array) -> Array:

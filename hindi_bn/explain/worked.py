@@ -159,16 +159,16 @@ class _Worked:
         )
 
     def result_step(self) -> Step:
-        mean, std = arithmetic.mean(self.normalised), arithmetic.std(self.normalised)
+        mean, std = arithmetic.mean_and_std("x̂", self.normalised)
         return Step(
             "The result: mean 0, std 1",
             ("mean(x̂_c) = 0, std(x̂_c) = √(σ²_c / (σ²_c + ε)) ≈ 1",),
             "Wherever the channels lay, they now share one place and one scale. ε leaves the std "
             "(standard deviation) a trace under 1.",
-            (Values("mean of x̂", mean), Values("std of x̂", std)),
+            (mean, std),
             (
-                compare("mean 0", mean, np.zeros_like(mean)),
-                compare("std 1", std, np.ones_like(std)),
+                compare("mean 0", mean.numbers, np.zeros(CHANNELS)),
+                compare("std 1", std.numbers, np.ones(CHANNELS)),
             ),
         )
 
@@ -188,8 +188,7 @@ class _Worked:
             (
                 Values("example γ", GAMMA),
                 Values("example β", BETA),
-                Values("mean of y", arithmetic.mean(output)),
-                Values("std of y", arithmetic.std(output)),
+                *arithmetic.mean_and_std("y", output),
                 Values("output y", output),
             ),
             (
@@ -250,10 +249,8 @@ class _Worked:
             f"here. After one batch the averages are far off; after {many}, mean 0 and std 1 are "
             "almost there; the std stays a little under 1, since v holds the unbiased variance.",
             (
-                Values("mean of y after 1 batch", arithmetic.mean(once)),
-                Values("std of y after 1 batch", arithmetic.std(once)),
-                Values(f"mean of y after {many} batches", arithmetic.mean(often)),
-                Values(f"std of y after {many} batches", arithmetic.std(often)),
+                *arithmetic.mean_and_std("y after 1 batch", once),
+                *arithmetic.mean_and_std(f"y after {many} batches", often),
                 Values("output y after 1 batch", once),
             ),
             (

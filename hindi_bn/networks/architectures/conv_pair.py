@@ -1,7 +1,5 @@
 """Two convolutions, each with its pooling, and a linear classifier."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from torch import nn

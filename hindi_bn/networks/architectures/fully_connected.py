@@ -1,7 +1,5 @@
 """Hidden linear layers of one width."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from torch import nn

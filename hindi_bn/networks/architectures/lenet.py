@@ -1,7 +1,5 @@
 """LeNet-5 with one norm after every hidden layer."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from torch import nn

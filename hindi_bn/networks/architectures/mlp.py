@@ -1,7 +1,5 @@
 """One hidden linear layer."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from hindi_bn.networks.architectures import Values

@@ -1,7 +1,5 @@
 """One convolution, as the article's repository has it."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from hindi_bn.networks.architectures import Values

@@ -1,7 +1,5 @@
 """Three convolutions of one width, as the article has them."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from torch import nn

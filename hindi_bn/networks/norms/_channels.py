@@ -1,7 +1,5 @@
 """Layers that normalise each channel over the batch and its pixels: what they share."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -1,7 +1,5 @@
 """Batch normalisation with an lp norm as its scale."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from typing import ClassVar
 

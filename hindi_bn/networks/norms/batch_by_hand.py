@@ -1,7 +1,5 @@
 """Batch normalisation written out, with its running averages, in plain tensor operations."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -1,7 +1,5 @@
 """Batch normalisation with the l2 norm as its scale."""
 
-from __future__ import annotations
-
 import torch
 
 from hindi_bn.networks.norms._channels import mean_per_channel

@@ -1,7 +1,5 @@
 """Batch normalisation with the l-infinity norm as its scale."""
 
-from __future__ import annotations
-
 import torch
 
 from hindi_bn.networks.norms._lp import BatchLpNorm

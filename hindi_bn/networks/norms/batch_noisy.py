@@ -1,7 +1,5 @@
 """Batch norm with noise after it, to ask whether it helps by keeping distributions still."""
 
-from __future__ import annotations
-
 import math
 
 import torch

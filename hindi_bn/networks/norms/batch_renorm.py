@@ -1,7 +1,5 @@
 """Batch renormalisation: batch norm whose training output follows the running averages."""
 
-from __future__ import annotations
-
 import torch
 from pydantic import Field
 from torch import nn

@@ -1,7 +1,5 @@
 """Group normalisation."""
 
-from __future__ import annotations
-
 import math
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Instance normalisation."""
 
-from __future__ import annotations
-
 import math
 
 from torch import nn

@@ -1,7 +1,5 @@
 """Layer normalisation."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from hindi_bn.networks.norms import AffineNorm

@@ -1,7 +1,5 @@
 """No normalisation."""
 
-from __future__ import annotations
-
 from hindi_bn.networks.norms import Norm
 
 

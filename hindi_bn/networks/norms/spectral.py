@@ -1,7 +1,5 @@
 """Spectral normalisation."""
 
-from __future__ import annotations
-
 from pydantic import Field
 from torch import nn
 from torch.nn.utils import parametrizations

@@ -1,7 +1,5 @@
 """Weight normalisation."""
 
-from __future__ import annotations
-
 from torch import nn
 from torch.nn.utils import parametrizations
 
