@@ -62,12 +62,8 @@ def find_class(folder: str, base: str, name: str) -> Any:
     base
         Name of the class in the folder's package that all of its classes are subclasses of.
     name
-        One of `names`, or `package.module:Name` with or without `@` and the digest of its source.
-
-    Raises
-    ------
-    StudyError
-        For a name from outside: when it cannot be imported, or is no such class.
+        One of `names`, or `package.module:Name` with or without `@` and the digest of its source;
+        StudyError when it cannot be imported from outside, or is no such class.
     """
     kind = getattr(importlib.import_module(_package(folder)), base)
     if is_outside(name):
@@ -86,10 +82,7 @@ def find_class(folder: str, base: str, name: str) -> Any:
 def full_name(thing: type, folder: str, name: str = "") -> str:
     """Return a class's name: that of its file, or with the digest of its source if from outside.
 
-    Parameters
-    ----------
-    name
-        The name that a class from outside was found by; it stays if it has a digest.
+    `name` is what a class from outside was found by; it stays if it has a digest.
     """
     package, _, file = thing.__module__.rpartition(".")
     if package == _package(folder):
@@ -99,13 +92,7 @@ def full_name(thing: type, folder: str, name: str = "") -> str:
 
 
 def refuse_changed(thing: type, name: str) -> None:
-    """Refuse a class from outside whose source is no longer what its recorded name says.
-
-    Raises
-    ------
-    StudyError
-        When the digests differ.
-    """
+    """Raise a StudyError for a class from outside whose source is not what its full name says."""
     _, _, recorded = name.partition("@")
     if recorded and not source_digest(thing).startswith(recorded):
         raise StudyError(
@@ -124,17 +111,8 @@ def is_outside(name: str) -> bool:
 def find_outside(name: str, base: type, what: str) -> Any:
     """Import a thing from outside, from Python's path or the current folder.
 
-    Parameters
-    ----------
-    base
-        The class that it must be a subclass of.
-    what
-        What it is to be, for messages: norm, network.
-
-    Raises
-    ------
-    StudyError
-        When it cannot be imported, is not there, or is not what it is to be.
+    StudyError when it cannot be imported, is not there, or is no subclass of `base`; `what` is what
+    it is to be, for messages: norm, network.
     """
     module, _, attribute = name.partition(":")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
@@ -159,7 +137,14 @@ def find_outside(name: str, base: type, what: str) -> Any:
 @cache  # what runs is what was imported, whatever becomes of the file meanwhile
 def source_digest(thing: type) -> str:
     """Return the sha256 of the file that a thing from outside is written in."""
-    return hashlib.sha256(Path(inspect.getfile(thing)).read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(Path(inspect.getfile(thing)).read_bytes()).hexdigest()
+    except (OSError, TypeError) as error:
+        raise StudyError(
+            f"{thing.__qualname__} is in no file.",
+            f"{error}; a run records the sha256 of the file that its norm and network are in.",
+            "write it into a file, and name it as package.module:Name",
+        ) from error
 
 
 def nearest(word: str, valid: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 import hindi_bn.digits
 from hindi_bn.cli import app
 from hindi_bn.errors import RunError, StudyError
-from hindi_bn.networks import build, build_run, check, layer_table, run_of
+from hindi_bn.networks import Norm, build, build_run, check, layer_table, run_of
 from hindi_bn.records import RunFolder
 from hindi_bn.registry import PACKAGE
 from hindi_bn.runners.jobs import Job
@@ -194,6 +194,12 @@ def test_layers_of_unknown_kinds_and_branches_are_refused_by_name(tmp_path: Path
     rows = layer_table(build("strange:Own"))
     assert [row.kind for row in rows[1:4]] == ["convolution", "normalisation", "activation"]
     assert rows[2].description == "GroupNorm 4, 2 groups"
+
+
+def test_a_norm_without_a_file_is_refused() -> None:
+    unwritten = type("Unwritten", (Norm,), {"over": "image", "__module__": "builtins"})
+    with pytest.raises(StudyError, match="Unwritten is in no file"):
+        unwritten()
 
 
 def test_nothing_was_put_into_the_package() -> None:

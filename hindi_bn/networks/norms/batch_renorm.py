@@ -67,7 +67,7 @@ class BatchRenormalisation(ChannelNorm):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def limits(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return r_limit and d_limit for the next training batch, scalars on the layer's device."""
+        """Return r_limit and d_limit for the next training batch."""
         s = self.settings
         r_limit = 1 + (s.r_max - 1) * self._risen(s.r_ramp)
         return r_limit, s.d_max * self._risen(s.d_ramp)
