@@ -11,14 +11,7 @@ from typing import Any
 import torch
 
 from hindi_bn.errors import StudyError
-from hindi_bn.networks import (
-    Layer,
-    build_run,
-    layer_table,
-    network_called,
-    options_of,
-    run_of,
-)
+from hindi_bn.networks import Layer, build_run, layer_table, network_called, options_of, run_of
 from hindi_bn.study import Run, network_names
 
 SHAPING = ("norm", "placement", "dropout", "init", "options")  # keys of a run

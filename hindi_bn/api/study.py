@@ -37,10 +37,7 @@ def load_study(
 
 
 def choose_runs(
-    config: str | os.PathLike[str],
-    norm: str,
-    changes: Mapping[str, Any] | None = None,
-    **more: Any,
+    config: str | os.PathLike[str], norm: str, changes: Mapping[str, Any] | None = None, **more: Any
 ) -> tuple[Study, list[str]]:
     """Load a study of which only the runs with one normalisation layer are to be trained.
 

@@ -1,6 +1,6 @@
 """Runs beside the article's numbers and beside each other, as tables.
 
-A history is a DataFrame with a row an epoch: `epoch` (from 0), `seconds` (cumulative, training
+A history is a DataFrame with a row per epoch: `epoch` (from 0), `seconds` (cumulative, training
 passes), `train_loss`, `train_accuracy`, `test_loss`, `test_accuracy`, `wx`, `wy`.
 """
 
@@ -38,14 +38,11 @@ FINAL_TOLERANCE = 0.002
 def against_published(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Compare with every published number of an epoch that the runs have reached.
 
-    Parameters
-    ----------
-    histories
-        A history a run. Runs that the article does not have give no rows.
+    Runs that the article does not have give no rows.
 
     Returns
     -------
-    A row a published number: `run`, `epoch`, `quantity`, `published`, `ours`, `difference` (ours
+    A row per published number: `run`, `epoch`, `quantity`, `published`, `ours`, `difference` (ours
     minus published), `tolerance` and `verdict`: "agrees" when the difference is at most the
     tolerance plus half a unit of the last printed digit (5e-7, as published numbers are rounded to
     six decimals), else "differs". A tolerance of 0 therefore means equal at the digits shown.
@@ -83,24 +80,19 @@ def _row(
 
 
 def agreement(comparison: pd.DataFrame) -> pd.DataFrame:
-    """Condense `against_published` to a row a run and quantity.
+    """Condense `against_published` to a row per run and quantity.
 
     Returns
     -------
     `run`, `quantity`, `numbers` (how many were compared), `agree`, `largest_difference` (absolute).
     """
-    rows = []
-    for (run, quantity), part in comparison.groupby(["run", "quantity"], sort=False):
-        rows.append(
-            {
-                "run": run,
-                "quantity": quantity,
-                "numbers": len(part),
-                "agree": int((part["verdict"] == "agrees").sum()),
-                "largest_difference": float(part["difference"].abs().max()),
-            }
-        )
-    return pd.DataFrame(rows, columns=["run", "quantity", "numbers", "agree", "largest_difference"])
+    grouped = comparison.assign(
+        agree=comparison["verdict"] == "agrees", distance=comparison["difference"].abs()
+    ).groupby(["run", "quantity"], sort=False)
+    condensed = grouped.agg(
+        numbers=("agree", "size"), agree=("agree", "sum"), largest_difference=("distance", "max")
+    )
+    return condensed.reset_index()
 
 
 def summary(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -108,7 +100,7 @@ def summary(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     Returns
     -------
-    A row a run: `run`, `epochs`, `final_test_accuracy`, `best_test_accuracy`, `best_epoch` (the
+    A row per run: `run`, `epochs`, `final_test_accuracy`, `best_test_accuracy`, `best_epoch` (the
     first with it, from 0), `last_five_mean_test_accuracy` (of all epochs when there are fewer),
     `final_train_loss`, `seconds` (training passes). Accuracies are shares, 0..1.
     """

@@ -41,10 +41,10 @@ class Article:
     Parameters
     ----------
     final_test_accuracy
-        After the last epoch, a run.
+        After the last epoch, by run.
     total_seconds
-        Of the author's progress bars (7:30 and 8:14 minutes), a run. They are longer than 30 of the
-        training passes in `published_head`, so they seem to hold the evaluation too.
+        Of the author's progress bars (7:30 and 8:14 minutes), by run. They are longer than 30 of
+        the training passes in `published_head`, so they seem to hold the evaluation too.
     accuracy_figure, loss_figure, descent_figure
         The article's figure numbers.
     """

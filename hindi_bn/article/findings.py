@@ -32,27 +32,15 @@ class MeasuredFinding(PublishedFinding):
     """
 
     measured: dict[str, dict[str, Any]]
-    sentences: tuple[str, ...]
+    sentences: list[str]
     method: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the finding as plain data for JSON."""
-        return asdict(self) | {"sentences": list(self.sentences)}
 
 
 def findings(histories: Mapping[str, pd.DataFrame]) -> list[MeasuredFinding]:
     """Measure the article's three findings.
 
-    Parameters
-    ----------
-    histories
-        A history a run, in study order. The run without normalisation (`no-bn` or `none`), or else
-        the first, is the one that the others are compared with. One run alone is measured too.
-
-    Returns
-    -------
-    Three findings: test accuracy, training loss, smoothness of the descent. One run a network
-    proves little about networks; see `method` of each.
+    Histories come by run, in study order; see `baseline` for the one that the others are compared
+    with. One run per network proves little about networks; see `method` of each.
     """
     check_histories(histories)
     return [_accuracy(histories), _loss(histories), _smoothness(histories)]
@@ -61,17 +49,6 @@ def findings(histories: Mapping[str, pd.DataFrame]) -> list[MeasuredFinding]:
 def baseline(runs: Sequence[str]) -> str:
     """Return the run that the others are compared with: without normalisation, else the first."""
     return next((run for run in runs if run in _WITHOUT_NORM), runs[0])
-
-
-def _finding(
-    published: PublishedFinding,
-    measured: dict[str, dict[str, Any]],
-    sentences: Sequence[str],
-    method: str,
-) -> MeasuredFinding:
-    return MeasuredFinding(
-        **asdict(published), measured=measured, sentences=tuple(sentences), method=method
-    )
 
 
 def _accuracy(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
@@ -88,7 +65,9 @@ def _accuracy(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
         f"deviation is the sample standard deviation of the changes into the last {LAST_CHANGES} "
         "epochs, or into all but the first when there are fewer."
     )
-    return _finding(FINDINGS[0], measured, sentences, method)
+    return MeasuredFinding(
+        **asdict(FINDINGS[0]), measured=measured, sentences=sentences, method=method
+    )
 
 
 def steadiness(history: pd.DataFrame) -> dict[str, Any]:
@@ -137,13 +116,14 @@ def _loss(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
             common = min(len(history), len(histories[first]))
             measured[run] = {"compared_with": first, "below_from_epoch": epoch, "epochs": common}
     sentences = [_loss_sentence(run, values) for run, values in measured.items()]
-    if not sentences:
-        sentences = ["There is one run only: no training loss to compare it with."]
+    sentences = sentences or ["There is one run only: no training loss to compare it with."]
     method = (
         "The first epoch, counted from 0, from which the training loss (mean over the epoch's "
         "batches, train mode) is below that of the other run in every epoch that both have."
     )
-    return _finding(FINDINGS[1], measured, sentences, method)
+    return MeasuredFinding(
+        **asdict(FINDINGS[1]), measured=measured, sentences=sentences, method=method
+    )
 
 
 def stays_below(history: pd.DataFrame, other: pd.DataFrame) -> int | None:
@@ -172,12 +152,14 @@ def _smoothness(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
     measured = {run: smoothness(history) for run, history in histories.items()}
     sentences = [_smoothness_sentence(run, values) for run, values in measured.items()]
     method = (
-        "The path has a point an epoch; every axis is scaled to its own range. Turning angle: mean "
-        "over successive steps, 0 is straight on, 180 is back. Tortuosity: length of the path over "
-        "the distance between its ends, 1 is straight. One pair of weights of one run each. A "
+        "The path has a point per epoch; every axis is scaled to its own range. Turning angle: "
+        "mean over successive steps, 0 is straight on, 180 is back. Tortuosity: length of the path "
+        "over the distance between its ends, 1 is straight. One pair of weights of one run each. A "
         "weight that moves by few steps of float32 is a staircase whatever the network does."
     )
-    return _finding(FINDINGS[2], measured, sentences, method)
+    return MeasuredFinding(
+        **asdict(FINDINGS[2]), measured=measured, sentences=sentences, method=method
+    )
 
 
 def smoothness(history: pd.DataFrame) -> dict[str, Any]:
@@ -211,7 +193,7 @@ def _smoothness_sentence(run: str, values: Mapping[str, Any]) -> str:
         return f"{run}: the path is too short to measure."
     text = (
         f"{run}: the path of (wx, wy, training loss) turns by {values['turning_angle']:.1f} "
-        f"degrees an epoch on average, tortuosity {values['tortuosity']:.2f}"
+        f"degrees per epoch on average, tortuosity {values['tortuosity']:.2f}"
     )
     if values["projected_turning_angle"] is not None and values["projected_tortuosity"] is not None:
         text += (

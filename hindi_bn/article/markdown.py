@@ -28,15 +28,12 @@ def comparison_markdown(document: Mapping[str, Any]) -> str:
 
 
 def table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    """Write a Markdown table.
+    """Write a Markdown table; columns whose first value is a number are aligned right.
 
     Parameters
     ----------
-    rows
-        A mapping a row.
     columns
-        Key, heading and writer of each column; None is written as a dash. Columns whose first value
-        is a number are aligned right.
+        Key, heading and writer of each column; None is written as a dash.
     """
     lines = [_line(heading for _, heading, _ in columns)]
     first = rows[0]
@@ -84,15 +81,13 @@ def _source(document: Mapping[str, Any]) -> str:
 
 def _summary(document: Mapping[str, Any]) -> str:
     columns: list[Column] = [
-        ("run", "run", str),
-        ("epochs", "epochs", str),
+        ("run", "run", str), ("epochs", "epochs", str),
         ("final_test_accuracy", "final test accuracy", _percent),
-        ("best_test_accuracy", "best", _percent),
-        ("best_epoch", "at epoch", str),
+        ("best_test_accuracy", "best", _percent), ("best_epoch", "at epoch", str),
         ("last_five_mean_test_accuracy", "mean of the last five", _percent),
         ("final_train_loss", "final training loss", lambda loss: f"{loss:.5f}"),
         ("seconds", "training, min:s", _minutes),
-    ]
+    ]  # fmt: skip
     rows = table(document["summary"], columns)
     return f"## Summary\n\n{rows}\n\nEpochs are counted from 0. {_source(document)}"
 
@@ -110,22 +105,15 @@ def _published(document: Mapping[str, Any]) -> list[str]:
         f"means equal at the digits shown. Final test accuracies may differ by {FINAL_TOLERANCE:g}."
     )
     condensed: list[Column] = [
-        ("run", "run", str),
-        ("quantity", "quantity", str),
-        ("numbers", "published numbers", str),
-        ("agree", "agree", str),
-        ("largest_difference", "largest difference", _small),
-    ]
+        ("run", "run", str), ("quantity", "quantity", str), ("numbers", "published numbers", str),
+        ("agree", "agree", str), ("largest_difference", "largest difference", _small),
+    ]  # fmt: skip
     every: list[Column] = [
-        ("run", "run", str),
-        ("epoch", "epoch", str),
-        ("quantity", "quantity", str),
-        ("published", "published", _number),
-        ("ours", "ours", _number),
+        ("run", "run", str), ("epoch", "epoch", str), ("quantity", "quantity", str),
+        ("published", "published", _number), ("ours", "ours", _number),
         ("difference", "difference", lambda value: f"{value:+.1e}"),
-        ("tolerance", "tolerance", _small),
-        ("verdict", "verdict", str),
-    ]
+        ("tolerance", "tolerance", _small), ("verdict", "verdict", str),
+    ]  # fmt: skip
     return [
         text,
         f"{table(document['agreement'], condensed)}\n\n{_source(document)}",
@@ -186,14 +174,12 @@ def _runs(document: Mapping[str, Any]) -> str:
             }
         )
     columns: list[Column] = [
-        ("run", "run", str),
-        ("device", "device", str),
-        ("threads", "threads", str),
+        ("run", "run", str), ("device", "device", str), ("threads", "threads", str),
         ("torch", "torch", str),
         ("seconds", "training passes, s", lambda seconds: f"{seconds:.1f}"),
         ("author", "author's progress bar (30 epochs), s", lambda seconds: f"{seconds:.0f}"),
         ("command", "command", str),
-    ]
+    ]  # fmt: skip
     if not document["published_compared"]:
         columns = [column for column in columns if column[0] != "author"]
     copies = ", ".join(f"`{name}`" for name in document["files"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +88,7 @@ class Comparison:
             "summary": self.summary.to_dict("records"),
             "published": self.published.to_dict("records"),
             "agreement": agreement(self.published).to_dict("records") if self.is_published else [],
-            "findings": [finding.as_dict() for finding in self.findings],
+            "findings": [asdict(finding) for finding in self.findings],
             "per_class": self.per_class.to_dict("records"),
             "confusion": {run: m.to_numpy().tolist() for run, m in self.confusions.items()},
             "environments": {run: dict(about) for run, about in self.environments.items()},

@@ -98,18 +98,13 @@ def _network(network: dict[str, Any], document: dict[str, Any]) -> list[Table | 
         f"{network['images']:,} images an epoch, threads: {document['threads']}, "
         f"n = {document['epochs']} epochs, each way in turn",
         {
-            "way": ("way", ""),
-            "median": ("s/epoch", ".2f"),
-            "min": ("min", ".2f"),
-            "max": ("max", ".2f"),
-            "ratio": ("ratio", ".2f"),
-            "images_per_second": ("images/s", ",.0f"),
-            "product": ("% mm", ".0f"),
-            "convolution": ("% conv", ".0f"),
-            "memory": ("MiB", ".0f"),
+            "way": ("way", ""), "median": ("s/epoch", ".2f"), "min": ("min", ".2f"),
+            "max": ("max", ".2f"), "ratio": ("ratio", ".2f"),
+            "images_per_second": ("images/s", ",.0f"), "product": ("% mm", ".0f"),
+            "convolution": ("% conv", ".0f"), "memory": ("MiB", ".0f"),
             "memory_above_torch": ("above torch", ".0f"),
         },
-    )
+    )  # fmt: skip
     operations = network["operations"]
     work = ", ".join(
         f"{layer['kind']} {layer['name']} {layer['training'] / MEGA:.2f}"
@@ -145,13 +140,10 @@ def _agreement(network: dict[str, Any]) -> Table:
         for epoch, differences in enumerate(epochs)
     ]
     columns = {
-        "pair": ("ways", ""),
-        "epoch": ("epoch", "d"),
-        "train_loss": ("train loss", ".1e"),
-        "test_loss": ("test loss", ".1e"),
-        "train_accuracy": ("accuracy", ".1e"),
+        "pair": ("ways", ""), "epoch": ("epoch", "d"), "train_loss": ("train loss", ".1e"),
+        "test_loss": ("test loss", ".1e"), "train_accuracy": ("accuracy", ".1e"),
         "test_accuracy": ("test accuracy", ".1e"),
-    }
+    }  # fmt: skip
     return table_of(rows, f"{network['run']}: how far losses and accuracies are apart", columns)
 
 
@@ -162,21 +154,16 @@ def _start(document: dict[str, Any]) -> Table:
             {"what": f"{way['way']}, {network['run']}", **way["start"]} for way in network["ways"]
         ]
     columns = {
-        "what": ("start", ""),
-        "torch": ("torch imported", ".2f"),
-        "data": ("data ready", ".2f"),
-        "step": ("first step done", ".2f"),
-    }
+        "what": ("start", ""), "torch": ("torch imported", ".2f"),
+        "data": ("data ready", ".2f"), "step": ("first step done", ".2f"),
+    }  # fmt: skip
     return table_of(rows, "Start, not in the epochs: seconds from the process's start", columns)
 
 
 def _many(many: list[dict[str, Any]]) -> list[Table | str]:
     columns = {
-        "runs": ("runs", "d"),
-        "epochs": ("epochs", "d"),
-        "arithmetic": ("arithmetic", ""),
-        "one_by_one": ("one by one, s", ".1f"),
-        "side_by_side": ("side by side, s", ".1f"),
+        "runs": ("runs", "d"), "epochs": ("epochs", "d"), "arithmetic": ("arithmetic", ""),
+        "one_by_one": ("one by one, s", ".1f"), "side_by_side": ("side by side, s", ".1f"),
         "ratio": ("ratio", ".2f"),
-    }
+    }  # fmt: skip
     return [table_of(many, "Many runs, start included", columns), f"Chosen: {many[-1]['how']}."]

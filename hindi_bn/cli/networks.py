@@ -34,8 +34,7 @@ def networks(
         ),
     ] = None,
     image_size: Annotated[
-        int,
-        typer.Option("--image-size", min=1, help="Height and width of the images in pixels."),
+        int, typer.Option("--image-size", min=1, help="Height and width of the images in pixels.")
     ] = 32,
     assignments: Annotated[
         list[str] | None,
@@ -81,11 +80,9 @@ def _list(rows: list[dict[str, Any]], image_size: int, *, json_: bool) -> None:
         print_json({"image_size": image_size, "networks": rows})
         return
     columns = {
-        "name": ("network", ""),
-        "parameters": ("parameters", ",d"),
-        "parameters_batch": ("with BN", ",d"),
-        "source": ("source", ""),
-    }
+        "name": ("network", ""), "parameters": ("parameters", ",d"),
+        "parameters_batch": ("with BN", ",d"), "source": ("source", ""),
+    }  # fmt: skip
     title = f"Networks on {image_size} x {image_size} grey images"
     show([table_of(rows, title, columns)])
 
@@ -102,12 +99,9 @@ def _print(document: dict[str, Any]) -> None:
         for layer in document["layers"]
     ]
     columns = {
-        "name": ("layer", ""),
-        "description": ("what", ""),
-        "shape": ("output shape", ""),
-        "parameters": ("parameters", ",d"),
-        "sees": ("receptive field", ""),
-    }
+        "name": ("layer", ""), "description": ("what", ""), "shape": ("output shape", ""),
+        "parameters": ("parameters", ",d"), "sees": ("receptive field", ""),
+    }  # fmt: skip
     title = (
         f"{document['name']}, norm {document['norm']['name']}, on {document['image_size']} x "
         f"{document['image_size']} grey images"

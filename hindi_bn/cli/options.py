@@ -78,8 +78,7 @@ Set = Annotated[
     ),
 ]  # fmt: skip
 Out = Annotated[
-    Path,
-    typer.Option("--out", metavar="DIR", help="Folder that holds the studies' results."),
+    Path, typer.Option("--out", metavar="DIR", help="Folder that holds the studies' results.")
 ]
 DataDir = Annotated[
     Path,
@@ -88,12 +87,10 @@ DataDir = Annotated[
     ),
 ]
 Data = Annotated[
-    str | None,
-    typer.Option("--data", help=described("data"), show_default=STUDYS, **DATA),
+    str | None, typer.Option("--data", help=described("data"), show_default=STUDYS, **DATA)
 ]
 DeviceOption = Annotated[
-    Device | None,
-    typer.Option("--device", help=described("device"), show_default=STUDYS),
+    Device | None, typer.Option("--device", help=described("device"), show_default=STUDYS)
 ]
 Threads = Annotated[
     int | None, typer.Option("--threads", help=described("threads"), show_default="torch's own")

@@ -156,17 +156,14 @@ def _parts(document: dict[str, Any]) -> list[Table | str]:
             document["summary"],
             f"Test accuracy and training loss on: {document['data']}",
             {
-                "run": ("run", ""),
-                "epochs": ("epochs", "d"),
-                "final_test_accuracy": ("final", ".4f"),
-                "best_test_accuracy": ("best", ".4f"),
+                "run": ("run", ""), "epochs": ("epochs", "d"),
+                "final_test_accuracy": ("final", ".4f"), "best_test_accuracy": ("best", ".4f"),
                 "best_epoch": ("epoch", "d"),
                 "last_five_mean_test_accuracy": ("last 5", ".4f"),
-                "final_train_loss": ("loss", ".4f"),
-                "seconds": ("s", ".0f"),
+                "final_train_loss": ("loss", ".4f"), "seconds": ("s", ".0f"),
             },
         )
-    ]
+    ]  # fmt: skip
     if document["published_compared"]:
         parts.append(_published_table(document["published"]))
         differing = [row for row in document["published"] if row["verdict"] != "agrees"]
@@ -191,13 +188,9 @@ def _published_table(rows: list[dict[str, Any]]) -> Table:
         rows,
         "Ours against the article's published numbers",
         {
-            "run": ("run", ""),
-            "epoch": ("epoch", "d"),
-            "quantity": ("quantity", ""),
-            "published": ("published", ".6f"),
-            "ours": ("ours", ".6f"),
-            "difference": ("diff.", "+.1e"),
-            "tolerance": ("within", ".1e"),
+            "run": ("run", ""), "epoch": ("epoch", "d"), "quantity": ("quantity", ""),
+            "published": ("published", ".6f"), "ours": ("ours", ".6f"),
+            "difference": ("diff.", "+.1e"), "tolerance": ("within", ".1e"),
             "verdict": ("verdict", ""),
         },
-    )
+    )  # fmt: skip

@@ -94,17 +94,12 @@ def _result_tables(document: dict[str, Any]) -> list[Table | str]:
             summary,
             title,
             {
-                "arm": ("arm", ""),
-                "n": ("n", "d"),
-                "n_diverged": ("diverged", "d"),
-                "mean": ("mean", ".2f"),
-                "std": ("std", ".2f"),
-                "low": ("low", ".2f"),
-                "high": ("high", ".2f"),
-                "method": ("interval", ""),
+                "arm": ("arm", ""), "n": ("n", "d"), "n_diverged": ("diverged", "d"),
+                "mean": ("mean", ".2f"), "std": ("std", ".2f"), "low": ("low", ".2f"),
+                "high": ("high", ".2f"), "method": ("interval", ""),
             },
         )
-    ]
+    ]  # fmt: skip
     paired = [_percent(row) for row in document["paired"] if row["metric"] == METRIC]
     if paired:
         parts.append(
@@ -137,4 +132,4 @@ def _percent(row: dict[str, Any]) -> dict[str, Any]:
     return {
         key: value * 100 if key in shares and value is not None else value
         for key, value in row.items()
-    }
+    }  # fmt: skip

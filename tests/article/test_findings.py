@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -131,24 +132,25 @@ def test_findings_of_the_two_runs() -> None:
     assert set(descent.measured) == {"no-bn", "bn"}
     assert descent.sentences[0].startswith("no-bn: the path of (wx, wy, training loss) turns by")
     assert "of (wx, wy) alone" in descent.sentences[0]
-    json.dumps([finding.as_dict() for finding in (accuracy, loss, descent)], allow_nan=False)
+    every = [dataclasses.asdict(finding) for finding in (accuracy, loss, descent)]
+    json.dumps(every, allow_nan=False)
 
 
 def test_findings_of_any_runs_keep_to_what_was_measured() -> None:
     slow, fast = history([1.0, 0.9], [0.6, 0.7]), history([2.0, 1.8, 1.7], [0.5, 0.4, 0.3])
     accuracy, loss, _ = findings({"layer": slow, "group": fast})
     assert "group ends 40.00 percentage points below layer." in accuracy.sentences
-    assert loss.sentences == ("The training loss of group is not below that of layer at epoch 1.",)
+    assert loss.sentences == ["The training loss of group is not below that of layer at epoch 1."]
 
 
 def test_one_run_of_one_epoch_has_findings_too() -> None:
     accuracy, loss, descent = findings({"bn": history([1.0], [0.875])})
-    assert accuracy.sentences == (
+    assert accuracy.sentences == [
         "bn: 87.50 % after the last epoch; range of the last 1 epochs 87.50 to 87.50 %.",
-    )
+    ]
     assert accuracy.measured["bn"]["change_deviation"] is None
     assert "one run only" in loss.sentences[0]
-    assert descent.sentences == ("bn: the path is too short to measure.",)
+    assert descent.sentences == ["bn: the path is too short to measure."]
     assert descent.measured["bn"]["tortuosity"] is None
 
 
