@@ -69,12 +69,17 @@ def test_every_command_option_and_argument_has_help(name: str, command: object) 
         assert getattr(parameter, "help", None), (name, parameter.name)
 
 
-def test_completion_is_answered(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("typed", "answers"),
+    [("pl", ["plot", "plot-descent"]), ("networks le", ["lenet"]), ("train --norm w", ["weight"])],
+)
+def test_completion_is_answered(typed: str, answers: list[str], tmp_path: Path) -> None:
     result = python(
-        "-c", "from hindi_bn.cli import main; main()", cwd=tmp_path,
-        _HINDI_BN_COMPLETE="complete_bash", COMP_WORDS="hindi-bn pl", COMP_CWORD="1",
+        "-c", "import sys; sys.argv[0] = 'hindi-bn'; from hindi_bn.cli import main; main()",
+        cwd=tmp_path, _HINDI_BN_COMPLETE="complete_bash", COMP_WORDS=f"hindi-bn {typed}",
+        COMP_CWORD=str(len(typed.split())),
     )  # fmt: skip
-    assert "plot-descent" in result.stdout
+    assert sorted(result.stdout.split()) == answers
 
 
 @pytest.fixture(scope="module")
