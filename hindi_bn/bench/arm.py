@@ -34,10 +34,6 @@ class Task:
     ----------
     way
         `notebook`, or ours: `exact` or `fast`.
-    study, run
-        The study, and the name of its run.
-    data_dir
-        Folder that holds the study's data.
     images
         Folder with Train/digit_0 … Test/digit_9, for the notebook's way.
     every
@@ -59,6 +55,7 @@ class Task:
 
 
 Row = dict[str, float]
+COMPARED = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 
 
 def work(messages: Iterator[Message], send: Send) -> None:
@@ -82,13 +79,7 @@ def work(messages: Iterator[Message], send: Send) -> None:
 
 
 class Start:
-    """Seconds from a process's start until something was reached, waiting for others not counted.
-
-    Parameters
-    ----------
-    began
-        Seconds since 1970.
-    """
+    """Seconds from a process's start until something was reached, not counting waits."""
 
     def __init__(self, began: float) -> None:
         self.seconds: dict[str, float] = {}
@@ -154,14 +145,10 @@ def _ours(task: Task, start: Start) -> Iterator[Row]:
     )  # fmt: skip
     before, began = 0.0, time.perf_counter()
     for row in rows:
-        yield {
-            "train_loss": row.train_loss,
-            "train_accuracy": row.train_accuracy,
-            "test_loss": row.test_loss,
-            "test_accuracy": row.test_accuracy,
-            "train_seconds": row.seconds - before,
-            "seconds": time.perf_counter() - began,
-        }
+        seconds = {
+            "train_seconds": row.seconds - before, "seconds": time.perf_counter() - began,
+        }  # fmt: skip
+        yield {key: getattr(row, key) for key in COMPARED} | seconds
         before, began = row.seconds, time.perf_counter()
 
 

@@ -38,10 +38,6 @@ def benchmark(
 
     Parameters
     ----------
-    study
-        Its runs are trained, with its device and threads.
-    data_dir
-        Folder that holds its data.
     epochs
         Epochs of each way, of which the median is taken.
     every
@@ -57,10 +53,8 @@ def benchmark(
     ------
     StudyError
         When a run's training images are not those of the notebook's way.
-    DataError
-        When the data are not there.
     HindiBnError
-        When one of the processes or runs fails.
+        When the data are not there, or one of the processes or runs fails.
     """
     _refuse_other_images(study)
     device, digits = choose_device(study.device), load(data_dir, study.data)

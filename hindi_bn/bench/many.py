@@ -27,16 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ManyRuns:
-    """What some runs cost, start of the processes included.
+    """Seconds that some runs cost, start of the processes included.
 
-    Parameters
-    ----------
-    runs, epochs, arithmetic
-        Number of runs, epochs of each, and the study's arithmetic.
-    side_by_side, one_by_one
-        Seconds; `one_by_one` on a GPU is that many times the seconds of one run.
-    how
-        How they were trained side by side, in words.
+    On a GPU `one_by_one` is that many times the seconds of one run. `how` says in words how they
+    were trained side by side.
     """
 
     runs: int
@@ -48,13 +42,7 @@ class ManyRuns:
 
 
 def measure_many(bench: Bench, digits: Digits, seeds: int, device: torch.device) -> ManyRuns:
-    """Train the study's first run with so many seeds, both ways.
-
-    Raises
-    ------
-    HindiBnError
-        When one of the runs fails.
-    """
+    """Train the study's first run with so many seeds, both ways."""
     digits = part_of(digits, bench.every)
     jobs = jobs_of(bench.study, range(seeds), bench.epochs)
     return ensemble(jobs, digits, device) if device.type == "cuda" else workers(jobs, digits)

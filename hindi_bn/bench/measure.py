@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from hindi_bn.bench.arm import NOTEBOOK, WAYS, Row, Task
+from hindi_bn.bench.arm import COMPARED, NOTEBOOK, WAYS, Row, Task
 from hindi_bn.bench.peak import Peak, measure_peak
 from hindi_bn.errors import HindiBnError
 from hindi_bn.runners.process import QUIT, Child, Message
@@ -30,20 +30,10 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Bench:
-    """What is measured, and where.
+    """What is measured, and where: the `epochs` of each way, of every 4th image if `every` is 4.
 
-    Parameters
-    ----------
-    study
-        Its runs are trained, on its device and with its threads.
-    data_dir, pictures
-        The data folder, and the folder of PNG images for the notebook's way.
-    available
-        Training images that there are.
-    epochs
-        Epochs of each way.
-    every
-        4 to use every 4th image; 1 for all.
+    `pictures` is the folder of PNG images for the notebook's way, and `available` the number of
+    training images that there are.
     """
 
     study: Study
@@ -87,8 +77,12 @@ class Measured:
 
     def spread(self, key: str = "seconds") -> dict[str, float]:
         """Return median, least and most of a column of the rows."""
-        values = [row[key] for row in self.rows]
-        return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+        return spread([row[key] for row in self.rows])
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Return the median, the least and the most of some values."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 @dataclass(frozen=True)
@@ -96,16 +90,8 @@ class LayerWork:
     """What one layer computes for one image, in floating-point operations.
 
     A multiplication and the addition that follows it are two. Products of matrices and convolutions
-    are counted, without biases: the other layers compute a few operations per value.
-
-    Parameters
-    ----------
-    name, kind
-        The layer's name in its network, and its class.
-    forward
-        Operations of the forward pass.
-    training
-        Operations of a training step, gradients of weights and inputs included.
+    are counted, without biases: the other layers compute a few operations per value. Those of a
+    training step include the gradients of weights and inputs.
     """
 
     name: str
@@ -116,16 +102,9 @@ class LayerWork:
 
 @dataclass
 class NetworkBench:
-    """All ways for one of the study's runs.
+    """All ways for one of the study's runs: the work of an image by layer, images per epoch, ways.
 
-    Parameters
-    ----------
-    work
-        Floating-point operations an image, by layer.
-    images
-        Training images an epoch.
-    peaks
-        The machine's peak, measured before each round of epochs.
+    The machine's peak is measured before each round of epochs.
     """
 
     run: Run
@@ -137,8 +116,7 @@ class NetworkBench:
     def ratio(self, way: str) -> dict[str, float]:
         """Return how many times as fast as the notebook's a way is: median, least, most."""
         pairs = zip(self.ways[NOTEBOOK].rows, self.ways[way].rows, strict=True)
-        ratios = [notebook["seconds"] / ours["seconds"] for notebook, ours in pairs]
-        return {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
+        return spread([notebook["seconds"] / ours["seconds"] for notebook, ours in pairs])
 
     def rate(self, way: str) -> float:
         """Return the floating-point operations a second of a way's training pass."""
@@ -202,13 +180,7 @@ class Arm:
 def measure(
     bench: Bench, run: Run, ways: Sequence[str] = WAYS, note: Note = lambda text: None
 ) -> NetworkBench:
-    """Train a run in several ways, an epoch each in turn, all from the same initial weights.
-
-    Raises
-    ------
-    HindiBnError
-        When one of the processes fails; the message says why.
-    """
+    """Train a run in several ways, an epoch each in turn, all from the same initial weights."""
     import torch
 
     from hindi_bn.networks import build_run
@@ -263,8 +235,7 @@ def _line(run: Run, measured: Measured, epoch: int) -> str:
 
 def disagreement(one: Measured, other: Measured) -> list[dict[str, float]]:
     """Return, for each epoch, how far two ways' losses and accuracies are apart."""
-    keys = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
     return [
-        {key: abs(first[key] - second[key]) for key in keys}
+        {key: abs(first[key] - second[key]) for key in COMPARED}
         for first, second in zip(one.rows, other.rows, strict=True)
     ]

@@ -13,55 +13,29 @@ from typing import Any
 import torch
 from sklearn.metrics import accuracy_score
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
-from torchvision.datasets import ImageFolder
 
+from hindi_bn.digits.images import image_folder
 from hindi_bn.study import Run
 from hindi_bn.training.loop import OnStep
-
-CLASSES = 10
 
 SCALING = {"half": ((0.5,), (0.5,)), "standard": ((0.242318,), (0.388673,))}
 """Mean and std to scale the images by; for `standard`, those of the article's digits."""
 
 
-class DigitFolder(ImageFolder):  # type: ignore[misc, unused-ignore]
-    """The ten digit classes of a folder of images, whatever stands beside them."""
-
-    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
-        """Return the names of the classes, and the label of each."""
-        names = [f"digit_{digit}" for digit in range(CLASSES)]
-        return names, {name: digit for digit, name in enumerate(names)}
-
-
-def _images(folder: Path, transform: Any, every: int) -> Dataset[Any]:
-    images = DigitFolder(str(folder), transform)
+def _images(folder: Path, transform: Any, every: int) -> Any:
+    images = image_folder(folder, transform=transform)
     return images if every == 1 else Subset(images, range(0, len(images), every))
 
 
 class NotebookWay:
-    """A network trained and tested the notebook's way.
+    """A network trained and tested the notebook's way, on every 4th image if `every` is 4.
 
-    Parameters
-    ----------
-    folder
-        Holds Train/digit_0 … Test/digit_9 with PNG images.
-    run
-        Batch sizes, optimiser and learning rate.
-    network
-        The network, on its device.
-    every
-        4 to use every 4th image of both splits; 1 for all.
+    The folder holds Train/digit_0 … Test/digit_9 with PNG images.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        run: Run,
-        network: nn.Module,
-        every: int = 1,
-    ) -> None:
+    def __init__(self, folder: Path, run: Run, network: nn.Module, every: int = 1) -> None:
         steps = [transforms.Grayscale(), transforms.ToTensor()]
         if run.scaling != "unit":
             steps.append(transforms.Normalize(*SCALING[run.scaling]))

@@ -24,7 +24,7 @@ CHANNELS = 128
 
 @dataclass(frozen=True)
 class Peak:
-    """Floating-point operations a second of large pieces of work.
+    """Floating-point operations per second of large pieces of work.
 
     Parameters
     ----------

@@ -136,7 +136,7 @@ def read_plan(
     """
     runs, epochs, arms = {}, {}, {}
     for name, chosen in plan.cells.items():
-        placed = [store.place(cell, digits.name, digits.digests) for cell in chosen]
+        placed = [store.place(cell, digits) for cell in chosen]
         statuses: dict[str, Status] = {run.key: store.status(run.job) for run in placed}
         columns = varied(chosen)
         table = runs_table(placed, statuses, columns, store)

@@ -23,16 +23,9 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Checksums:
-    """Counts and digests that a set of digits is held against.
+    """Images per class and SHA-256 (hex) that digits are held against, by split.
 
-    Parameters
-    ----------
-    per_class
-        Images per class, by split.
-    digests
-        SHA-256 (hex) of all pixels, by split.
-    class_digests
-        First 16 hex digits of the SHA-256 of each class's pixels, by split.
+    Of each class's digest the first 16 hex digits.
     """
 
     per_class: Mapping[str, int]
@@ -70,13 +63,7 @@ def digest(pixels: Pixels) -> str:
 
 
 def class_digests(pixels: Pixels) -> tuple[str, ...]:
-    """Return the first 16 hex digits of each class's digest.
-
-    Parameters
-    ----------
-    pixels
-        uint8 (10 * n, 32, 32), ordered by class, n images each.
-    """
+    """Return the first 16 hex digits of each class's digest, of uint8 (10 * n, 32, 32) by class."""
     return tuple(digest(part)[:16] for part in np.split(pixels, CLASSES))
 
 

@@ -9,7 +9,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,13 +35,7 @@ def silent(task: str, done: int, total: int | None) -> None:
 
 
 def check_counts(folder: Path) -> None:
-    """Check that every class of both splits is there with the right number of images.
-
-    Raises
-    ------
-    DataError
-        Naming every class that is missing or has another number of images.
-    """
+    """Refuse a folder where a class of a split is missing or has another number of images."""
     wrong = []
     for split in SPLITS:
         expected = checksums.ARTICLE.per_class[split]
@@ -78,14 +72,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def decode(folder: Path, advance: Advance = silent) -> dict[str, Pixels]:
-    """Decode both splits in the order of `torchvision.datasets.ImageFolder`.
-
-    Parameters
-    ----------
-    folder
-        Holds Train/digit_0 … Test/digit_9; letters and stray files beside them are left alone.
-    advance
-        Called with the number of images decoded.
+    """Decode Train/digit_0 … Test/digit_9 in the order of `torchvision.datasets.ImageFolder`.
 
     Returns
     -------
@@ -110,19 +97,22 @@ def decode(folder: Path, advance: Advance = silent) -> dict[str, Pixels]:
 
 
 def _decode_split(folder: Path, load: Callable[[str], Pixels]) -> Pixels:
+    images = image_folder(
+        folder, loader=load, is_valid_file=lambda path: path.lower().endswith(".png")
+    )
+    return np.stack([images[index][0] for index in range(len(images))])
+
+
+def image_folder(folder: Path, **options: Any) -> Any:
+    """Return torchvision's `ImageFolder` over the ten digit classes alone."""
     from torchvision.datasets import ImageFolder
 
     class Digits(ImageFolder):  # type: ignore[misc, unused-ignore]
-        """ImageFolder over the ten digit classes alone."""
-
         def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
             names = [f"digit_{digit}" for digit in range(CLASSES)]
             return names, {name: digit for digit, name in enumerate(names)}
 
-    images = Digits(
-        str(folder), loader=load, is_valid_file=lambda path: path.lower().endswith(".png")
-    )
-    return np.stack([images[index][0] for index in range(len(images))])
+    return Digits(str(folder), **options)
 
 
 def read_image(path: Path) -> Pixels:

@@ -13,16 +13,9 @@ REFUSED = "the credentials are not accepted, or have expired"
 
 
 def main(dataset: str, folder: str, connect_timeout: float) -> None:
-    """Download a data set's zip into a folder.
+    """Download the zip of a data set (`owner/name`) into a fresh folder.
 
-    Parameters
-    ----------
-    dataset
-        As `owner/name`.
-    folder
-        A fresh folder.
-    connect_timeout
-        Seconds for the server to answer; the client has no limit of its own.
+    The timeout is for the server's answer, in seconds; the client has no limit of its own.
     """
     import requests
 

@@ -31,12 +31,9 @@ class Place:
 
 
 def place(path: str) -> Place | None:
-    """Return where an image belongs; None for letters, stray files and hidden ones.
+    """Return where an image belongs, as `x/Train/digit_3/17.png` or `test/3/17.PNG`.
 
-    Parameters
-    ----------
-    path
-        Relative, as `x/Train/digit_3/17.png` or `test/3/17.PNG`.
+    None for letters, stray files and hidden ones.
     """
     *folders, name = PurePosixPath(path.replace("\\", "/")).parts or ("",)
     if not name.lower().endswith(".png") or name.startswith(".") or "__MACOSX" in folders:

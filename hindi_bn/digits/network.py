@@ -13,13 +13,7 @@ OTHERS = (
 
 
 def reason(error: Exception) -> str:
-    """Return the innermost cause of a network error, without the addresses around it.
-
-    Parameters
-    ----------
-    error
-        As `requests` raises it, with causes named one inside another.
-    """
+    """Return the innermost cause of an error of `requests`, without the addresses around it."""
     inner = [getattr(error, "reason", None), *reversed(error.args)]
     for cause in inner:
         if isinstance(cause, Exception):

@@ -24,12 +24,7 @@ LOCK, INCOMING, OUTGOING = ".lock", ".incoming-", ".outgoing-"
 def locked(data_dir: Path, note: Note | None = None) -> Iterator[None]:
     """Keep other processes out of `data_dir`, and clear what an interrupted one left there.
 
-    Parameters
-    ----------
-    data_dir
-        The data folder; it is made if it is missing.
-    note
-        Called when another process has to be waited for.
+    It is made if it is missing; `note` is called when another process has to be waited for.
 
     Raises
     ------

@@ -61,12 +61,10 @@ def unpack(source: Path, destination: Path, advance: Advance = silent, *, nestin
     Parameters
     ----------
     source
-        A .zip, .tar, .tar.gz or .tgz file (told by content, not by name) or a folder, with
+        A .zip, .tar, .tar.gz or .tgz file (known by content, not by name) or a folder, with
         `Train` and `Test` at any depth; an archive inside it is looked into when it has none.
     destination
         An empty folder to fill; the caller removes it when this fails.
-    advance
-        Called with the number of images copied.
 
     Raises
     ------
@@ -90,13 +88,7 @@ def unpack(source: Path, destination: Path, advance: Advance = silent, *, nestin
 
 
 def open_container(source: Path) -> Container:
-    """Return the container that a path is, told by its content.
-
-    Raises
-    ------
-    DataError
-        When the path is missing or no archive.
-    """
+    """Return the container that a path is, by its content; DataError when it is none."""
     if source.is_dir():
         return Folder(source)
     try:
@@ -120,21 +112,12 @@ def open_container(source: Path) -> Container:
 
 
 def checked(members: Iterator[Member], name: str) -> Iterator[Member]:
-    """Pass members on while they are safe.
-
-    Raises
-    ------
-    DataError
-        At an absolute path, a `..`, or beyond the bounds on number and size.
-    """
+    """Pass members on; DataError at a path that leads out, or beyond the bounds."""
     total = 0
     for count, member in enumerate(members, start=1):
         path = member.path
-        if (
-            path.startswith(("/", "\\"))
-            or path[1:2] == ":"
-            or ".." in path.replace("\\", "/").split("/")
-        ):
+        parts = path.replace("\\", "/").split("/")
+        if not parts[0] or path[1:2] == ":" or ".." in parts:
             raise _unsafe(name, f"{path} leads out of the folder it is unpacked to")
         total += member.size
         if count > MAX_MEMBERS:

@@ -28,18 +28,10 @@ COLUMNS = {"epochs": "planned_epochs"}
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a sweep.
+    """One run of a sweep: its study has this run alone, and `stream: paired`.
 
-    Parameters
-    ----------
-    arm
-        What it shares with the runs that differ in the seed alone, such as `norm=batch, lr=0.1`.
-    values
-        The varied values by column, as text or number.
-    seed
-        Seed of the random stream.
-    study
-        The resolved study with this run alone; `stream: paired`.
+    The arm is what it shares with the runs that differ in the seed alone, such as `norm=batch,
+    lr=0.1`; `values` are the varied values by column.
     """
 
     arm: str

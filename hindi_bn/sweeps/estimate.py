@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,17 +24,10 @@ NOT_COUNTED = {"name", "lr", "epochs", "momentum", "init", "capture", "captures"
 
 @dataclass(frozen=True)
 class ArmPlan:
-    """What is to be done for an arm.
+    """What is to be done for an arm: of its `runs`, `done` have a result.
 
-    Parameters
-    ----------
-    done, runs
-        Runs that have a result, and all of them. A run that another arm shares counts in both.
-    seconds_per_epoch
-        Estimate on one thread (on the device, if it is another than the CPU); None when nothing
-        is left to do, or the settings are refused.
-    refused
-        Why the settings cannot be trained; empty when they can.
+    The seconds are for one thread, or the device; None when nothing is left, or when the settings
+    are `refused`, with the reason.
     """
 
     arm: str
@@ -48,13 +40,7 @@ class ArmPlan:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a sweep will cost.
-
-    Parameters
-    ----------
-    seconds
-        Estimate of the whole, with as many runs side by side as `workers`.
-    """
+    """What a sweep will cost, with as many runs side by side as `workers`."""
 
     arms: tuple[ArmPlan, ...]
     todo: int
@@ -64,13 +50,7 @@ class Estimate:
 
 
 def estimate(plan: Plan, store: RunStore, workers: int, *, retry_failed: bool = False) -> Estimate:
-    """Measure a few steps of every distinct network that is left to train; nothing is written.
-
-    Raises
-    ------
-    StudyError
-        When the device is not there.
-    """
+    """Measure a few steps of every distinct network that is left to train; nothing is written."""
     todo = plan.todo(store, retry_failed=retry_failed)
     costs: dict[str, float | StudyError] = {}
     left, seconds = 0, 0.0
@@ -84,15 +64,11 @@ def estimate(plan: Plan, store: RunStore, workers: int, *, retry_failed: bool = 
             seconds += epochs * cost
     side_by_side = max(1, min(workers, len(todo)))
     open_ = {run.key for run in todo}
-    arms = tuple(_arm(arm, plan, open_, costs) for arm in _arms(plan.runs))
+    by_arm: dict[str, list[SweepRun]] = {}
+    for run in plan.runs:
+        by_arm.setdefault(run.cell.arm, []).append(run)
+    arms = tuple(_arm(runs, plan, open_, costs) for runs in by_arm.values())
     return Estimate(arms, len(todo), left, seconds / side_by_side, side_by_side)
-
-
-def _arms(runs: Sequence[SweepRun]) -> list[list[SweepRun]]:
-    arms: dict[str, list[SweepRun]] = {}
-    for run in runs:
-        arms.setdefault(run.cell.arm, []).append(run)
-    return list(arms.values())
 
 
 def _arm(
@@ -128,12 +104,8 @@ def seconds_per_epoch(study: Study, digits: Digits) -> float:
     """Estimate an epoch of the study's first run from a few steps and test batches.
 
     Trained as the run would be, on one thread of the CPU or step by step on another device. The
-    caller's random stream and number of threads are left as they were.
-
-    Raises
-    ------
-    StudyError
-        When the run cannot be trained.
+    caller's random stream and number of threads are left as they were. Raises StudyError when the
+    run cannot be trained.
     """
     import torch
 

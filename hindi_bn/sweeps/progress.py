@@ -15,22 +15,20 @@ from hindi_bn.sweeps.store import RunStore, Status, SweepRun
 
 @dataclass
 class Progress:
-    """The state of a sweep that is being trained.
+    """The state of a sweep that is being trained, by the runs' keys.
 
     Parameters
     ----------
     runs
         Every cell's run, in table order; some may share a key.
-    statuses
-        Status by key.
     todo
         Keys that are trained now.
     epochs
-        Finished epochs by key, of `todo`.
+        Finished epochs, of `todo`.
     accuracy
-        Final test accuracy (share) by key, of the runs that ended; guessing where they diverged.
+        Final test accuracy (share) of the runs that ended; guessing where they diverged.
     died
-        Why runs ended that were not recorded, by key: their process died or they were in use.
+        Why runs ended that were not recorded: their process died or they were in use.
     """
 
     runs: tuple[SweepRun, ...]
@@ -81,7 +79,7 @@ class Progress:
         return (time.monotonic() - self.began) / self.trained * left
 
     def hear(self, event: Event) -> None:
-        """Take note of what a runner tells."""
+        """Take note of an event."""
         if event.job is None or event.kind not in ("started", "epoch"):
             return
         self.running.add(event.job.run)

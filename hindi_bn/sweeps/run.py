@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from hindi_bn.digits import Digits
 
 Load = Callable[[str], "Digits"]
-"""Gives the data set of that name; for `digits` it may give the drawn stand-in."""
+"""Gives the data set of that name; for `digits` it may give the stand-in."""
 
 OnEvent = Callable[[Progress, "Event | JobResult | None"], None]
-"""Told the state and what changed it: an event, a run's result, or None when training begins."""
+"""Called with the state and what changed it: an event, a result, or None when training begins."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,9 @@ class BadEnd:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What a sweep gave.
+    """A sweep's tables (see `hindi_bn.sweeps.tables`), complete or not.
 
-    Parameters
-    ----------
-    runs, epochs
-        The tables (see `hindi_bn.sweeps.tables`), complete or not.
-    varied
-        Columns of both that hold the varied keys.
-    bad_ends
-        Runs that diverged or failed, in table order.
-    titles
-        Names of the data, as they are to be printed.
-    data
-        Names of the data sets.
+    `varied` are the columns that hold the varied keys; `titles` the data's names in print.
     """
 
     runs: pd.DataFrame
@@ -98,21 +87,11 @@ class Plan:
 
 
 def plan_sweep(what: Sweep | Sequence[Cell], load: Load, store: RunStore, command: str) -> Plan:
-    """Load the data that the cells ask for, and give every cell its key and its job.
-
-    Raises
-    ------
-    HindiBnError
-        When a cell cannot be resolved or its data cannot be loaded.
-    """
+    """Load the data that the cells ask for, and give every cell its key and its job."""
     chosen = cells(what) if isinstance(what, Sweep) else tuple(what)
-    names: list[str] = [cell.study.data for cell in chosen]
-    digits = {name: load(name) for name in dict.fromkeys(names)}
-    runs = []
-    for cell in chosen:
-        data = digits[cell.study.data]
-        runs.append(store.place(cell, data.name, data.digests, command))
-    return Plan(tuple(runs), digits)
+    digits = {name: load(name) for name in dict.fromkeys(cell.study.data for cell in chosen)}
+    runs = tuple(store.place(cell, digits[cell.study.data], command) for cell in chosen)
+    return Plan(runs, digits)
 
 
 def run_sweep(
@@ -135,22 +114,10 @@ def run_sweep(
 
     Parameters
     ----------
-    what
-        The sweep, or its cells.
-    load
-        Gives the data by name; called once a name.
-    store
-        Where the runs are.
-    runner
-        Who trains them.
     retry_failed
         Train runs again that failed before, from their beginning; never those that diverged.
     fail_fast
         Stop at the first run that fails; the runs in progress are saved.
-    command
-        The command line, for the runs' records.
-    on_event
-        Told what happens.
 
     Raises
     ------

@@ -1,13 +1,12 @@
 """The runs of all sweeps in one place: `<out>/runs/<key>/`, each trained once.
 
 Such a folder is a run's folder like any other (see `hindi_bn.records`); a run that ended badly
-has `failure.json` in it. Data other than the real digits are in the folder's name, as `runs-drawn`.
+has `failure.json` in it. Data other than the real digits are in the folder's name: `runs-stand-in`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +21,8 @@ from hindi_bn.sweeps.keys import run_key
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hindi_bn.digits import Digits
+
 Status = Literal["finished", "diverged", "failed", "unfinished", "missing"]
 
 STUDY = "runs"
@@ -32,15 +33,7 @@ FAILURE = "failure.json"
 
 @dataclass(frozen=True)
 class SweepRun:
-    """A cell with its place in the store.
-
-    Parameters
-    ----------
-    key
-        What the run is known by (see `hindi_bn.sweeps.keys`).
-    job
-        How it is trained; cells with equal keys have equal jobs.
-    """
+    """A cell with its key in the store; cells with equal keys have equal jobs."""
 
     cell: Cell
     key: str
@@ -48,32 +41,16 @@ class SweepRun:
 
 
 class RunStore:
-    """The folder of runs that sweeps share.
-
-    Parameters
-    ----------
-    out
-        Folder that holds the studies' results; it need not exist.
-    """
+    """The folder of runs that sweeps share, in a folder of results that need not exist."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
 
-    def place(
-        self, cell: Cell, data: str, digests: Mapping[str, str], command: str = ""
-    ) -> SweepRun:
-        """Return the cell with its key and its job.
-
-        Parameters
-        ----------
-        data
-            Name of the data that the cell is trained on; the stand-in's where it stands in.
-        digests
-            sha256 of the pixels of each split of that data.
-        """
-        key = run_key(cell.study, cell.run, digests)
+    def place(self, cell: Cell, digits: Digits, command: str = "") -> SweepRun:
+        """Return the cell with its key and its job on these digits, perhaps a stand-in."""
+        key = run_key(cell.study, cell.run, digits.digests)
         run = cell.run.model_copy(update={"name": key})
-        changes = {"name": STUDY, "description": "", "data": data, "runs": (run,)}
+        changes = {"name": STUDY, "description": "", "data": digits.name, "runs": (run,)}
         study = cell.study.model_copy(update=changes)
         return SweepRun(cell, key, Job(study, key, self.out, resume=True, command=command))
 
@@ -87,13 +64,7 @@ class RunStore:
         return "unfinished" if folder.resumable else "missing"
 
     def failure(self, job: Job) -> Failure | None:
-        """Return why a run ended badly; None when it did not.
-
-        Raises
-        ------
-        RunError
-            When it is recorded but cannot be read.
-        """
+        """Return why a run ended badly; None when it did not."""
         document = self._read_failure(job)
         if document is None:
             return None

@@ -91,18 +91,8 @@ class Sweep(Settings):
     ) -> Sweep:
         """Return the sweep as the command line changes it.
 
-        Parameters
-        ----------
-        assignments
-            Keys and values that beat the file. A key of the grid gets this value, or list of
-            values, instead of its own; any other key holds for every run.
-        seeds
-            Number of seeds.
-
-        Raises
-        ------
-        StudyError
-            When the values cannot be used.
+        An assignment to a key of the grid gives it this value, or list of values, instead of its
+        own; any other key holds for every run. Raises StudyError when a value cannot be used.
         """
         grid, settings = dict(self.grid), dict(self.set)
         for key, value in (assignments or {}).items():
@@ -140,24 +130,12 @@ def sweep_names() -> list[str]:
 
 
 def find_sweep(file: str) -> Path:
-    """Return the file behind `file`: a path, or the name of a sweep that comes along.
-
-    Raises
-    ------
-    StudyError
-        When there is neither; the message names the nearest sweep.
-    """
+    """Return the file behind `file`: a path, or the name of a sweep that comes along."""
     return find_config(file, sweeps_folder(), "sweep", "sweeps")
 
 
 def load_sweep(file: str) -> Sweep:
-    """Read a sweep's file; a study's path in it may be relative to the file's folder.
-
-    Raises
-    ------
-    StudyError
-        When it is missing or cannot be read, or a key is wrong; the message names file and key.
-    """
+    """Read a sweep's file; a study's path in it may be relative to the file's folder."""
     path = find_sweep(file)
     sweep = sweep_of(read_yaml(path), str(path))
     beside = path.parent / sweep.study if isinstance(sweep.study, str) else None

@@ -123,7 +123,7 @@ def test_a_claim_is_trained_once_judged_and_written(tmp_path: Path) -> None:
     cells = plan_claim(a_claim(), "quick", 70).every_cell
     for none, batch in zip(cells[:3], cells[3:], strict=True):
         losses = [
-            store.history(store.place(cell, "digits", DIGITS.digests).job)["train_loss"].iloc[-1]
+            store.history(store.place(cell, DIGITS).job)["train_loss"].iloc[-1]
             for cell in (none, batch)
         ]
         expected.append(losses[1] - losses[0])
@@ -321,7 +321,7 @@ def test_runs_without_a_result_are_an_error_and_refused_ones_are_not(
     store = RunStore(tmp_path)
     plan = plan_claim(choose(CLAIMS, ["14"])[0], "smoke", 70, 1)
     for cell in plan.every_cell:
-        store.keep_failure(JobResult(store.place(cell, "digits", DIGITS.digests).job, 0.0, refused))
+        store.keep_failure(JobResult(store.place(cell, DIGITS).job, 0.0, refused))
     assert invoke("run", "14", "--quiet", *out).exit_code == 0
 
 
