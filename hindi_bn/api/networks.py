@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from hindi_bn.errors import StudyError
-from hindi_bn.networks import Layer, build_run, layer_table, network_called, options_of, run_of
+from hindi_bn.networks import Layer, build_run, layer_table, network_called, options_of
 from hindi_bn.study import Run, network_names
+from hindi_bn.study.files import overridden, validate
 
 SHAPING = ("norm", "placement", "dropout", "init", "options")  # keys of a run
 
@@ -107,22 +108,17 @@ def draw_network(
 
 def _run(name: str, norm: str | None, settings: Mapping[str, Any] | None) -> Run:
     """Return a run with these settings; `norm` beats the setting of that name."""
-    chosen: dict[str, Any] = {"norm": norm or "none"}
-    for key, value in (settings or {}).items():
-        outer, _, inner = key.partition(".")
-        if outer not in SHAPING:
+    changes = {"norm": "none", **(settings or {})} | ({"norm": norm} if norm else {})
+    for key in changes:
+        if key.partition(".")[0] not in SHAPING:
             raise StudyError(
                 f"Key {key!r} does not shape a network.",
                 f"The keys that do: {', '.join(SHAPING)}.",
                 "train with it instead: hindi-bn train --set",
             )
-        if inner:
-            before = chosen.get(outer, {})
-            before = {"name": before} if isinstance(before, str) else before
-            chosen[outer] = {**before, inner: value}
-        elif outer != "norm" or norm is None:
-            chosen[outer] = value
-    return run_of(name, **chosen)
+    raw = {"name": "network", "runs": [{"name": "network", "network": name}]}
+    origin = "the network's settings"
+    return validate(overridden(raw, origin, changes), origin).runs[0]
 
 
 def _layers(run: Run, image_size: int) -> list[Layer]:
