@@ -61,11 +61,11 @@ def train(
     for name in [run.name for run in study.runs] if runs is None else runs:
         one = reporter
         opened = contextlib.nullcontext(one) if isinstance(one, Reporter) else one(study.run(name))
-        with opened as told:
+        with opened as opened_reporter:
             records.append(
                 train_run(
                     study, name, data, Path(out),
-                    resume=resume, overwrite=overwrite, command=command, reporter=told,
+                    resume=resume, overwrite=overwrite, command=command, reporter=opened_reporter,
                 )
             )  # fmt: skip
     return records

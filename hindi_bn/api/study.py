@@ -41,7 +41,7 @@ def choose_runs(
 ) -> tuple[Study, list[str]]:
     """Load a study of which only the runs with one normalisation layer are to be trained.
 
-    Where it has none, the run with batch norm (or else the last) gets this layer and its name; it
+    Where it has none, the run with BN (or else the last) gets this layer and its name; it
     keeps its place in the random stream. Changes of keys of a run hold for the chosen runs alone.
 
     Returns

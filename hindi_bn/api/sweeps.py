@@ -21,7 +21,7 @@ from hindi_bn.sweeps.store import RunStore
 from hindi_bn.sweeps.sweep_file import Sweep, load_sweep
 
 Opened = Callable[[], contextlib.AbstractContextManager[OnEvent]]
-"""Opens what is told the progress of the training, and closes it afterwards."""
+"""Opens what is called with the progress of the training, and closes it afterwards."""
 
 
 def no_progress() -> contextlib.AbstractContextManager[OnEvent]:

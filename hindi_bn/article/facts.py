@@ -90,20 +90,20 @@ FINDINGS = (
     PublishedFinding(
         1,
         "Test accuracy",
-        "After the 30th epoch the network with batch norm reaches 99.1 % test accuracy and the one "
-        "without 92.4 %; with batch norm the accuracy climbs steadily, without it oscillates.",
+        "After the 30th epoch the network with BN reaches 99.1 % test accuracy and the one without "
+        "92.4 %; with BN the accuracy climbs steadily, without it oscillates.",
         ARTICLE.accuracy_figure,
     ),
     PublishedFinding(
         2,
         "Training loss",
-        "From about the third epoch on the training loss with batch norm is the lower one.",
+        "From about the third epoch on the training loss with BN is the lower one.",
         ARTICLE.loss_figure,
     ),
     PublishedFinding(
         3,
         "Smoothness of the descent",
-        "Along two sample weights of the last convolution the descent is smoother with batch norm; "
+        "Along two sample weights of the last convolution the descent is smoother with BN; "
         "without it the path is a zig-zag.",
         ARTICLE.descent_figure,
     ),

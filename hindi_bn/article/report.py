@@ -45,7 +45,7 @@ class Comparison:
     seed
         Of the study, None where runs differ.
     folder
-        Where `write` puts it all unless told otherwise.
+        Where `write` puts it all unless another is given.
     summary
         A row per run: final and best test accuracy, training loss, seconds.
     published
@@ -255,7 +255,7 @@ def _write_tables(folder: Path, comparison: Comparison) -> list[Path]:
 
 
 def _long(confusions: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Stack confusion matrices: `run`, `true`, then a column `predicted_<class>` a class."""
+    """Stack confusion matrices: `run`, `true`, then a column `predicted_<class>` per class."""
     parts = []
     for run, matrix in confusions.items():
         part = matrix.add_prefix("predicted_").reset_index()

@@ -58,8 +58,8 @@ def bench(
 ) -> None:
     """Measure training against the notebook's way and against the machine's peak.
 
-    The notebook's way decodes every image in every epoch; ours is measured in both arithmetics.
-    All train the study's runs, an epoch each in turn, each in a process of its own. Nothing is
+    The notebook's way decodes every image in every epoch; ours is measured with both numerics.
+    All train the study's runs, one epoch each in turn, each in a process of its own. Nothing is
     recorded.
     """
     changes = options.overrides(set_, device=device, threads=threads, data=data)
@@ -95,7 +95,7 @@ def _network(network: dict[str, Any], document: dict[str, Any]) -> list[Table | 
     shown = table_of(
         ways,
         f"{network['run']}: {network['network']}, norm {network['norm']}, "
-        f"{network['images']:,} images an epoch, threads: {document['threads']}, "
+        f"{network['images']:,} images per epoch, threads: {document['threads']}, "
         f"n = {document['epochs']} epochs, each way in turn",
         {
             "way": ("way", ""), "median": ("s/epoch", ".2f"), "min": ("min", ".2f"),

@@ -250,8 +250,8 @@ def _claim_text(claim: Claim, result: ClaimResult | None) -> list[Any]:
         how = f"Not tested yet: hindi-bn claims run {claim.id}"
         return [*parts, *_paragraph("Result", how)]
     corrected = p_equation(result.p_corrected)
-    said = f"{result.verdict} at n = {result.n} ({result.scale} scale; {corrected}, corrected)."
-    parts += _paragraph("Result", said)
+    text = f"{result.verdict} at n = {result.n} ({result.scale} scale; {corrected}, corrected)."
+    parts += _paragraph("Result", text)
     parts.append(_effects(result))
     return parts + [Padding(Text(finding), INDENT) for finding in result.findings]
 

@@ -16,7 +16,7 @@ from hindi_bn.errors import HindiBnError
 @app.command()
 def explain(
     layer: Annotated[
-        Literal["1d", "2d"] | None,
+        Literal["2d", "1d"] | None,
         typer.Option(
             "--layer",
             help="Worked example: 2d, the article's batch of feature maps; 1d, a 5 x 3 matrix as "

@@ -27,36 +27,26 @@ def described(field: str, suffix: str = "") -> str:
 
 def known(names: Callable[[], Sequence[str]]) -> dict[str, Any]:
     """Return the keywords of an option that takes a known name, or `package.module:Name`."""
-
-    def check(value: str | None) -> str | None:
-        valid = names()
-        if value is None or value in valid or is_outside(value):
-            return value
-        raise typer.BadParameter(
-            f"{value!r} is none of {', '.join(valid)}.{nearest(value, valid)} One of your own is "
-            "named package.module:Name."
-        )
-
-    return {"metavar": "NAME", "callback": check, "autocompletion": lambda: list(names())}
+    return _checked(names, "NAME", " One of your own is named package.module:Name.")
 
 
 def one_of(key: str, names: Sequence[str]) -> dict[str, Any]:
-    """Return the keywords of an option that takes one of some names, or a value's old name.
+    """Return the keywords of an option that takes a name, or the old name of a value of a key."""
+    return _checked(lambda: names, f"[{'|'.join(names)}]", key=key)
 
-    Parameters
-    ----------
-    key
-        The study's key whose values had these old names.
-    """
 
+def _checked(
+    names: Callable[[], Sequence[str]], metavar: str, outside: str = "", key: str = ""
+) -> dict[str, Any]:
     def check(value: str | None) -> str | None:
-        name: str | None = new_value(key, value, note=True)
-        if name is None or name in names:
+        name: str | None = new_value(key, value, note=True) if key else value
+        valid = names()
+        if name is None or name in valid or (outside and is_outside(name)):
             return name
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(names)}.{nearest(name, names)}")
+        listed = f"{name!r} is none of {', '.join(valid)}.{nearest(name, valid)}"
+        raise typer.BadParameter(listed + outside)
 
-    metavar = f"[{'|'.join(names)}]"
-    return {"metavar": metavar, "callback": check, "autocompletion": lambda: list(names)}
+    return {"metavar": metavar, "callback": check, "autocompletion": lambda: list(names())}
 
 
 NORMS = f"{', '.join(norm_names())}, or package.module:Name"

@@ -21,7 +21,7 @@ def plot(
         str,
         typer.Argument(
             help="What to draw. " + " ".join(f"{kind}: {text}" for kind, text in KINDS.items()),
-            **options.known(lambda: tuple(KINDS)),
+            **options.one_of("", tuple(KINDS)),
         ),
     ],
     folders: Annotated[

@@ -32,7 +32,7 @@ def predict(
     """Tell which Hindi digit each image shows, with the probability of every class.
 
     Images of any size, in colour or grey, dark on light or light on dark: what was done to make
-    them like the training images (32 x 32, white on black) is said for each.
+    them like the training images (32 x 32, white on black) is printed for each.
     """
     answers = [asdict(answer) for answer in hindi_bn.predict(images, run, data_dir=data_dir)]
     for answer in answers:

@@ -28,7 +28,7 @@ REDRAWN_EVERY = 0.1  # seconds
 
 @contextlib.contextmanager
 def download_progress(*, quiet: bool) -> Iterator[tuple[Callable[[str], None], Advance]]:
-    """Give what is told the notes and the progress of a download; a bar on a terminal's stderr."""
+    """Give what a download calls with notes and progress; it draws a bar on a terminal's stderr."""
     from rich.console import Console
 
     console, say = Console(stderr=True, highlight=False), partial(note, quiet=quiet)

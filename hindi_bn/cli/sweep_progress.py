@@ -1,4 +1,4 @@
-"""Progress of a sweep: a bar and the arms so far on a terminal, a line a finished run elsewhere."""
+"""Progress of a sweep: a bar and the arms on a terminal, a line per finished run elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENDED = ("finished", "diverged")
 
 @contextlib.contextmanager
 def sweep_progress(*, quiet: bool) -> Iterator[OnEvent]:
-    """Give what `run_sweep` tells its progress to; it writes on stderr, or nothing if quiet.
+    """Give what `run_sweep` calls with its progress; it writes on stderr, or nothing if quiet.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def first_line(progress: Progress) -> str:
 
 
 def ended_line(progress: Progress, what: Any) -> str:
-    """Return a line for a run's outcome, with the time left; empty for anything else."""
+    """Return a line for a run that ended, with the time left; empty for anything else."""
     from hindi_bn.runners.jobs import JobResult
 
     if not isinstance(what, JobResult):
@@ -93,14 +93,14 @@ def ended_line(progress: Progress, what: Any) -> str:
         progress.statuses[each] in (*ENDED, "failed") or each in progress.died
         for each in progress.todo
     )
-    told = progress.statuses[key]
-    if told == "finished":
+    status = progress.statuses[key]
+    if status == "finished":
         text = f"test accuracy {progress.accuracy[key]:.4f} after {_epochs(cell.run.epochs)}"
-    elif told == "diverged" and what.failure is not None:
+    elif status == "diverged" and what.failure is not None:
         text = f"diverged at epoch {what.failure.epoch}, step {what.failure.step}"
     else:
         reason = what.failure.what if what.failure is not None else ""
-        text = f"{'failed' if told == 'failed' else 'stopped'}: {reason}"
+        text = f"{'failed' if status == 'failed' else 'stopped'}: {reason}"
     left = duration(progress.seconds_left)
     return f"[{over}/{len(progress.todo)}] {cell.arm}, seed {cell.seed}: {text}" + (
         f" ({left} left)" if left and over < len(progress.todo) else ""
@@ -132,7 +132,7 @@ def arms_table(progress: Progress) -> Any:
 
 
 def arm_rows(progress: Progress) -> list[dict[str, Any]]:
-    """Return a row an arm: `arm`, `n` (runs with a result, of all) and `mean` (share, or None)."""
+    """Return a row per arm: `arm`, `n` (runs with a result, of all) and `mean` (share, or None)."""
     arms: dict[str, list[str]] = {}
     for run in progress.runs:
         arms.setdefault(run.cell.arm, []).append(run.key)

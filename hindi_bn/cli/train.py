@@ -26,7 +26,7 @@ def train(
         bool | None,
         typer.Option(
             "--bn/--no-bn",
-            help="Train only the study's runs with (without) batch norm.",
+            help="Train only the study's runs with BN (without BN).",
             show_default="all runs",
         ),
     ] = None,
@@ -35,7 +35,7 @@ def train(
         typer.Option(
             "--norm",
             help="Train only the runs with this normalisation layer; if there is none, the run "
-            "with batch norm (or the last one) with this layer instead. --bn is --norm batch, "
+            "with BN (or the last one) with this layer instead. --bn is --norm batch, "
             f"--no-bn is --norm none. The layers: {options.NORMS}.",
             show_default="all runs",
             **options.known(norm_names),
