@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from hindi_bn.digits import Digits
-from hindi_bn.study import Study
+from hindi_bn.study import Run, Study
 from hindi_bn.study.files import load_study
+from hindi_bn.training.gpu.ensemble import Member
+from hindi_bn.training.gpu.graphs import captured, graph_engine
+from hindi_bn.training.loop import EpochRow, Learner, plain_engine, run_epochs
+from hindi_bn.training.tensors import Tensors
 
 
 def tiny_digits(train: int = 70, test: int = 40, seed: int = 0) -> Digits:
@@ -42,3 +48,44 @@ def tiny_study(**overrides: Any) -> Study:
     """The article's study with two epochs a run, one thread; keys as in `--set`, `__` for a dot."""
     changes = {"epochs": 2, "threads": 1, "device": "cpu"}
     return load_study("article", changes | {k.replace("__", "."): v for k, v in overrides.items()})
+
+
+def members_of(study: Study, names: Sequence[str], seeds: Sequence[int]) -> list[Member]:
+    """A member for each seed and each of the study's runs called `names`, in folders of its own."""
+    settings = study.model_dump()
+    studies = [
+        Study.model_validate(settings | {"seed": seed, "name": f"{study.name}-seed-{seed}"})
+        for seed in seeds
+    ]
+    return [Member(seeded, name) for seeded in studies for name in names]
+
+
+def epochs(
+    run: Run,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    data: Tensors,
+    *,
+    precision: Any = "float32",
+    numerics: Any = "exact",
+    **more: Any,
+) -> Iterator[EpochRow]:
+    """Train a network by the plain loop; `more` as for `run_epochs`."""
+    engine = plain_engine(run, network, optimizer, data, precision, numerics)
+    return run_epochs(run, engine, len(data.train_labels), **more)
+
+
+def graphed_epochs(
+    run: Run,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    data: Tensors,
+    *,
+    precision: Any = "float32",
+    launch: Any = captured,
+    **more: Any,
+) -> Iterator[EpochRow]:
+    """Train a network as on CUDA, its steps captured or launched as `launch` says."""
+    learner = Learner(network, optimizer, precision)
+    engine = graph_engine(learner, data, run, torch.initial_seed(), launch=launch)
+    return run_epochs(run, engine, len(data.train_labels), **more)

@@ -94,7 +94,7 @@ def plot_descent(
         Path(folder) if folder else folder_beside(records, Path(out)),
         {record.run.name: record.history for record in records},
         records[0].data_title,
-        {record.run.name: record.run.capture.model_dump(mode="json") for record in records},
+        {record.run.name: record.recorded_pair() for record in records},
         formats,
         dpi,
         seed=common_seed(records),

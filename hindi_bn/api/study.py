@@ -60,7 +60,9 @@ def choose_runs(
     if not chosen:
         replaced = (plain.with_norm("batch") or plain.runs)[-1]
         chosen, place = (replaced,), plain.position(replaced.name)
-        settings = {"norm": norm, "capture.layer": "last-conv", "name": name}
+        others = [each for each in replaced.recordings if each.kind != "pair"]  # of its own layers
+        recordings = [each.model_dump(mode="json") for each in others]
+        settings = {"norm": norm, "name": name, "recordings": recordings}
         wanted = {f"runs.{place}.{key}": value for key, value in settings.items()} | wanted
     study = files.load_study(config, wanted, only=[*(run.name for run in chosen), name])
     return study, [study.runs[plain.position(run.name)].name for run in chosen]

@@ -1,7 +1,8 @@
 """Runs beside the article's numbers and beside each other, as tables.
 
 A history is a DataFrame with a row per epoch: `epoch` (from 0), `seconds` (cumulative, training
-passes), `train_loss`, `train_accuracy`, `test_loss`, `test_accuracy`, `wx`, `wy`.
+passes), `train_loss`, `train_accuracy`, `test_loss`, `test_accuracy`, and
+`wx`, `wy` of runs that record them.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def against_published(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         _row(run, epoch, quantity, value, float(history[quantity].iloc[epoch]), tolerance)
         for run, history in histories.items()
         for epoch, quantity, value, tolerance in _published(run)
-        if epoch < len(history)
+        if epoch < len(history) and quantity in history
     ]
     return pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
 

@@ -149,8 +149,10 @@ def _loss_sentence(run: str, values: Mapping[str, Any]) -> str:
 
 
 def _smoothness(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
-    measured = {run: smoothness(history) for run, history in histories.items()}
+    measured = {run: smoothness(h) for run, h in histories.items() if "wx" in h}
     sentences = [_smoothness_sentence(run, values) for run, values in measured.items()]
+    others = [run for run in histories if run not in measured]
+    sentences += [f"{run}: no pair of weights was recorded." for run in others]
     method = (
         "The path has a point per epoch; every axis is scaled to its own range. Turning angle: "
         "mean over successive steps, 0 is straight on, 180 is back. Tortuosity: length of the path "

@@ -13,12 +13,14 @@ def is_published(record: Record) -> bool:
     """Tell whether a run repeats a run of the article: same data, stream and settings.
 
     The number of epochs may differ: a shorter run gives the first of the published epochs. So may
-    the captures, which leave no trace in a run.
+    the recordings, which leave no trace in a run.
     """
     article = load_study("article")
     if record.study.stream != article.stream or record.run.name not in {
         run.name for run in article.runs
     }:
+        return False
+    if record.run.recorded_pair() not in (None, article.run(record.run.name).recorded_pair()):
         return False
     data = record.environment["data"]
     reference = settings_of(article, article.run(record.run.name), data["sha256"])
@@ -28,6 +30,6 @@ def is_published(record: Record) -> bool:
 
 
 def _without_own_keys(settings: dict[str, Any]) -> dict[str, Any]:
-    own = {"epochs", "captures"}
+    own = {"epochs", "recordings"}
     run = {key: value for key, value in settings["run"].items() if key not in own}
     return settings | {"run": run}

@@ -176,7 +176,7 @@ def write_descent(
     folder: Path,
     histories: Mapping[str, pd.DataFrame],
     data_title: str,
-    captures: Mapping[str, Mapping[str, Any]],
+    pairs: Mapping[str, Mapping[str, Any]],
     formats: Sequence[str] = ("png",),
     dpi: int = 150,
     *,
@@ -186,8 +186,8 @@ def write_descent(
 
     Parameters
     ----------
-    captures
-        What was recorded of each run: `layer`, and `wx` and `wy` as names or as indices (filter,
+    pairs
+        The pair of weights of each run: `layer`, and `wx` and `wy` as names or as indices (filter,
         channel, row, column).
 
     Returns
@@ -195,7 +195,7 @@ def write_descent(
     The files: `descent-<run>`, `descent-<run>-projected`, `descent`, `descent-projected`.
     """
     check_histories(histories)
-    names = {run: capture_names(capture) for run, capture in captures.items()}
+    names = {run: pair_names(pair) for run, pair in pairs.items()}
     colours = {run: look.colour for run, look in looks(histories).items()}
     groups = {f"descent-{run}": {run: history} for run, history in histories.items()}
     groups["descent"] = dict(histories)
@@ -209,11 +209,11 @@ def write_descent(
     return written
 
 
-def capture_names(capture: Mapping[str, Any]) -> dict[str, str]:
-    """Return the names of a capture for axis labels: indices become `weight[3, 4, 1, 0]`."""
+def pair_names(pair: Mapping[str, Any]) -> dict[str, str]:
+    """Return a pair's names for axis labels: indices become `weight[3, 4, 1, 0]`."""
     return {
         key: value if isinstance(value, str) else f"weight[{', '.join(map(str, value))}]"
-        for key, value in capture.items()
+        for key, value in pair.items()
     }
 
 

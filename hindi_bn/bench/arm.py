@@ -119,13 +119,11 @@ def peak_memory() -> float:
 
 def _ours(task: Task, start: Start) -> Iterator[Row]:
     """Give an empty row when ready, then a row per epoch."""
-    from functools import partial
-
     from hindi_bn.digits import load
     from hindi_bn.networks import build_run
     from hindi_bn.training.device import choose_device, prepare
-    from hindi_bn.training.gpu.graphs import graphed_epochs
-    from hindi_bn.training.loop import epochs, make_optimizer
+    from hindi_bn.training.gpu.graphs import engine_of
+    from hindi_bn.training.loop import make_optimizer, run_epochs
     from hindi_bn.training.rng import move_to_run
     from hindi_bn.training.tensors import to_tensors
 
@@ -138,11 +136,10 @@ def _ours(task: Task, start: Start) -> Iterator[Row]:
     data = to_tensors(digits, run.scaling, device)
     yield {}
     numerics: Numerics = "fast" if task.way == FAST else "exact"
-    train = graphed_epochs if device.type == "cuda" else partial(epochs, numerics=numerics)
-    rows = train(
-        run, network, make_optimizer(run, network), data,
-        on_step=lambda done, steps: start.reached("step"), precision=study.precision,
-    )  # fmt: skip
+    optimizer = make_optimizer(run, network)
+    engine = engine_of(run, network, optimizer, data, study.precision, numerics)
+    images = len(data.train_labels)
+    rows = run_epochs(run, engine, images, on_step=lambda done, steps: start.reached("step"))
     before, began = 0.0, time.perf_counter()
     for row in rows:
         seconds = {

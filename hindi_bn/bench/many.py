@@ -45,7 +45,7 @@ def measure_many(bench: Bench, digits: Digits, seeds: int, device: torch.device)
     """Train the study's first run with so many seeds, both ways."""
     digits = part_of(digits, bench.every)
     jobs = jobs_of(bench.study, range(seeds), bench.epochs)
-    return ensemble(jobs, digits, device) if device.type == "cuda" else workers(jobs, digits)
+    return ensemble(jobs, digits) if device.type == "cuda" else workers(jobs, digits)
 
 
 def workers(jobs: Sequence[Job], digits: Digits) -> ManyRuns:
@@ -92,16 +92,16 @@ def _in_workers(
         return time.perf_counter() - began
 
 
-def ensemble(jobs: Sequence[Job], digits: Digits, device: torch.device) -> ManyRuns:
-    """Train as an ensemble on one device; then one run of it by itself."""
+def ensemble(jobs: Sequence[Job], digits: Digits) -> ManyRuns:
+    """Train as an ensemble on the first job's device; then one run of it by itself."""
     from hindi_bn.training.gpu.ensemble import Member, train_ensemble
 
     members = [Member(job.study, job.run) for job in jobs]
     began = time.perf_counter()
-    trained = train_ensemble(members, digits, device=device)
+    trained = train_ensemble(members, digits)
     together = time.perf_counter() - began
     began = time.perf_counter()
-    train_ensemble(members[:1], digits, device=device)
+    train_ensemble(members[:1], digits)
     alone = time.perf_counter() - began
     how = f"an ensemble of {len(jobs)} ({trained[0].method}), {trained[0].together} at once"
     return _many(jobs, together, len(jobs) * alone, how)

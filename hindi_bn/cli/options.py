@@ -63,7 +63,7 @@ Set = Annotated[
     list[str] | None,
     typer.Option(
         "--set", metavar="KEY=VALUE", show_default="none",
-        help="Set any key of the study, as lr=0.01, capture.wx=[0,0,1,1] or runs.bn.epochs=5; "
+        help="Set any key of the study, as lr=0.01, norm.eps=0.1 or runs.bn.epochs=5; "
         "may be repeated.",
     ),
 ]  # fmt: skip

@@ -25,7 +25,7 @@ def plot(
         ),
     ],
     folders: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Run folders, as results/captures/bn.")
+        list[Path], typer.Argument(metavar="RUN...", help="Run folders, as results/recordings/bn.")
     ],
     to: Annotated[
         Path | None,

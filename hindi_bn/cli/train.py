@@ -102,8 +102,7 @@ def _document(record: Record) -> dict[str, Any]:
         "epochs": len(history),
         "seconds": float(history["seconds"].iloc[-1]),
         "final": {
-            key: float(history[key].iloc[-1])
-            for key in ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "wx", "wy")
+            key: float(history[key].iloc[-1]) for key in history.columns.drop(["epoch", "seconds"])
         },
         "best_test_accuracy": float(history["test_accuracy"].max()),
     }

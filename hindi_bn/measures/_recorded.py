@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from hindi_bn.errors import RunError
 from hindi_bn.records import Record, RunFolder
-from hindi_bn.records.recordings import read_captures
+from hindi_bn.records.recordings import read_recordings
 
 
-def rows_of(record: Record, kind: type[Any], name: str) -> pd.DataFrame:
-    """Return the rows of captures.csv of a run's first capture of a kind, in the order of steps."""
-    capture = next((c for c in record.run.captures if isinstance(c, kind)), None)
-    if capture is None:
+def rows_of(record: Record, kind: str) -> pd.DataFrame:
+    """Return the rows of a run's first recording of a kind, in the order of steps."""
+    recording = next((r for r in record.run.recordings if r.kind == kind), None)
+    if recording is None:
         raise RunError(
-            f"{record.folder} has not recorded {name}.",
-            f"Its study has no capture of the kind {name!r}.",
-            f"train it with a study that has captures: [{name}] (docs/captures.md)",
+            f"{record.folder} has not recorded {kind}.",
+            f"Its study has no recording of the kind {kind!r}.",
+            f"train it with a study that has recordings: [{kind}] (docs/recordings.md)",
         )
-    frame = read_captures(RunFolder(record.folder))
-    rows: pd.DataFrame = frame[frame["name"] == capture.name].reset_index(drop=True)
+    frame = read_recordings(RunFolder(record.folder))
+    rows: pd.DataFrame = frame[frame["name"] == recording.name].reset_index(drop=True)
     return rows

@@ -9,7 +9,6 @@ from hindi_bn.digits import Digits
 from hindi_bn.measures._recorded import rows_of
 from hindi_bn.records import Record
 from hindi_bn.stats.metrics import Metric
-from hindi_bn.study.recordings import ActivationsCapture
 from hindi_bn.training.run import load_network
 
 VERSION = 1
@@ -31,7 +30,7 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
     next is in units of the layer's standard deviation at the earlier one; a layer whose output is
     constant then has no such unit, and that change is left out.
     """
-    rows = rows_of(record, ActivationsCapture, "activations")
+    rows = rows_of(record, "activations")
     table = rows.pivot(index="step", columns=["quantity", "layer"], values="value")
     layers = _hidden_layers(load_network(record))
     mean, std = table["mean"][layers], table["std"][layers]

@@ -11,7 +11,6 @@ from hindi_bn.digits import Digits
 from hindi_bn.measures._recorded import rows_of
 from hindi_bn.records import Record
 from hindi_bn.stats.metrics import Metric
-from hindi_bn.study.recordings import LossesCapture
 
 WINDOW = 50
 """Steps of the running mean that losses are set against."""
@@ -44,7 +43,7 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
     around it; steps without a whole window are left out. Each over all steps and over those of some
     epochs, as far as the run has them.
     """
-    rows = rows_of(record, LossesCapture, "losses")
+    rows = rows_of(record, "losses")
     epoch, loss = rows["epoch"], rows["value"].clip(lower=LEAST_LOSS)
     series = {
         "log_change_std": pd.Series(np.log(loss)).diff(),

@@ -13,7 +13,6 @@ from hindi_bn.measures._recorded import rows_of
 from hindi_bn.records import Record
 from hindi_bn.stats.metrics import Metric, accuracy
 from hindi_bn.stats.paths import mean_turning_angle, scaled_to_range, tortuosity
-from hindi_bn.study.recordings import WeightsCapture
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +39,7 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
     loss, every axis scaled to its range. All pairs of the recorded weights are taken, or 500 drawn
     at random, the same for all runs with as many weights; values are means over pairs.
     """
-    rows = rows_of(record, WeightsCapture, "weights")
+    rows = rows_of(record, "weights")
     last = rows[rows["epoch"] >= 0].drop_duplicates(["index", "epoch"], keep="last")
     table = last.pivot(index="index", columns="epoch", values="value")  # noqa: PD010
     paths = table.to_numpy(np.float64)  # (weights, epochs)

@@ -111,7 +111,7 @@ def last_convolution(network: nn.Module) -> str:
         raise StudyError(
             "Cannot record weights of the last convolution.",
             "The network has none.",
-            f"set capture.layer to one of its linear layers ({', '.join(linear)}), and capture.wx "
-            "and capture.wy to two indices each: unit, input",
+            f"set recordings.pair.layer to one of its linear layers ({', '.join(linear)}), and wx "
+            "and wy to two indices each: unit, input",
         )
     return str(names[-1])

@@ -11,7 +11,7 @@ from hindi_bn.errors import StudyError
 from hindi_bn.figures.style import Caption
 from hindi_bn.networks import Layer, build_run, layer_table
 from hindi_bn.records import Record, RunFolder
-from hindi_bn.records.recordings import read_captures
+from hindi_bn.records.recordings import read_recordings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,21 +69,23 @@ def recorded(records: Sequence[Record], kind: str, example: str, why_empty: str 
 
 
 def _rows(record: Record, kind: str, example: str, why_empty: str) -> pd.DataFrame:
-    names = [each.name for each in record.run.captures if each.kind == kind]
+    names = [each.name for each in record.run.recordings if each.kind == kind]
     if not names:
-        others = ", ".join(dict.fromkeys(each.kind for each in record.run.captures))
+        others = ", ".join(dict.fromkeys(each.kind for each in record.run.recordings))
         raise StudyError(
             f"{record.folder} has no recorded {kind}.",
-            f"What its study records is: {others or 'nothing but wx and wy'}.",
-            f"put this into the study file and train again: captures: [{example}]",
+            f"What its study records is: {others or 'nothing more'}.",
+            f"put this into the study file and train again: recordings: [{example}]",
         )
-    rows = read_captures(RunFolder(record.folder))
+    rows = read_recordings(RunFolder(record.folder))
     rows = rows[rows["name"].isin(names)]
     if rows.empty:
         raise StudyError(
             f"{record.folder} has no recorded {kind}.",
             why_empty or "It ended before the first record was due.",
-            "leave this run out" if why_empty else "record more often: captures.every",
+            "leave this run out"
+            if why_empty
+            else f"record more often: recordings.{names[0]}.every",
         )
     return rows
 

@@ -9,7 +9,7 @@ from hindi_bn.figures.recordings import activations_figure
 from hindi_bn.plots import Image
 from hindi_bn.plots._runs import caption, file_name, layers_by_run, recorded
 from hindi_bn.records import Record
-from hindi_bn.study.recordings import ActivationsCapture
+from hindi_bn.training.recordings.activations import Activations
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +32,7 @@ def _batch(name: str, records: Sequence[Record]) -> str:
     batches = dict.fromkeys(
         f"outputs on the first {each.per_class} test images of each digit, {each.mode} mode"
         for record in records
-        for each in record.run.captures
-        if isinstance(each, ActivationsCapture) and each.name == name
+        for each in record.run.recordings
+        if isinstance(each, Activations) and each.name == name
     )
     return " / ".join(batches)

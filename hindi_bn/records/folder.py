@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 
     from hindi_bn.digits import Digits
 
-COLUMNS = (
-    "epoch", "seconds", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "wx", "wy",
-)  # fmt: skip
+COLUMNS = ("epoch", "seconds", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
+"""Columns of every history.csv; recordings may add some, such as wx and wy."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,23 @@ class Record:
                 f"It was trained on: {self.data_title}; there is: {digits.title}.",
                 "name the folder of its data with --data-dir, or train again with --overwrite",
             )
+
+    def recorded_pair(self) -> dict[str, Any]:
+        """Return what wx and wy in the run's history are: `layer`, and both indices.
+
+        Raises
+        ------
+        RunError
+            When the run does not record them.
+        """
+        pair = self.run.recorded_pair()
+        if pair is None:
+            raise RunError(
+                f"{self.folder} has no path of two weights to draw.",
+                "Its study does not record them.",
+                "train it with --set 'recordings=[pair]' --overwrite (docs/recordings.md)",
+            )
+        return pair.model_dump(mode="json", include={"layer", *pair.columns})
 
 
 class RunFolder:
@@ -186,10 +202,13 @@ class RunFolder:
         text = json.dumps(environment, indent=2, ensure_ascii=False, allow_nan=False)
         write_text(self.path / "environment.json", text + "\n")
 
-    def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Write history.csv: floats as the shortest text that reads back to the same number."""
-        lines = [",".join(COLUMNS)]
-        lines += [",".join(repr(row[column]) for column in COLUMNS) for row in rows]
+    def write_history(
+        self, rows: Sequence[Mapping[str, float]], recorded: Sequence[str] = ()
+    ) -> None:
+        """Write history.csv, `recorded` columns last: floats as the shortest text that is exact."""
+        columns = [*COLUMNS, *recorded]
+        lines = [",".join(columns)]
+        lines += [",".join(repr(row[column]) for column in columns) for row in rows]
         write_text(self.history_file, "\n".join(lines) + "\n")
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
@@ -285,9 +304,10 @@ class RunFolder:
 
         try:
             history = pd.read_csv(self.history_file, dtype=str)  # read as text: exact floats
-            if tuple(history.columns) != COLUMNS:
-                raise ValueError(f"its columns are {', '.join(map(str, history.columns))}")  # noqa: TRY301
-            history = history.astype(dict.fromkeys(COLUMNS[1:], "float64") | {"epoch": "int64"})
+            columns = list(map(str, history.columns))
+            if tuple(columns[: len(COLUMNS)]) != COLUMNS:
+                raise ValueError(f"its columns are {', '.join(columns)}")  # noqa: TRY301
+            history = history.astype(dict.fromkeys(columns, "float64") | {"epoch": "int64"})
             if list(history["epoch"]) != list(range(len(history))):
                 raise ValueError("its epochs do not count up from 0")  # noqa: TRY301
         except (OSError, ValueError) as error:

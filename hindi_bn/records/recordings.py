@@ -1,4 +1,4 @@
-"""The captures of a run's folder: what was recorded while it trained, as tidy columns.
+"""The recordings of a run's folder: what was recorded while it trained, as tidy columns.
 
 A finished run has `captures.csv`. While it trains, each finished epoch has a file of its own in
 `checkpoint/`, written before the checkpoint that counts the epoch: after a kill and a resume the
@@ -25,7 +25,7 @@ Row = tuple[str, str, str, str, int, int, float]
 COLUMNS = ("name", "quantity", "layer", "index", "epoch", "step", "value")
 """Columns of captures.csv.
 
-- name: of the capture
+- name: of the recording
 - quantity: weight; loss; mean or std (activations); a parameter (gradients); gamma, beta,
   running_mean and the like (statistics)
 - layer: module, by its name in the network
@@ -38,8 +38,8 @@ COLUMNS = ("name", "quantity", "layer", "index", "epoch", "step", "value")
 _HEAD = ",".join(COLUMNS)
 
 
-def captures_file(folder: RunFolder) -> Path:
-    """Path of a finished run's captures."""
+def recordings_file(folder: RunFolder) -> Path:
+    """Path of a finished run's recordings."""
     return folder.path / "captures.csv"
 
 
@@ -50,12 +50,12 @@ def write_epoch(folder: RunFolder, epoch: int, rows: Iterable[Row]) -> None:
 
 
 def check_epochs(folder: RunFolder, epochs: int) -> None:
-    """Refuse to go on with a run whose finished epochs have lost their captures.
+    """Refuse to go on with a run whose finished epochs have lost their recordings.
 
     Raises
     ------
     RunError
-        When the file of one of the first `epochs` epochs is missing or not one of captures.
+        When the file of one of the first `epochs` epochs is missing or not one of recordings.
     """
     for epoch in range(epochs):
         file = _epoch_file(folder, epoch)
@@ -70,7 +70,7 @@ def check_epochs(folder: RunFolder, epochs: int) -> None:
 def join_epochs(folder: RunFolder, epochs: int) -> None:
     """Write `captures.csv` from the files of all `epochs` epochs; RunError when one is missing."""
     check_epochs(folder, epochs)
-    with replacing(captures_file(folder)) as temporary, temporary.open("w") as joined:
+    with replacing(recordings_file(folder)) as temporary, temporary.open("w") as joined:
         joined.write(_HEAD + "\n")
         for epoch in range(epochs):
             with _epoch_file(folder, epoch).open(encoding="utf-8") as lines:
@@ -78,8 +78,8 @@ def join_epochs(folder: RunFolder, epochs: int) -> None:
                 joined.writelines(lines)
 
 
-def read_captures(folder: RunFolder) -> pd.DataFrame:
-    """Read a run's captures, those of its finished epochs if it is unfinished.
+def read_recordings(folder: RunFolder) -> pd.DataFrame:
+    """Read a run's recordings, those of its finished epochs if it is unfinished.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def read_captures(folder: RunFolder) -> pd.DataFrame:
     """
     import pandas as pd
 
-    whole = captures_file(folder)
+    whole = recordings_file(folder)
     files = [whole] if whole.exists() else _epoch_files(folder)
     frames = [_read(file) for file in files]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)

@@ -72,13 +72,15 @@ class LocalRunner:
 def groups(jobs: Iterable[Job]) -> list[list[Job]]:
     """Put jobs together that one ensemble can train: equal settings but for the seed.
 
-    What only a single run can do, recording captures or going on from a checkpoint, is by itself.
+    What only a single run can do, recording more than a pair of weights or going on from a
+    checkpoint, is by itself.
     """
     grouped: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
         study = job.study
         run = study.run(job.run)
-        alone = bool(run.captures) or RunFolder(job.folder).resumable
+        alone = any(not recording.columns for recording in run.recordings)
+        alone = alone or RunFolder(job.folder).resumable
         settings = run.model_dump_json(exclude={"name"})
         alike = (settings, study.precision, study.device, job.run if alone else "")
         grouped.setdefault(alike, []).append(job)

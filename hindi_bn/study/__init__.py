@@ -2,7 +2,6 @@
 
 from hindi_bn.study.model import (
     Augment,
-    Capture,
     Device,
     Init,
     NormalInit,
@@ -21,7 +20,6 @@ from hindi_bn.study.model import (
 
 __all__ = [
     "Augment",
-    "Capture",
     "Device",
     "Init",
     "NormSettings",

@@ -14,7 +14,16 @@ from pydantic_core import ErrorDetails
 from hindi_bn.errors import StudyError
 from hindi_bn.registry import nearest
 from hindi_bn.study import Run, Study
-from hindi_bn.study.old_names import new_key, new_value, with_new_names
+from hindi_bn.study.old_names import (
+    PAIR,
+    from_record,
+    new_key,
+    new_study,
+    new_value,
+    pair_aside,
+    pair_recorded,
+    with_new_names,
+)
 
 _PACKAGE = Path(__file__).parent.parent
 
@@ -38,7 +47,7 @@ def find_study(config: str) -> Path:
     StudyError
         When there is neither; the message names the nearest study.
     """
-    return find_config(config, configs_folder(), "study", "studies")
+    return find_config(new_study(config), configs_folder(), "study", "studies")
 
 
 def find_config(config: str, folder: Path, one: str, many: str) -> Path:
@@ -129,8 +138,12 @@ def override(
     """
     chosen = None if only is None else set(only)
     for written, value in copy.deepcopy(dict(overrides)).items():
-        key = new_key(written, note=True)
-        _override(expanded, key.split("."), new_value(key, value, note=True), chosen)
+        key = new_key(written, note=True).split(".")
+        named = new_value(key[-1], value, note=True)
+        if PAIR in (old := written.split("."))[:3:2]:
+            expanded["runs"], key = [pair_aside(run) for run in expanded["runs"]], old
+        _override(expanded, key, named, chosen)
+        expanded["runs"] = [pair_recorded(run) for run in expanded["runs"]]
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
@@ -153,7 +166,7 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise StudyError(
                 f"Cannot read --set {text}.", f"The value is not YAML: {_one_line(error)}.",
-                "quote it, as in --set 'capture.wx=[3, 4, 1, 0]'",
+                "quote it, as in --set 'recordings.pair.wx=[3, 4, 1, 0]'",
             ) from error  # fmt: skip
     return overrides
 
@@ -192,7 +205,7 @@ def expand(raw: Mapping[str, Any], origin: str) -> dict[str, Any]:
             "It must be a list with one mapping a run.",
             "write runs: followed by lines such as '  - {name: bn, norm: batch}'",
         )
-    expanded["runs"] = [{**copy.deepcopy(defaults), **run} for run in runs]
+    expanded["runs"] = [pair_recorded({**copy.deepcopy(defaults), **run}) for run in runs]
     return expanded
 
 
@@ -207,7 +220,7 @@ def validate(raw: Mapping[str, Any], origin: str) -> Study:
         Where it came from, for messages: a file's path.
     """
     try:
-        return Study.model_validate(with_new_names(raw))
+        return Study.model_validate(from_record(raw))
     except ValidationError as error:
         key, why = wrong_key(error)
         raise StudyError(
@@ -224,7 +237,7 @@ def as_yaml(document: Mapping[str, Any]) -> str:
 
 def is_run_key(key: str) -> bool:
     """Tell whether a key is one of a run, which may stand at the top of a study's file."""
-    return key in Run.model_fields and key not in Study.model_fields
+    return (key in Run.model_fields and key not in Study.model_fields) or key == PAIR
 
 
 def _override(raw: dict[str, Any], key: list[str], value: Any, only: set[str] | None) -> None:
@@ -266,7 +279,7 @@ def _set(mapping: dict[str, Any], key: list[str], value: Any) -> None:
 
 
 def _entry(entries: list[Any], key: str, wanted: str) -> dict[str, Any]:
-    """Return the entry of a list of captures that has the name or the place `wanted`.
+    """Return the entry of a list of recordings that has the name or the place `wanted`.
 
     An entry that is a kind alone becomes the mapping that it stands for.
     """

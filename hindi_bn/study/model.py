@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, mod
 
 from hindi_bn import registry
 from hindi_bn.study.old_names import old_values
-from hindi_bn.study.recordings import AnyCapture
+from hindi_bn.study.recordings import AnyRecording
 from hindi_bn.study.settings import NAME, Settings, chosen_by, known
 
 Numerics = Literal["exact", "fast"]
@@ -111,20 +111,6 @@ class Options(Settings):
     )
 
 
-class Capture(Settings):
-    """Two sample weights that are recorded after each epoch as wx and wy (article, figure 8)."""
-
-    layer: str = Field(
-        "last-conv", description="Module whose weights are recorded, by its name in the network."
-    )
-    wx: tuple[int, ...] = Field(
-        (3, 4, 1, 0), description="Index of the first weight: filter, channel, row, column."
-    )
-    wy: tuple[int, ...] = Field(
-        (3, 8, 1, 0), description="Index of the second weight: filter, channel, row, column."
-    )
-
-
 class Run(Settings):
     """One training: network, data preparation, optimiser and what is recorded."""
 
@@ -167,7 +153,7 @@ class Run(Settings):
     scaling: Scaling = Field(
         "unit",
         description="Input scaling: unit (0..1), half ((x - 0.5)/0.5) or standard (by the "
-        "training images' mean and deviation).",
+        "training images' mean and std).",
     )
     train_images: int | None = Field(
         None,
@@ -179,9 +165,8 @@ class Run(Settings):
         description="Changes to the training images, drawn anew each epoch: crop (half to all of "
         "the image, enlarged), rotate (up to 30 degrees), crop-rotate, or none.",
     )
-    capture: Capture = Field(default_factory=Capture, description="The two recorded weights.")
-    captures: tuple[AnyCapture, ...] = Field(
-        (), description="What is recorded beside these two weights, in captures.csv."
+    recordings: tuple[AnyRecording, ...] = Field(
+        (), description="What is recorded beside the losses and accuracies."
     )
 
     @field_validator("epochs", "batch_size", "test_batch_size", "train_images", mode="before")
@@ -191,13 +176,22 @@ class Run(Settings):
             raise ValueError("must be a whole number, not true or false")  # noqa: TRY004
         return value
 
-    @field_validator("captures")
+    @field_validator("recordings")
     @classmethod
-    def _captures_differ(cls, captures: tuple[AnyCapture, ...]) -> tuple[AnyCapture, ...]:
-        names = [capture.name for capture in captures]
+    def _recordings_differ(cls, recordings: tuple[AnyRecording, ...]) -> tuple[AnyRecording, ...]:
+        names = [recording.name for recording in recordings]
         if len(set(names)) < len(names):
-            raise ValueError(f"two captures have the same name: {', '.join(names)}")
-        return captures
+            raise ValueError(f"two recordings have the same name: {', '.join(names)}")
+        return recordings
+
+    @property
+    def history_columns(self) -> tuple[str, ...]:
+        """Columns of history.csv that its recordings give."""
+        return tuple(column for each in self.recordings for column in each.columns)
+
+    def recorded_pair(self) -> AnyRecording | None:
+        """Return the recording of the two sample weights wx and wy, if it is asked for."""
+        return next((each for each in self.recordings if each.kind == "pair"), None)
 
 
 class Study(Settings):

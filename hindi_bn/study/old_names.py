@@ -1,4 +1,7 @@
-"""Keys and values that had another name in the version before; they still work for one release."""
+"""Keys and values that had another name in the version before; they still work for one release.
+
+What a study file or --set says by an old name is read under today's; whoever wrote it gets a note.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-KEYS = {"arithmetic": "numerics"}
+KEYS = {"arithmetic": "numerics", "captures": "recordings"}
 """Today's name of a key of a study or a run."""
 
 CLAIM_KEYS = {"outcome": "metric"}
@@ -15,6 +18,12 @@ CLAIM_KEYS = {"outcome": "metric"}
 
 VALUES: Mapping[str, Mapping[str, str]] = {"data": {"drawn": "stand-in"}}
 """Today's name of a value, by its key."""
+
+STUDIES = {"captures": "recordings"}
+"""Today's name of a study that comes along."""
+
+PAIR = "capture"
+"""Old key of a run's two sample weights, which are now a recording of the kind `pair`."""
 
 
 def with_new_names(settings: Mapping[str, Any], *, note: bool = False) -> dict[str, Any]:
@@ -25,11 +34,22 @@ def with_new_names(settings: Mapping[str, Any], *, note: bool = False) -> dict[s
     note
         Whether to tell the person at the terminal, who wrote the old names: once for each.
     """
-    renamed = {new_key(k, note=note): new_value(k, v, note=note) for k, v in settings.items()}
+    renamed = {}
+    for old, value in settings.items():
+        key = new_key(old, note=note)
+        renamed[PAIR if old == PAIR else key] = new_value(key, value, note=note)
     if isinstance(runs := renamed.get("runs"), list):
         renamed["runs"] = [
             with_new_names(run, note=note) if isinstance(run, dict) else run for run in runs
         ]
+    return renamed
+
+
+def from_record(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run of the version before recorded of a study or a run, as it is today."""
+    renamed = pair_recorded(with_new_names(settings))
+    if isinstance(runs := renamed.get("runs"), list):
+        renamed["runs"] = [pair_recorded(run) if isinstance(run, dict) else run for run in runs]
     return renamed
 
 
@@ -41,6 +61,10 @@ def new_key(key: str, *, note: bool = False) -> str:
     parts[place] = KEYS.get(old, old)
     if note and old in KEYS:
         _note(f"The key {old} is now called {KEYS[old]}")
+    if old == PAIR:
+        parts[place] = "recordings.pair"
+        if note:
+            _note("The key capture is now a recording, recordings: [{kind: pair}]")
     return ".".join(parts)
 
 
@@ -64,6 +88,37 @@ def new_claim_key(key: str) -> str:
     if key in CLAIM_KEYS:
         _note(f"The key {key} of claims is now called {CLAIM_KEYS[key]}")
     return CLAIM_KEYS.get(key, key)
+
+
+def new_study(config: str) -> str:
+    """Return today's name of a study that comes along; others as they are."""
+    if config in STUDIES:
+        _note(f"The study {config} is now called {STUDIES[config]}")
+    return STUDIES.get(config, config)
+
+
+def pair_recorded(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's mapping with what stood under `capture` as the first of its recordings."""
+    others = run.get("recordings") or []
+    if PAIR not in run or not isinstance(others, list | tuple):
+        return {key: value for key, value in run.items() if key != PAIR}
+    old = run[PAIR]
+    pair = {"kind": "pair", **old} if isinstance(old, dict) else old
+    rest = [entry for entry in others if not _is_pair(entry)]
+    return {k: v for k, v in run.items() if k != PAIR} | {"recordings": [pair, *rest]}
+
+
+def pair_aside(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's mapping with its recorded pair under `capture`, where old keys reach it."""
+    entries = run.get("recordings")
+    for entry in entries if isinstance(entries, list) else []:
+        if _is_pair(entry):
+            return {**run, PAIR: {k: v for k, v in dict(entry).items() if k != "kind"}}
+    return dict(run)
+
+
+def _is_pair(entry: Any) -> bool:
+    return isinstance(entry, dict) and entry.get("kind") == "pair"
 
 
 @functools.cache  # each note once

@@ -17,7 +17,6 @@ from hindi_bn.study import Run, Study
 from hindi_bn.study.files import find_study, is_run_key, overridden, override, read_yaml, validate
 from hindi_bn.study.old_names import new_key
 from hindi_bn.sweeps.keys import significant
-from hindi_bn.sweeps.recorded_weights import with_weights_to_record
 from hindi_bn.sweeps.sweep_file import RUN, Sweep, same
 
 Shown = str | int | float
@@ -100,8 +99,6 @@ def _arms(sweep: Sweep, origin: str) -> Iterator[_Arm]:
             chosen = dict(zip(sweep.grid, combination, strict=True))
             if not any(_fits(entry, {RUN: name, **chosen}) for entry in sweep.exclude):
                 study = base.changed(name, chosen)
-                run = with_weights_to_record(study.runs[0], study.image_size)
-                study = study.model_copy(update={"runs": (run,)})
                 first = {RUN: name} if len(base.names) > 1 else {}
                 yield _Arm(study, first | {key: _value(study, key) for key in chosen})
 
@@ -172,7 +169,7 @@ def _value(study: Study, key: str) -> Any:
     first, *rest = new_key(key).split(".")
     value: Any = study.runs[0] if is_run_key(first) else study
     for part in (first, *rest):
-        if isinstance(value, tuple):  # an entry of captures, by its name or place
+        if isinstance(value, tuple):  # an entry of recordings, by its name or place
             named = {str(place): entry for place, entry in enumerate(value)}
             value = (named | {entry.name: entry for entry in value})[part]
         else:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WARM_UP = 2
 STEPS = 6
-NOT_COUNTED = {"name", "lr", "epochs", "momentum", "init", "capture", "captures"}
+NOT_COUNTED = {"name", "lr", "epochs", "momentum", "init", "recordings"}
 """Settings of a run that a step's time does not depend on, or hardly."""
 
 
@@ -143,13 +143,14 @@ def _measure(study: Study, digits: Digits, device: torch.device) -> _Measured:
 
     from hindi_bn.networks import build_run
     from hindi_bn.training.augment import Augmenter
-    from hindi_bn.training.loop import evaluate, make_optimizer, train_epoch
+    from hindi_bn.training.loop import Learner, evaluate, make_optimizer, train_epoch
     from hindi_bn.training.numerics import arrange
     from hindi_bn.training.tensors import to_tensors
 
     run = study.runs[0]
     network = build_run(run, study.image_size).to(device)
-    optimizer, layers = make_optimizer(run, network), arrange(network, study.numerics)
+    layers = arrange(network, study.numerics)
+    learner = Learner(layers, make_optimizer(run, network), study.precision)
     data = to_tensors(digits, run.scaling, device)
     began = time.perf_counter()
     shown = Augmenter(data, run.augment, study.seed).tensors(0)
@@ -157,10 +158,7 @@ def _measure(study: Study, digits: Digits, device: torch.device) -> _Measured:
     for steps in (WARM_UP, STEPS):
         order = torch.arange(steps * run.batch_size, device=device) % len(data.train_labels)
         began = time.perf_counter()
-        train_epoch(
-            layers, optimizer, shown, order, run.batch_size, lambda done, all_: None,
-            study.precision,
-        )  # fmt: skip
+        train_epoch(learner, shown, order, run.batch_size, lambda done, all_: None)
         times.append((time.perf_counter() - began) / steps)
     tested = min(STEPS * run.test_batch_size, len(data.test_labels))
     began = time.perf_counter()

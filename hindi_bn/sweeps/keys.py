@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
 
+from hindi_bn.errors import StudyError
 from hindi_bn.study import Run, Study
 
 DIGITS_OF_A_KEY = 16
@@ -37,7 +39,7 @@ def run_key(study: Study, run: Run, digests: Mapping[str, str]) -> str:
     16 hexadecimal digits.
     """
     document = {
-        "run": {k: v for k, v in significant(run).items() if k != "name"},
+        "run": _run_document(study, run),
         "seed": study.seed,
         "precision": study.precision,
         "arithmetic": study.numerics,  # its name when the first keys were made
@@ -45,6 +47,50 @@ def run_key(study: Study, run: Run, digests: Mapping[str, str]) -> str:
     }
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS_OF_A_KEY]
+
+
+def _run_document(study: Study, run: Run) -> dict[str, Any]:
+    """Return a run's settings in the words of the first keys, so that these stay as they were.
+
+    Every run recorded two weights then: what is now the recording `pair` was `capture`, and a run
+    whose network lacks the usual two had a pair in the middle of its last convolution instead.
+    """
+    document = {k: v for k, v in significant(run).items() if k not in {"name", "recordings"}}
+    pair = run.recorded_pair()
+    if others := [each for each in run.recordings if each is not pair]:
+        document["captures"] = _plain(others)
+    asked = {k: v for k, v in significant(pair).items() if k not in CHOICES} if pair else {}
+    shape = {key: getattr(run, key) for key in ("network", "norm", "options", "placement")}
+    if capture := asked or _pair_of_its_own(Run(name="run", **shape), study.image_size):
+        document["capture"] = capture
+    return document
+
+
+@cache
+def _pair_of_its_own(run: Run, image_size: int) -> Mapping[str, Any]:
+    """Return the pair that a run without the usual one recorded; nothing where it has that one.
+
+    The network is built without memory and without drawing its weights. Where it cannot be built,
+    there is nothing to record.
+    """
+    import torch
+    from torch import nn
+
+    from hindi_bn.networks import build_run, weight_of
+
+    try:
+        with torch.device("meta"):
+            built = build_run(run, image_size)
+    except StudyError:
+        return {}
+    found = {name: (m, weight_of(m)) for name, m in built.named_modules() if name}
+    shapes = {name: tuple(w.shape) for name, (_, w) in found.items() if w is not None}
+    convolutions = [name for name in shapes if isinstance(found[name][0], nn.Conv2d)]
+    layer = convolutions[-1] if convolutions else next(iter(shapes))
+    if convolutions and all(i < n for i, n in zip((3, 8, 1, 0), shapes[layer], strict=True)):
+        return {}
+    first, *rest = (size // 2 for size in shapes[layer])
+    return {"layer": layer, "wx": [first, *rest], "wy": [0, *rest]}
 
 
 def significant(settings: BaseModel) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def epochs_table(
             cell = run.cell
             named: dict[str, Any] = {"arm": cell.arm, "seed": cell.seed, "key": run.key}
             named |= cell.values  # noqa: PD011
-            history = store.history(run.job)[list(OF_AN_EPOCH)]
+            history = store.history(run.job).drop(columns="seconds")
             for place, (column, value) in enumerate(named.items()):
                 history.insert(place, column, value)
             parts.append(history)

@@ -1,1 +1,1 @@
-"""Training: the notebook's random stream, the loop, what is captured, and a run's start to end."""
+"""Training: the notebook's random stream, the loop, what is recorded, and a run's start to end."""

@@ -1,4 +1,8 @@
-"""The training loop: an epoch, an evaluation, and a run as a sequence of epochs."""
+"""The training loop: one step, an epoch, an evaluation, and a run as a sequence of epochs.
+
+Everything that trains goes through `step` and `train_epochs`: one network in the plain loop here,
+and one or many in CUDA graphs (`hindi_bn.training.gpu`).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -16,10 +21,9 @@ from hindi_bn.study import Numerics, Precision, Run, batches
 from hindi_bn.training.augment import Augmenter
 from hindi_bn.training.device import autocast
 from hindi_bn.training.numerics import arrange, on_cpu
-from hindi_bn.training.rng import EpochStream
+from hindi_bn.training.rng import EpochStream, EpochStreams
 from hindi_bn.training.sgd import PlainSGD
 from hindi_bn.training.tensors import Tensors
-from hindi_bn.training.weights import WeightPair
 
 OnStep = Callable[[int, int], None]
 OnLosses = Callable[[int, torch.Tensor], None]
@@ -35,8 +39,51 @@ class EpochRow:
     train_accuracy: float
     test_loss: float
     test_accuracy: float
-    wx: float
-    wy: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an epoch of one network gave; `losses` are those of its steps, (steps,) on the CPU."""
+
+    losses: torch.Tensor
+    train_accuracy: float
+    test_loss: float
+    test_accuracy: float
+
+    def row(self, run: str, epoch: int, seconds: float) -> EpochRow:
+        """Return the epoch's row of history.csv.
+
+        Raises
+        ------
+        DivergedError
+            When a loss is not finite: at the first such step, or at the last if it is the test's.
+        """
+        wrong = (~torch.isfinite(self.losses)).nonzero()
+        if len(wrong) or not math.isfinite(self.test_loss):
+            step = int(wrong[0]) if len(wrong) else len(self.losses) - 1
+            raise DivergedError(run, epoch, step)
+        return EpochRow(
+            epoch, seconds, mean_loss(self.losses), self.train_accuracy,
+            self.test_loss, self.test_accuracy,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What learns: one network, or several of one architecture, stacked.
+
+    Parameters
+    ----------
+    layers
+        Map images (*lead, batch, 1, height, width) to logits (*lead, batch, classes).
+    lead
+        Leading shape of all results: () for one network, (members,) for a stack.
+    """
+
+    layers: nn.Module
+    optimizer: torch.optim.Optimizer
+    precision: Precision = "float32"
+    lead: tuple[int, ...] = ()
 
 
 def make_optimizer(run: Run, network: nn.Module) -> torch.optim.Optimizer:
@@ -48,16 +95,35 @@ def make_optimizer(run: Run, network: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(network.parameters(), lr=run.lr, momentum=run.momentum)
 
 
+def step(
+    learner: Learner, images: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Make a step on images (*lead, batch, 1, height, width) and labels (*lead, batch).
+
+    Returns
+    -------
+    The mean loss before the step (*lead), and the logits (*lead, batch, classes).
+    """
+    learner.optimizer.zero_grad()
+    with autocast(learner.precision, images.device):
+        logits = learner.layers(images)
+        loss = _loss(logits, labels)
+    (loss.sum() if learner.lead else loss).backward()  # a member's weights reach its own loss only
+    learner.optimizer.step()
+    return loss.detach(), logits.detach()
+
+
+def _loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    if labels.dim() == 1:
+        return functional.cross_entropy(logits, labels)
+    each = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+    return each.view(labels.shape).mean(1)
+
+
 def train_epoch(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    data: Tensors,
-    order: torch.Tensor,
-    batch_size: int,
-    on_step: OnStep,
-    precision: Precision = "float32",
+    learner: Learner, data: Tensors, order: torch.Tensor, batch_size: int, on_step: OnStep
 ) -> tuple[torch.Tensor, float]:
-    """Train for one pass over the images in the given order.
+    """Train one network for one pass over the images in the given order.
 
     Parameters
     ----------
@@ -71,21 +137,16 @@ def train_epoch(
     The mean loss of each batch, float32 (steps,) on the CPU, and the accuracy over all images of
     the running epoch: train mode, each batch before its update.
     """
-    network.train()
+    learner.layers.train()
     steps = batches(len(order), batch_size)
     losses = torch.empty(steps, device=order.device)
     correct = torch.zeros((), dtype=torch.int64, device=order.device)
-    for step, batch in enumerate(order.split(batch_size)):
-        images, labels = data.train_images[batch], data.train_labels[batch]
-        optimizer.zero_grad()
-        with autocast(precision, images.device):
-            logits = network(images)
-            loss = functional.cross_entropy(logits, labels)
-        loss.backward()
-        optimizer.step()
-        losses[step] = loss.detach()
+    for place, batch in enumerate(order.split(batch_size)):
+        labels = data.train_labels[batch]
+        loss, logits = step(learner, data.train_images[batch], labels)
+        losses[place] = loss
         correct += (logits.argmax(1) == labels).sum()
-        on_step(step + 1, steps)
+        on_step(place + 1, steps)
     return losses.cpu(), int(correct) / len(order)
 
 
@@ -122,33 +183,77 @@ def predict(network: nn.Module, images: torch.Tensor, batch_size: int = 500) -> 
     return torch.cat(logits).softmax(1).cpu()
 
 
-def first_not_finite(losses: torch.Tensor) -> int | None:
-    """Return the place of the first loss that is not finite; None if all are."""
-    wrong = (~torch.isfinite(losses)).nonzero()
-    return int(wrong[0]) if len(wrong) else None
-
-
 def mean_loss(losses: torch.Tensor) -> float:
     """Mean of float32 batch losses (batches,), added up in float64."""
     return float(losses.double().mean())
 
 
-def epochs(
+class Engine(Protocol):
+    """Trains a learner epoch by epoch."""
+
+    def train(self, order: torch.Tensor, epoch: int, on_step: OnStep) -> None:
+        """Train for an epoch in the given order of the images, int64 (*lead, images)."""
+
+    def results(self) -> tuple[list[Result], float]:
+        """Evaluate; return the epoch's result for each network, and the training's seconds."""
+
+
+class PlainEngine:
+    """Trains one network step by step."""
+
+    def __init__(self, learner: Learner, data: Tensors, run: Run, seed: int) -> None:
+        self._learner, self._data, self._run = learner, data, run
+        self._augmenter = Augmenter(data, run.augment, seed)
+
+    def train(self, order: torch.Tensor, epoch: int, on_step: OnStep) -> None:
+        """Train for an epoch; see `Engine`."""
+        order = order.to(self._data.train_labels.device)
+        start = time.perf_counter()
+        self._losses, self._accuracy = train_epoch(
+            self._learner, self._augmenter.tensors(epoch), order, self._run.batch_size, on_step
+        )
+        self._seconds = time.perf_counter() - start
+
+    def results(self) -> tuple[list[Result], float]:
+        """Evaluate; see `Engine`."""
+        data, learner = self._data, self._learner
+        loss, accuracy = evaluate(
+            learner.layers, data.test_images, data.test_labels,
+            self._run.test_batch_size, learner.precision,
+        )  # fmt: skip
+        return [Result(self._losses, self._accuracy, loss, accuracy)], self._seconds
+
+
+def train_epochs(
+    engine: Engine,
+    stream: EpochStream | EpochStreams,
+    images: int,
+    numbers: range,
+    on_step: OnStep = lambda done, steps: None,
+) -> Iterator[tuple[int, list[Result], float]]:
+    """Train epoch by epoch on `images` images, in the orders that the stream draws.
+
+    Yields
+    ------
+    The epoch's number, its result for each network, and the seconds of its training.
+    """
+    for epoch in numbers:
+        engine.train(stream.begin(images), epoch, on_step)
+        stream.end()
+        yield epoch, *engine.results()
+
+
+def run_epochs(
     run: Run,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    data: Tensors,
+    engine: Engine,
+    images: int,
     *,
     first: int = 0,
     seconds: float = 0.0,
     on_step: OnStep = lambda done, steps: None,
     on_losses: OnLosses = lambda epoch, losses: None,
-    precision: Precision = "float32",
-    numerics: Numerics = "exact",
 ) -> Iterator[EpochRow]:
-    """Train from epoch `first` to the run's last one, giving a row after each epoch.
-
-    Augmentation takes its seed from torch's default generator as it was last seeded.
+    """Train one run from epoch `first` to its last one, giving a row after each epoch.
 
     Parameters
     ----------
@@ -156,34 +261,31 @@ def epochs(
         Where a resumed run goes on: the number of finished epochs and their training time.
     on_losses
         Called before each row with its epoch and the losses of its steps, float (steps,).
-    numerics
-        How the layers are computed on the CPU; see `hindi_bn.training.numerics`.
 
     Raises
     ------
     DivergedError
         When a loss is not finite; the rows before that epoch have been given.
     """
-    pair, stream = WeightPair(network, run.capture), EpochStream()
-    layers = arrange(network, numerics)
-    augmenter = Augmenter(data, run.augment, torch.initial_seed())
-    for epoch in range(first, run.epochs):
-        order = stream.begin(len(data.train_labels)).to(data.train_labels.device)
-        start = time.perf_counter()
-        losses, accuracy = train_epoch(
-            layers, optimizer, augmenter.tensors(epoch), order, run.batch_size, on_step, precision
-        )
-        seconds += time.perf_counter() - start
-        if (step := first_not_finite(losses)) is not None:
-            raise DivergedError(run.name, epoch, step)
-        on_losses(epoch, losses)
-        wx, wy = pair.read()
-        stream.end()
-        test_loss, test_accuracy = evaluate(
-            layers, data.test_images, data.test_labels, run.test_batch_size, precision
-        )
-        if not math.isfinite(test_loss):
-            raise DivergedError(run.name, epoch, len(losses) - 1)
-        yield EpochRow(
-            epoch, seconds, mean_loss(losses), accuracy, test_loss, test_accuracy, wx, wy
-        )
+    numbers = range(first, run.epochs)
+    for epoch, (result,), took in train_epochs(engine, EpochStream(), images, numbers, on_step):
+        seconds += took
+        row = result.row(run.name, epoch, seconds)
+        on_losses(epoch, result.losses)
+        yield row
+
+
+def plain_engine(
+    run: Run,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    data: Tensors,
+    precision: Precision = "float32",
+    numerics: Numerics = "exact",
+) -> Engine:
+    """Return what trains a network step by step; on the CPU its layers are arranged.
+
+    Augmentation takes its seed from torch's default generator as it was last seeded.
+    """
+    learner = Learner(arrange(network, numerics), optimizer, precision)
+    return PlainEngine(learner, data, run, torch.initial_seed())

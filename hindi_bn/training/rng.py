@@ -7,9 +7,12 @@ one int64 when the test loader's iterator is made. The draws are made on the CPU
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from hindi_bn.networks import build_run
+from hindi_bn.networks.preserved import preserved
 from hindi_bn.study import Study
 
 
@@ -33,29 +36,32 @@ class EpochStream:
         draw_int64()
 
 
-def draw_ahead(
-    state: torch.Tensor, images: int, epochs: int
-) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Draw the orders of several epochs at once; the default generator stays where it is.
+class EpochStreams:
+    """The draws of several streams at once; the default generator stays where it is.
 
     Parameters
     ----------
-    state
-        State of the default generator from which the first epoch draws.
-
-    Returns
-    -------
-    The orders, int64 (epochs, images) on the CPU, and the generator's state after each epoch.
+    states
+        State of the default generator from which each stream draws its first epoch.
     """
-    orders, states = torch.empty(epochs, images, dtype=torch.int64), []
-    with torch.random.fork_rng(devices=[]):
-        torch.set_rng_state(state)
-        for order in orders:
-            stream = EpochStream()
-            order.copy_(stream.begin(images))
-            stream.end()
-            states.append(torch.get_rng_state())
-    return orders, states
+
+    def __init__(self, states: Sequence[torch.Tensor]) -> None:
+        self._states = list(states)
+
+    def begin(self, images: int) -> torch.Tensor:
+        """Make an epoch's draws; the orders, int64 (streams, images) on the CPU."""
+        orders = []
+        with preserved():
+            for place, state in enumerate(self._states):
+                torch.set_rng_state(state)
+                stream = EpochStream()
+                orders.append(stream.begin(images))
+                stream.end()
+                self._states[place] = torch.get_rng_state()
+        return torch.stack(orders)
+
+    def end(self) -> None:
+        """Do nothing: `begin` makes all draws of an epoch."""
 
 
 def draw_int64() -> int:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,17 @@ from hindi_bn import environment
 from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError
 from hindi_bn.networks import build_run, check
+from hindi_bn.networks.preserved import preserved
 from hindi_bn.records import Checkpoint, Record, RunFolder
 from hindi_bn.study import Run, Study
-from hindi_bn.study.old_names import with_new_names
+from hindi_bn.study.old_names import from_record
 from hindi_bn.training.checkpoint import restore, snapshot
 from hindi_bn.training.device import check_precision, choose_device, prepare
-from hindi_bn.training.gpu.graphs import graphed_epochs
-from hindi_bn.training.loop import EpochRow, OnStep, epochs, make_optimizer
-from hindi_bn.training.recorder import Recording
+from hindi_bn.training.gpu.graphs import engine_of
+from hindi_bn.training.loop import EpochRow, OnStep, make_optimizer, run_epochs
+from hindi_bn.training.recorder import Recorder
 from hindi_bn.training.rng import move_to_run
 from hindi_bn.training.tensors import to_tensors, training_digits
-from hindi_bn.training.weights import WeightPair
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -111,16 +110,14 @@ def train_run(
         elif folder.exists and not resume:
             raise _folder_exists(folder)
         elif folder.finished:
-            _refuse_difference(
-                folder.path,
-                recorded_settings(folder.read()),
-                settings_of(study, run, digits.digests),
-            )
+            record = folder.read()
+            wanted = settings_of(study, _as_begun(run, record.run), digits.digests)
+            _refuse_difference(folder.path, recorded_settings(record), wanted)
             folder.drop_checkpoint()
             reporter.note(f"{folder.path} is finished; nothing to resume.")
-            return folder.read()
+            return record
         prepare(study.threads, device, study.precision)
-        with torch.random.fork_rng(devices=[]):
+        with preserved():
             _train(_Job(study, run, digits, folder, device, command, reporter))
         return folder.read()
 
@@ -132,7 +129,7 @@ def run_folder(study: Study, name: str, out: Path) -> RunFolder:
 
 def load_network(record: Record) -> nn.Module:
     """Build a finished run's network with its trained weights, on the CPU in eval mode."""
-    with torch.random.fork_rng(devices=[]):
+    with preserved():
         network = build_run(record.run, record.study.image_size)
     network.load_state_dict(RunFolder(record.folder).read_weights())
     return network.eval()
@@ -176,7 +173,7 @@ class _Job:
     reporter: Reporter
 
 
-def surroundings_of(digits: Digits, device: torch.device, command: str) -> dict[str, Any]:
+def environment_of(digits: Digits, device: torch.device, command: str) -> dict[str, Any]:
     """Return what environment.json tells of a run that starts now."""
     return {
         **environment.describe(device.type),
@@ -192,75 +189,72 @@ def surroundings_of(digits: Digits, device: torch.device, command: str) -> dict[
 
 
 def _train(job: _Job) -> None:
-    run, folder, began = job.run, job.folder, time.perf_counter()
+    folder, began = job.folder, time.perf_counter()
+    checkpoint = folder.read_checkpoint() if folder.resumable else None
+    recorded = _with_defaults(checkpoint.settings) if checkpoint else {}
+    run = _as_begun(job.run, Run.model_validate(recorded["run"])) if recorded else job.run
     digits = training_digits(job.digits, run)
     check(run, len(digits.train_labels), job.study.image_size)
     move_to_run(job.study, run.name)
     network = build_run(run, job.study.image_size).to(job.device)
     data = to_tensors(digits, run.scaling, job.device)
-    WeightPair(network, run.capture)  # refuses a wrong layer or index before anything is written
-    recording = Recording(folder, run, network, data)
+    recorder = Recorder(folder, run, network, data)  # refuses before anything is written
     optimizer = make_optimizer(run, network)
     settings = settings_of(job.study, run, job.digits.digests)
     rows: list[dict[str, float]] = []
-    if folder.resumable:
-        rows = _resume(folder, settings, network, optimizer, job.reporter)
+    if checkpoint:
+        _refuse_difference(folder.path, recorded, settings)
+        restore(checkpoint.tensors, network, optimizer)
+        rows = checkpoint.rows
+        job.reporter.note(f"Resuming {folder.path} after {len(rows)} epochs.")
     else:
         folder.write_settings(job.study, run, job.command)
-    surroundings = surroundings_of(job.digits, job.device, job.command)
-    folder.write_environment(surroundings)
-    folder.write_history(rows)
+    described = environment_of(job.digits, job.device, job.command)
+    folder.write_environment(described)
+    folder.write_history(rows, run.history_columns)
 
     def save() -> None:
         folder.write_checkpoint(Checkpoint(snapshot(network, optimizer), rows, settings))
 
-    on_step = recording.begin(len(rows), job.reporter.step)
-    training = _epochs_on(job)(
-        run, network, optimizer, data,
+    engine = engine_of(
+        run, network, optimizer, data, job.study.precision, job.study.numerics,
+        note=job.reporter.note,
+    )  # fmt: skip
+    training = run_epochs(
+        run, engine, len(data.train_labels),
         first=len(rows), seconds=rows[-1]["seconds"] if rows else 0.0,
-        on_step=on_step, on_losses=recording.losses, precision=job.study.precision,
+        on_step=recorder.begin(len(rows), job.reporter.step), on_losses=recorder.losses,
     )  # fmt: skip
     try:
         save()
         for row in training:
-            rows.append(asdict(row))
-            recording.keep(row.epoch)
-            folder.write_history(rows)
+            rows.append(asdict(row) | recorder.keep(row.epoch))
+            folder.write_history(rows, run.history_columns)
             save()
             job.reporter.epoch(row)
     except KeyboardInterrupt as interrupt:
         raise RunInterrupted(folder.path, len(rows), run.epochs) from interrupt
     seconds = {"training": rows[-1]["seconds"], "total": time.perf_counter() - began}
-    folder.write_environment({**surroundings, "seconds": seconds})
-    recording.finish()
+    folder.write_environment({**described, "seconds": seconds})
+    recorder.finish()
     folder.finish(network.state_dict())
 
 
-def _epochs_on(job: _Job) -> Callable[..., Iterator[EpochRow]]:
-    """Return the training loop for the job's device: captured in CUDA graphs, or plain."""
-    if job.device.type == "cuda":
-        return partial(graphed_epochs, note=job.reporter.note)
-    return partial(epochs, numerics=job.study.numerics)
+def _as_begun(run: Run, begun: Run) -> Run:
+    """Return the run with the pair of weights that it recorded when it began, unasked for now.
 
-
-def _resume(
-    folder: RunFolder,
-    settings: dict[str, Any],
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    reporter: Reporter,
-) -> list[dict[str, float]]:
-    checkpoint = folder.read_checkpoint()
-    _refuse_difference(folder.path, _with_defaults(checkpoint.settings), settings)
-    restore(checkpoint.tensors, network, optimizer)
-    reporter.note(f"Resuming {folder.path} after {len(checkpoint.rows)} epochs.")
-    return checkpoint.rows
+    Every run recorded one in the version before.
+    """
+    pair = begun.recorded_pair()
+    if pair is None or run.recorded_pair() is not None:
+        return run
+    return run.model_copy(update={"recordings": (pair, *run.recordings)})
 
 
 def _with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
     """Add the settings that a run of an older version did not have, as they are by default."""
-    run = Run.model_validate(with_new_names(settings["run"])).model_dump(mode="json")
-    return {**with_new_names(settings), "run": run}
+    run = Run.model_validate(from_record(settings["run"])).model_dump(mode="json")
+    return {**from_record(settings), "run": run}
 
 
 def _refuse_difference(folder: Path, recorded: dict[str, Any], wanted: dict[str, Any]) -> None:

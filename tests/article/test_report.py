@@ -12,7 +12,7 @@ import pytest
 from made_histories import IDENTICAL, STAND_IN, history, published_history
 
 from hindi_bn.article.markdown import table
-from hindi_bn.article.report import capture_names, compare_runs, write_descent
+from hindi_bn.article.report import compare_runs, pair_names, write_descent
 from hindi_bn.errors import HindiBnError, RunError
 
 LABELS = np.repeat(np.arange(10), 3)
@@ -185,8 +185,8 @@ def test_descent_figures_of_each_run_and_of_all(tmp_path: Path) -> None:
     assert all(path.stat().st_size > 2000 for path in written)
 
 
-def test_capture_names_take_indices_and_words() -> None:
-    assert capture_names({"layer": "6", "wx": (3, 4, 1, 0), "wy": "bias[2]"}) == {
+def test_pair_names_take_indices_and_words() -> None:
+    assert pair_names({"layer": "6", "wx": (3, 4, 1, 0), "wy": "bias[2]"}) == {
         "layer": "6", "wx": "weight[3, 4, 1, 0]", "wy": "bias[2]",
     }  # fmt: skip
 

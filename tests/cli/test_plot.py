@@ -27,7 +27,7 @@ from hindi_bn.networks import build, layer_table
 from hindi_bn.plots import Image, write_plot
 from hindi_bn.plots.maps import feature_maps, pick
 from hindi_bn.records import RunFolder
-from hindi_bn.records.recordings import read_captures
+from hindi_bn.records.recordings import read_recordings
 from hindi_bn.stats.recordings import channel_medians, gradient_norms
 from hindi_bn.training.run import Reporter, RunInterrupted, load_network, train_run
 
@@ -54,14 +54,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the runs no-bn, bn and mlp, with captures, and plain, without."""
     torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("runs")
-    study = tiny_study(captures=CAPTURES, capture__layer="last-conv", stream="paired")
+    study = tiny_study(recordings=CAPTURES, stream="paired")
     for name in ("no-bn", "bn"):
         train_run(study, name, tiny_digits(), out)
-    one = {"epochs": 1, "stream": "paired", "capture__layer": "1"}
-    pair = {"capture__wx": [0, 0], "capture__wy": [0, 1]}
+    one = {"epochs": 1, "stream": "paired"}
     for name, captures in (("mlp", [{"kind": "gradients", "every": 99}]), ("plain", [])):
-        changes = {"runs__bn__name": name, "network": "mlp", "captures": captures}
-        train_run(tiny_study(**one, **pair, **changes), name, tiny_digits(), out)
+        changes = {"runs__bn__name": name, "network": "mlp", "recordings": captures}
+        train_run(tiny_study(**one, **changes), name, tiny_digits(), out)
     return out / "article"
 
 
@@ -108,10 +107,10 @@ def test_figures_of_several_runs_stand_beside_the_first(runs: Path) -> None:
     ("arguments", "said"),
     [
         (["statistics", "no-bn"], "no layer with gamma, beta or running averages"),
-        (["statistics", "plain"], "captures: [{kind: statistics, every: 50}]"),
-        (["weights", "plain"], "nothing but wx and wy"),
+        (["statistics", "plain"], "recordings: [{kind: statistics, every: 50}]"),
+        (["weights", "plain"], "records is: nothing more"),
         (["weights", "mlp"], "What its study records is: gradients"),
-        (["gradients", "mlp"], "captures.every"),
+        (["gradients", "mlp"], "recordings.gradients.every"),
         (["filters", "mlp"], "has no convolution"),
         (["maps", "bn", "--digit", "3", "--index", "4"], "no test image 4 of digit 3"),
         (["curves", "nowhere"], "not a run's folder"),
@@ -143,7 +142,7 @@ def test_an_unfinished_run_shows_what_it_recorded_but_no_filters(tmp_path: Path)
     def stop(row: Any) -> None:
         raise KeyboardInterrupt
 
-    study = tiny_study(captures=CAPTURES)
+    study = tiny_study(recordings=CAPTURES)
     with pytest.raises(RunInterrupted):
         train_run(study, "bn", tiny_digits(), tmp_path, reporter=Reporter(epoch=stop))
     folder = tmp_path / "article" / "bn"
@@ -234,7 +233,7 @@ def test_training_curves_show_both_splits_of_every_run() -> None:
 
 def test_every_layer_with_statistics_has_a_column(runs: Path) -> None:
     record = RunFolder(runs / "bn").read()
-    captured = read_captures(RunFolder(runs / "bn"))
+    captured = read_recordings(RunFolder(runs / "bn"))
     rows = captured[captured["name"] == "statistics"]
     layers = layer_table(build("three_convs", "batch"))[1:]
     medians = channel_medians(rows)

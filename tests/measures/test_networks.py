@@ -23,9 +23,7 @@ from hindi_bn.training.run import load_network, train_run
 DIGITS = tiny_digits()
 MLP: dict[str, Any] = {
     "network": "mlp",
-    "capture__layer": "1",
-    "capture__wx": [0, 0],
-    "capture__wy": [0, 1],
+    "recordings": [],
 }
 
 

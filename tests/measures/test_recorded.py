@@ -16,7 +16,7 @@ from tiny import tiny_digits, tiny_study
 
 from hindi_bn.measures import drift, loss_roughness, weight_paths
 from hindi_bn.records import Record, RunFolder
-from hindi_bn.records.recordings import COLUMNS, read_captures
+from hindi_bn.records.recordings import COLUMNS, read_recordings
 from hindi_bn.training.run import train_run
 
 DIGITS = tiny_digits()
@@ -24,8 +24,8 @@ EVERYTHING = ["weights", "losses", {"kind": "activations", "every": 2, "per_clas
 
 
 def trained(out: Path, name: str = "bn", **changes: Any) -> Record:
-    captures = changes.pop("captures", EVERYTHING)
-    study = tiny_study(stream="paired", captures=captures, epochs=4, lr=0.01, **changes)
+    captures = changes.pop("recordings", EVERYTHING)
+    study = tiny_study(stream="paired", recordings=captures, epochs=4, lr=0.01, **changes)
     return train_run(study, name, DIGITS, out)
 
 
@@ -100,9 +100,9 @@ def test_all_or_500_pairs_of_recorded_weights(record: Record) -> None:
     values = weight_paths.measure(record, DIGITS)
     assert values["pairs"] == 500  # of the 2016 pairs of 64 weights
     few = record.run.model_copy(
-        update={"captures": tuple(c for c in record.run.captures if c.kind == "weights")}
+        update={"recordings": tuple(c for c in record.run.recordings if c.kind == "weights")}
     )
-    frame = read_captures(RunFolder(record.folder))
+    frame = read_recordings(RunFolder(record.folder))
     frame = frame[(frame["name"] == "weights") & (frame["epoch"] >= 0)]
     paths = [group["value"].tolist() for _, group in frame.groupby("index")]
     loss = record.history["train_loss"].tolist()
@@ -172,10 +172,9 @@ def test_drift_of_a_run_with_and_without_batch_norm(record: Record, tmp_path: Pa
     values = drift.measure(record, DIGITS)
     assert values["readings"] == 6  # 12 steps, every 2, and the untrained network
     assert values["distance_mean"] == pytest.approx(6 * values["drift_mean"])
-    dense = trained(tmp_path, "no-bn", network="mlp", capture__layer="1",
-                    capture__wx=[0, 0], capture__wy=[0, 1],
-                    captures=[{"kind": "activations", "per_class": 2}])  # fmt: skip
-    frame = read_captures(RunFolder(dense.folder))
+    dense = trained(tmp_path, "no-bn", network="mlp",
+                    recordings=[{"kind": "activations", "per_class": 2}])  # fmt: skip
+    frame = read_recordings(RunFolder(dense.folder))
     hidden = frame[frame["layer"] == "1"]
     mean = hidden.loc[hidden["quantity"] == "mean", "value"].tolist()
     std = hidden.loc[hidden["quantity"] == "std", "value"].tolist()

@@ -38,7 +38,7 @@ def test_workers_give_the_tables_of_this_process(tmp_path: Path) -> None:
 
 
 def test_an_ensemble_gives_the_tables_of_single_runs_to_rounding(tmp_path: Path) -> None:
-    what = sweep(grid={"lr": [0.1, 1e9]}, study={"captures": []})
+    what = sweep(grid={"lr": [0.1, 1e9]}, study={"recordings": ["pair"]})
     together, _ = train(what, tmp_path / "together", LocalRunner(together=True))
     single, _ = train(what, tmp_path / "single")
     assert list(together.runs["status"]) == list(single.runs["status"])
@@ -53,7 +53,7 @@ def test_an_ensemble_gives_the_tables_of_single_runs_to_rounding(tmp_path: Path)
 
 def test_groups_are_runs_that_differ_in_the_seed_alone(tmp_path: Path) -> None:
     plain = sweep(grid={"lr": [0.1, 0.2]})
-    recording = sweep(study={"captures": ["gradients"]})
+    recording = sweep(study={"recordings": ["gradients"]})
     jobs = [run.job for what in (plain, recording)
             for run in plan_sweep(what, load, RunStore(tmp_path), "").runs]  # fmt: skip
     assert [len(group) for group in local.groups(jobs)] == [2, 2, 1, 1]

@@ -59,7 +59,7 @@ def train(
 
 def test_a_node_gives_back_what_a_run_here_would_write(tmp_path: Path) -> None:
     captures = [{"kind": "weight", "name": "a", "layer": "last-conv", "index": [3, 4, 1, 0]}]
-    given, outbox = job(tmp_path / "home", captures=captures), Outbox()
+    given, outbox = job(tmp_path / "home", recordings=captures), Outbox()
     result = train(given, outbox)
     assert result.failure is None
     assert not given.out.exists()  # the node writes elsewhere

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from hindi_bn.errors import StudyError
+from hindi_bn.study import Run
 from hindi_bn.study.files import as_yaml, load_study, parse_assignments, study_names, validate
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -26,8 +27,11 @@ def test_the_article_is_the_default_and_says_what_was_published() -> None:
     for run in study.runs:
         assert (run.network, run.epochs, run.batch_size) == ("three_convs", 30, 32)
         assert (run.optimizer, run.lr, run.momentum, run.scaling) == ("sgd", 0.001, 0.0, "unit")
-        assert (run.capture.wx, run.capture.wy) == ((3, 4, 1, 0), (3, 8, 1, 0))
-    assert [run.capture.layer for run in study.runs] == ["4", "6"]
+    pairs = [{"kind": "pair", "layer": layer} for layer in ("4", "6")]
+    assert [run.recordings for run in study.runs] == [
+        Run(name="run", recordings=[pair]).recordings
+        for pair in pairs  # type: ignore[arg-type]
+    ]
     assert [run.norm.name for run in study.runs] == ["none", "batch"]
 
 
@@ -40,11 +44,11 @@ def test_every_study_that_comes_along_loads_and_survives_its_own_record(name: st
 
 
 def test_the_command_line_beats_the_file_for_every_run() -> None:
-    study = load_study("article", {"lr": 0.5, "seed": 7, "capture.wx": [0, 0, 0, 0]})
+    study = load_study("article", {"lr": 0.5, "seed": 7, "recordings.pair.wx": [0, 0, 0, 0]})
     assert [run.lr for run in study.runs] == [0.5, 0.5]
     assert study.seed == 7
-    assert study.run("bn").capture.wx == (0, 0, 0, 0)
-    assert study.run("bn").capture.layer == "6"
+    (pair,) = study.run("bn").model_dump()["recordings"]
+    assert (pair["wx"], pair["layer"]) == ((0, 0, 0, 0), "6")
 
 
 def test_one_run_can_be_set_by_name_and_by_place() -> None:
@@ -78,7 +82,7 @@ def test_assignments_are_read_as_yaml() -> None:
         ({"learning_rate": 1}, ["learning_rate", "Unknown key"]),
         ({"epoch": 3}, ["epoch", "Did you mean 'epochs'?"]),
         ({"runs.bn.bath_size": 3}, ["bath_size", "Did you mean 'batch_size'?"]),
-        ({"capture.wz": 3}, ["capture.wz", "Valid here: layer, wx, wy"]),
+        ({"recordings.pair.wz": 3}, ["recordings.0.wz", "Valid here: kind, name, layer, wx, wy"]),
         ({"network": "tree_convs"}, ["network", "Did you mean 'three_convs'?"]),
         ({"epochs": 0}, ["epochs", "greater than or equal to 1", "got 0"]),
         ({"epochs": True}, ["epochs", "whole number"]),

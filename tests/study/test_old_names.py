@@ -34,6 +34,43 @@ def test_what_a_run_recorded_is_read_without_a_note(caplog: pytest.LogCaptureFix
     assert not caplog.messages
 
 
+def test_the_pair_that_every_run_had_becomes_a_recording(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the top, in a run, by --set, and in what a run recorded."""
+    file = tmp_path / "old.yaml"
+    file.write_text(
+        "name: old\ncapture: {layer: '0'}\nruns: [{name: a}, {name: b, captures: [losses]}]\n"
+    )
+
+    def recorded(name: str, **changes: object) -> list[object]:
+        run = load_study(str(file), {k.replace("__", "."): v for k, v in changes.items()}).run(name)
+        return [(each.kind, getattr(each, "layer", None)) for each in run.recordings]
+
+    assert recorded("a") == [("pair", "0")]
+    assert recorded("b") == [("pair", "0"), ("losses", None)]
+    assert recorded("b", capture__layer="2") == [("pair", "2"), ("losses", None)]
+    assert recorded("b", runs__a__capture__layer="2") == [("pair", "0"), ("losses", None)]
+    changed = load_study("article", {"capture.wx": [0, 0, 0, 0], "captures": ["losses"]})
+    assert [each.kind for each in changed.runs[0].recordings] == ["losses"]
+    (pair,) = load_study("one_conv", {"capture.wx": [0, 0, 0, 0]}).runs[0].recordings
+    assert pair.model_dump()["wx"] == (0, 0, 0, 0)
+    assert [message.partition(";")[0] for message in caplog.messages] == [
+        "The key capture is now a recording, recordings: [{kind: pair}]",
+        "The key captures is now called recordings",
+    ]
+    record = load_study("article").model_dump(mode="json")
+    for run in record["runs"]:
+        (pair,) = run.pop("recordings")
+        run |= {"capture": {key: pair[key] for key in ("layer", "wx", "wy")}, "captures": []}
+    assert validate(record, "run.yaml") == load_study("article")
+
+
+def test_a_study_that_was_renamed_is_found(caplog: pytest.LogCaptureFixture) -> None:
+    assert load_study("captures") == load_study("recordings")
+    assert caplog.messages[0].startswith("The study captures is now called recordings;")
+
+
 def test_new_names_need_no_note(caplog: pytest.LogCaptureFixture) -> None:
     assert load_study("article", {"numerics": "fast"}).numerics == "fast"
     assert not caplog.messages

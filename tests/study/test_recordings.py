@@ -1,4 +1,4 @@
-"""The captures of a study file: what is refused, `--set`, and the published numbers beside them."""
+"""A study's recordings: what is refused, `--set`, and the published numbers beside them."""
 
 from __future__ import annotations
 
@@ -13,52 +13,52 @@ from hindi_bn.digits.checksums import ARTICLE
 from hindi_bn.errors import StudyError
 from hindi_bn.records import Record
 from hindi_bn.study.files import load_study
-from hindi_bn.study.recordings import ActivationsCapture
+from hindi_bn.training.recordings.activations import Activations
 
 
 @pytest.mark.parametrize(
-    ("captures", "said"),
+    ("recordings", "said"),
     [
         (["gradient"], "Did you mean 'gradients'"),
-        ([{"kind": "gradients", "evry": 1}], "captures.0.evry"),
+        ([{"kind": "gradients", "evry": 1}], "recordings.0.evry"),
         ([{"kind": "gradients", "evry": 1}], "Unknown key of 'gradients'. Did you mean 'every'"),
         ([{"kind": "gradients", "every": 0}], "whole number of steps"),
         ([{"kind": "gradients", "every": True}], "whole number of steps"),
         ([{"kind": "gradients", "every": "week"}], "must be 'epoch'"),
         ([{"name": "x"}], "mapping with the key 'kind'"),
         ([3], "mapping with the key 'kind'"),
-        (["gradients", "gradients"], "two captures have the same name"),
+        (["gradients", "gradients"], "two recordings have the same name"),
         ([{"kind": "gradients", "name": "a,b"}], "pattern"),
         ([{"kind": "activations", "mode": "both"}], "'both' is none of eval, train"),
-        ([{"kind": "weight", "name": "a", "index": [0]}], "captures.0.layer"),
-        ("gradients", "captures"),
+        ([{"kind": "weight", "name": "a", "index": [0]}], "recordings.0.layer"),
+        ("gradients", "recordings"),
     ],
 )
-def test_wrong_captures_are_named_by_key(captures: Any, said: str) -> None:
+def test_wrong_recordings_are_named_by_key(recordings: Any, said: str) -> None:
     with pytest.raises(StudyError) as caught:
-        load_study("article", {"captures": captures})
+        load_study("article", {"recordings": recordings})
     assert said in str(caught.value)
 
 
-def test_set_reaches_single_captures_by_name_and_place() -> None:
+def test_set_reaches_single_recordings_by_name_and_place() -> None:
     changes = {"gradients.every": 7, "2.mode": "train", "wx.layer": "0"}
-    study = load_study("captures", {f"captures.{key}": value for key, value in changes.items()})
-    by_name = {capture.name: capture for capture in study.run("bn").captures}
+    study = load_study("recordings", {f"recordings.{key}": value for key, value in changes.items()})
+    by_name = {capture.name: capture for capture in study.run("bn").recordings}
     assert by_name["gradients"].every == 7
-    assert isinstance(by_name["activations"], ActivationsCapture)
+    assert isinstance(by_name["activations"], Activations)
     assert by_name["activations"].mode == "train"
     assert by_name["wx"].layer == "0"  # type: ignore[union-attr]
-    short = {"captures": ["statistics"], "captures.statistics.every": 3}
-    assert load_study("article", short).run("bn").captures[0].every == 3
-    with pytest.raises(StudyError, match=r"no entry 'gradient' in captures(.|\n)*'gradients'"):
-        load_study("captures", {"captures.gradient.every": 7})
+    short = {"recordings": ["statistics"], "recordings.statistics.every": 3}
+    assert load_study("article", short).run("bn").recordings[0].every == 3
+    with pytest.raises(StudyError, match=r"no entry 'gradient' in recordings(.|\n)*'gradients'"):
+        load_study("recordings", {"recordings.gradient.every": 7})
 
 
-def test_a_run_with_captures_still_stands_beside_the_published_numbers() -> None:
+def test_a_run_with_recordings_still_stands_beside_the_published_numbers() -> None:
     environment = {"data": {"identical": True, "sha256": dict(ARTICLE.digests)}}
     history = pd.DataFrame()
     for captures, published in (([], True), (["gradients"], True)):
-        study = load_study("article", {"captures": captures})
+        study = load_study("article", {"recordings": captures})
         record = Record(Path(), study, study.run("bn"), history, environment)
         assert is_published(record) == published
     other = load_study("article", {"lr": 0.1})

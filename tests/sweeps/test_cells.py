@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from hindi_bn.errors import StudyError
-from hindi_bn.study import Capture
 from hindi_bn.study.files import configs_folder
 from hindi_bn.sweeps.cells import Cell, cells, varied
 from hindi_bn.sweeps.sweep_file import find_sweep, load_sweep, sweep_names, sweep_of
@@ -48,7 +47,7 @@ def test_the_runs_of_a_study_are_arms() -> None:
     ]  # fmt: skip
     assert found[2].values == {"run": "bn"}
     assert {cell.run.epochs for cell in found} == {3}
-    assert found[2].run.capture.layer == "6"
+    assert found[2].run.recordings[0].model_dump()["layer"] == "6"
     both = chosen(
         study="article", grid={"dropout": [0, 0.5]}, exclude=[{"run": "bn", "dropout": 0}]
     )
@@ -75,11 +74,14 @@ def test_one_run_without_a_grid_has_its_own_name() -> None:
         ({"capture.wx": [[0, 0, 0, 0]]}, ["capture.wx=0+0+0+0"]),
         ({"data": ["digits", "stand-in"]}, ["data=digits", "data=stand-in"]),
         ({"init": ["xavier", {"name": "normal", "std": 0.1}]}, ["init=xavier", "init=normal"]),
-        ({"captures.gradients.every": [1, 2]}, [f"captures.gradients.every={n}" for n in (1, 2)]),
+        (
+            {"recordings.gradients.every": [1, 2]},
+            [f"recordings.gradients.every={n}" for n in (1, 2)],
+        ),
     ],
 )
 def test_arms_are_named_after_what_varies(grid: dict[str, Any], arms: list[str]) -> None:
-    settings = {"norm": "batch", "captures": ["gradients"]}
+    settings = {"norm": "batch", "recordings": ["gradients"]}
     assert names(chosen(grid=grid, set=settings if "norm" not in grid else {})) == arms
 
 
@@ -164,18 +166,3 @@ def test_the_sweeps_that_come_along(name: str, arms: int, runs: int) -> None:
     assert name in sweep_names()
     found = cells(load_sweep(name), str(configs_folder()))
     assert (len(names(found)), len(found)) == (arms, runs)
-
-
-def test_every_network_has_two_weights_to_record() -> None:
-    by_network = {
-        cell.run.network: cell.run.capture
-        for cell in chosen(grid={"network": ["three_convs", "one_conv", "mlp"]})
-    }
-    assert by_network["three_convs"] == Capture()
-    assert by_network["one_conv"] == Capture(layer="0", wx=(8, 0, 1, 1), wy=(0, 0, 1, 1))
-    assert by_network["mlp"].layer == "1"
-    assert len(by_network["mlp"].wx) == 2
-    (asked,) = chosen(study={"network": "mlp", "capture": {"layer": "1", "wx": [1, 1]}})
-    assert asked.run.capture.wx == (1, 1)
-    (refused,) = chosen(set={"norm": {"name": "group", "groups": 5}})
-    assert refused.run.capture == Capture()

@@ -106,7 +106,9 @@ def test_the_published_starting_weights_follow_from_the_seed(tmp_path: Path) -> 
 
 
 def test_paired_runs_share_their_first_weights_and_batches(tmp_path: Path) -> None:
-    study = tiny_study(stream="paired", runs__bn__norm="none", capture__layer="last-conv", lr=0.01)
+    study = tiny_study(
+        stream="paired", runs__bn__norm="none", recordings__pair__layer="last-conv", lr=0.01
+    )
     first, second = (
         train_run(study, name, tiny_digits(), tmp_path).history[["train_loss", "test_loss"]]
         for name in ("no-bn", "bn")
@@ -201,7 +203,7 @@ def test_a_test_loss_that_is_not_finite_is_a_divergence_too(tmp_path: Path) -> N
     with pytest.raises(DivergedError, match="no longer finite") as caught:
         train_run(study, "no-bn", tiny_digits(), tmp_path)
     assert (caught.value.epoch, caught.value.step) == (0, 0)
-    (member,) = train_ensemble([Member(study, "no-bn")], tiny_digits(), device=torch.device("cpu"))
+    (member,) = train_ensemble([Member(study, "no-bn")], tiny_digits())
     assert member.diverged is not None
     assert (member.diverged.epoch, member.diverged.step) == (0, 0)
 
@@ -212,13 +214,13 @@ def test_a_test_loss_that_is_not_finite_is_a_divergence_too(tmp_path: Path) -> N
         ("layer", "40", "no such layer"),
         ("layer", "5", "no such layer"),
         ("wx", [16, 0, 0, 0], r"shape \[16, 16, 3, 3\]"),
-        ("wy", [1, 2], "set capture.wy to 4 indices"),
+        ("wy", [1, 2], "set recordings.pair.wy to 4 indices"),
     ],
 )
 def test_weights_that_do_not_exist_are_refused_before_anything_is_written(
     tmp_path: Path, key: str, value: object, said: str
 ) -> None:
-    study = tiny_study(**{f"capture__{key}": value})
+    study = tiny_study(**{f"recordings__pair__{key}": value})
     with pytest.raises(StudyError, match=said):
         train_run(study, "no-bn", tiny_digits(), tmp_path)
     assert not (tmp_path / "article" / "no-bn").exists()
@@ -228,7 +230,7 @@ def test_the_last_convolution_is_found_by_itself(tmp_path: Path) -> None:
     digits = tiny_digits()
     named = train_run(tiny_study(epochs=1), "bn", digits, tmp_path / "a").history
     found = train_run(
-        tiny_study(epochs=1, capture__layer="last-conv"), "bn", digits, tmp_path / "b"
+        tiny_study(epochs=1, recordings__pair__layer="last-conv"), "bn", digits, tmp_path / "b"
     ).history
     assert named["wx"].tolist() == found["wx"].tolist()
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from scripts import importing
-from tiny import tiny_digits, tiny_study
+from tiny import epochs, tiny_digits, tiny_study
 from torch import nn
 from torch.nn import functional
 
@@ -20,7 +20,7 @@ from hindi_bn.networks import build, build_run
 from hindi_bn.records import RunFolder
 from hindi_bn.study import Run, norm_names
 from hindi_bn.study.files import load_study
-from hindi_bn.training.loop import epochs, make_optimizer
+from hindi_bn.training.loop import make_optimizer
 from hindi_bn.training.numerics import ContiguousMaxPool2d, arrange, pooled_first
 from hindi_bn.training.rowwise_batch_norm import RowwiseBatchNorm2d
 from hindi_bn.training.run import train_run
@@ -45,9 +45,7 @@ def data() -> Tensors:
 
 def run_with(**settings: Any) -> Run:
     """One run of the tiny study, with a learning rate at which a few steps change everything."""
-    recorded = {"capture__layer": "last-conv", "capture__wx": [0, 0, 0, 0]}
-    recorded["capture__wy"] = recorded["capture__wx"]
-    return tiny_study(**{**recorded, "lr": 0.05, "batch_size": 32, **settings}).runs[0]
+    return tiny_study(**{"recordings": [], "lr": 0.05, "batch_size": 32, **settings}).runs[0]
 
 
 def plain(run: Run, data: Tensors) -> tuple[nn.Sequential, list[float]]:
@@ -102,7 +100,7 @@ CASES = [
     {"norm": "batch", "placement": "after"},
     {"network": "lenet", "norm": "batch"},
     {"network": "conv_pair", "momentum": 0.9},
-    {"network": "mlp", "capture__layer": "1", "capture__wx": [0, 0], "capture__wy": [0, 1]},
+    {"network": "mlp", "recordings": []},
     {"options__activation": "tanh"},
     {"options__pooling": "avg"},
     {"options__pooling": "none"},

@@ -16,12 +16,14 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from hindi_bn.errors import RunError, StudyError
 from hindi_bn.networks import build
+from hindi_bn.networks.preserved import preserved
 from hindi_bn.records import Record, RunFolder
-from hindi_bn.records.recordings import COLUMNS, read_captures
+from hindi_bn.records.recordings import COLUMNS, read_recordings
 from hindi_bn.study.files import load_study
-from hindi_bn.study.recordings import ActivationsCapture, GradientsCapture
 from hindi_bn.training.loop import EpochRow, evaluate
-from hindi_bn.training.recorder import Recorder, Recording, untouched
+from hindi_bn.training.recorder import Recorder
+from hindi_bn.training.recordings.activations import Activations
+from hindi_bn.training.recordings.gradients import Gradients
 from hindi_bn.training.run import Reporter, RunInterrupted, train_run
 from hindi_bn.training.tensors import to_tensors
 
@@ -40,15 +42,15 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def trained(out: Path, name: str = "bn", captures: Any = EVERYTHING, **changes: Any) -> Record:
+def trained(out: Path, name: str = "bn", recordings: Any = EVERYTHING, **changes: Any) -> Record:
     resume = changes.pop("resume", False)
-    changes = {"stream": "paired", "capture__layer": "last-conv"} | changes
-    study = tiny_study(captures=captures, **changes)
+    changes = {"stream": "paired"} | changes
+    study = tiny_study(recordings=recordings, **changes)
     return train_run(study, name, tiny_digits(), out, resume=resume)
 
 
 def captured(record: Record) -> pd.DataFrame:
-    return read_captures(RunFolder(record.folder))
+    return read_recordings(RunFolder(record.folder))
 
 
 def one(frame: pd.DataFrame, **where: Any) -> float:
@@ -214,8 +216,8 @@ def test_weights_are_named_and_say_where_they_are(
     assert set(frame[frame["name"] == "b"]["index"]) == {"2 0 0 2"}
 
 
-def test_a_captured_weight_is_the_recorded_wx_to_the_last_bit(tmp_path: Path) -> None:
-    record = trained(tmp_path, captures=[EVERYTHING[4] | {"every": "epoch"}])
+def test_a_recorded_weight_is_the_recorded_wx_to_the_last_bit(tmp_path: Path) -> None:
+    record = trained(tmp_path, recordings=["pair", EVERYTHING[4] | {"every": "epoch"}])
     assert captured(record)["value"].tolist()[1:] == record.history["wx"].tolist()
 
 
@@ -229,9 +231,9 @@ def test_a_captured_weight_is_the_recorded_wx_to_the_last_bit(tmp_path: Path) ->
         {"norm": "none", "stream": "continued"},
     ],
 )
-def test_captures_leave_no_trace_in_the_run(tmp_path: Path, changes: dict[str, Any]) -> None:
-    changes = {"stream": "paired", "capture__layer": "last-conv"} | changes
-    study, watched = tiny_study(**changes), tiny_study(**changes, captures=EVERYTHING)
+def test_recordings_leave_no_trace_in_the_run(tmp_path: Path, changes: dict[str, Any]) -> None:
+    changes = {"stream": "paired"} | changes
+    study, watched = (tiny_study(**changes, recordings=each) for each in ([], EVERYTHING))
     folders = []
     for place, each in (("plain", study), ("watched", watched)):
         torch.manual_seed(1)
@@ -247,10 +249,10 @@ def test_captures_leave_no_trace_in_the_run(tmp_path: Path, changes: dict[str, A
     assert not (plain / "captures.csv").exists()
 
 
-def test_without_captures_the_steps_are_not_even_watched(tmp_path: Path) -> None:
+def test_without_recordings_the_steps_are_not_even_watched(tmp_path: Path) -> None:
     run = tiny_study().run("bn")
     data = to_tensors(tiny_digits(), "unit", torch.device("cpu"))
-    recording = Recording(RunFolder(tmp_path), run, build("three_convs"), data)
+    recording = Recorder(RunFolder(tmp_path), run, build("three_convs", "batch"), data)
 
     def on_step(done: int, steps: int) -> None: ...
 
@@ -265,7 +267,7 @@ def test_reading_in_train_mode_puts_everything_back() -> None:
     network[0].eval()  # modes of single layers come back too
     before = {name: value.clone() for name, value in network.state_dict().items()}
     modes, random = [module.training for module in network.modules()], torch.get_rng_state()
-    with contextlib.suppress(ZeroDivisionError), untouched(network, train=True):
+    with contextlib.suppress(ZeroDivisionError), preserved(network, train=True):
         network(torch.rand(4, 1, 32, 32))
         assert not torch.equal(network.state_dict()["1.running_mean"], before["1.running_mean"])
         raise ZeroDivisionError
@@ -290,14 +292,14 @@ def test_reading_in_train_mode_puts_everything_back() -> None:
 def test_every_norm_gives_the_statistics_that_it_has(
     tmp_path: Path, norm: Any, expected: set[str]
 ) -> None:
-    frame = captured(trained(tmp_path, captures=["statistics"], norm=norm, epochs=1))
+    frame = captured(trained(tmp_path, recordings=["statistics"], norm=norm, epochs=1))
     assert set(frame["quantity"]) == expected
     counts = frame.groupby(["quantity", "step"])["value"].count()
     assert set(counts) <= {3 * 16}
 
 
 def test_gradients_of_weight_normalised_layers_are_those_of_what_is_learned(tmp_path: Path) -> None:
-    frame = captured(trained(tmp_path, captures=["gradients"], norm="weight", epochs=1))
+    frame = captured(trained(tmp_path, recordings=["gradients"], norm="weight", epochs=1))
     assert set(frame[frame["layer"] == "0"]["quantity"]) == {
         "bias", "parametrizations.weight.original0", "parametrizations.weight.original1",
     }  # fmt: skip
@@ -316,8 +318,8 @@ def stopped(out: Path, after: int, in_step: int = 0) -> Path:
         if len(epochs) == after and done == in_step:
             raise KeyboardInterrupt
 
-    changes = {"stream": "paired", "capture__layer": "last-conv", "epochs": 4}
-    study = tiny_study(captures=EVERYTHING, **changes)
+    changes = {"stream": "paired", "epochs": 4}
+    study = tiny_study(recordings=EVERYTHING, **changes)
     with pytest.raises(RunInterrupted):
         train_run(study, "bn", tiny_digits(), out, reporter=Reporter(step=step, epoch=end_of_epoch))
     return out / "article" / "bn"
@@ -332,20 +334,20 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.mark.parametrize(("after", "in_step"), [(3, 0), (0, 2), (1, 3), (4, 0)])
-def test_a_resumed_run_ends_with_the_same_captures(
+def test_a_resumed_run_ends_with_the_same_recordings(
     tmp_path: Path, whole: bytes, after: int, in_step: int
 ) -> None:
     """Stopped between epochs, in the first one, in a later one, and before the last file."""
     folder = stopped(tmp_path, after, in_step)
     assert not (folder / "captures.csv").exists()
-    so_far = read_captures(RunFolder(folder))
+    so_far = read_recordings(RunFolder(folder))
     assert so_far["epoch"].max() == after - 1 if after else so_far.empty
     trained(tmp_path, epochs=4, resume=True)
     assert (folder / "captures.csv").read_bytes() == whole
     assert not (folder / "checkpoint").exists()
 
 
-def test_lost_or_damaged_captures_are_named(tmp_path: Path) -> None:
+def test_lost_or_damaged_recordings_are_named(tmp_path: Path) -> None:
     folder = stopped(tmp_path, after=2)
     part = folder / "checkpoint" / "captures-0.csv"
     text = part.read_text()
@@ -353,7 +355,7 @@ def test_lost_or_damaged_captures_are_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"captures-0\.csv cannot be read(.|\n)*first line"):
         trained(tmp_path, epochs=4, resume=True)
     with pytest.raises(RunError, match=r"captures-0\.csv cannot be read(.|\n)*columns"):
-        read_captures(RunFolder(folder))
+        read_recordings(RunFolder(folder))
     part.unlink()
     with pytest.raises(RunError, match=r"captures-0\.csv cannot be read(.|\n)*No such file"):
         trained(tmp_path, epochs=4, resume=True)
@@ -364,47 +366,47 @@ def test_lost_or_damaged_captures_are_named(tmp_path: Path) -> None:
         joined.read_text().replace("gradients,weight,0,,0,1,", "gradients,weight,0,,x,1,")
     )
     with pytest.raises(RunError, match=r"captures\.csv cannot be read"):
-        read_captures(RunFolder(folder))
+        read_recordings(RunFolder(folder))
 
 
-def test_resuming_with_other_captures_is_refused(tmp_path: Path) -> None:
+def test_resuming_with_other_recordings_is_refused(tmp_path: Path) -> None:
     stopped(tmp_path, after=1)
-    with pytest.raises(RunError, match=r"run\.captures was"):
-        trained(tmp_path, epochs=4, resume=True, captures=["gradients"])
+    with pytest.raises(RunError, match=r"run\.recordings was"):
+        trained(tmp_path, epochs=4, resume=True, recordings=["gradients"])
 
 
 def test_values_that_are_not_finite_are_kept(tmp_path: Path) -> None:
     network = build("mlp")
     data = to_tensors(tiny_digits(), "unit", torch.device("cpu"))
-    recorder = Recorder(network, (GradientsCapture(kind="gradients", every=1),), data)
-    recorder.begin(0)
+    reader = Gradients(every=1).reader(network, data)
+    reader.begin()
     for parameter in network.parameters():
         parameter.grad = torch.full_like(parameter, torch.inf)
-    recorder.step(1, 3)
-    assert [row[-1] for row in recorder.take()] == [torch.inf] * 4
-    assert recorder.take() == []
+    reader.after_step(0, 1, last=False)
+    assert [row[-1] for row in reader.rows()] == [torch.inf] * 4
+    assert list(reader.rows()) == []
 
 
 @pytest.mark.parametrize(
-    ("capture", "said"),
+    ("recording", "said"),
     [
-        ({"kind": "weight", "name": "a", "layer": "40", "index": [0]}, r"captures\.a\.layer"),
-        ({"kind": "weight", "name": "a", "layer": "0", "index": [0]}, r"captures\.a\.index to 4"),
+        ({"kind": "weight", "name": "a", "layer": "40", "index": [0]}, r"recordings\.a\.layer"),
+        ({"kind": "weight", "name": "a", "layer": "0", "index": [0]}, r"recordings\.a\.index to 4"),
         ({"kind": "weight", "name": "a", "layer": "0", "index": [16, 0, 0, 0]}, "shape"),
         ({"kind": "activations", "per_class": 5}, r"activations\.per_class to 4 or less"),
     ],
 )
 def test_what_does_not_exist_is_refused_before_anything_is_written(
-    tmp_path: Path, capture: dict[str, Any], said: str
+    tmp_path: Path, recording: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(StudyError, match=said):
-        trained(tmp_path, captures=[capture])
+        trained(tmp_path, recordings=[recording])
     assert not (tmp_path / "article" / "bn").exists()
 
 
 def test_the_example_study_records_both_runs(tmp_path: Path) -> None:
-    changes = {"epochs": 1, "threads": 1, "captures.activations.per_class": 2}
-    study = load_study("captures", changes | {"captures.activations.every": 3})
+    changes = {"epochs": 1, "threads": 1, "recordings.activations.per_class": 2}
+    study = load_study("recordings", changes | {"recordings.activations.every": 3})
     for name in ("no-bn", "bn"):
         frame = captured(train_run(study, name, tiny_digits(), tmp_path))
         assert {"activations", "wx", "wy", "first"} <= set(frame["name"])
@@ -415,6 +417,5 @@ def test_evaluation_is_not_disturbed_by_a_recording_in_between() -> None:
     data = to_tensors(tiny_digits(), "unit", torch.device("cpu"))
     network = build("three_convs", "batch")
     before = evaluate(network, data.test_images, data.test_labels, 32)
-    capture = ActivationsCapture(kind="activations", per_class=1, mode="train", every=1)
-    Recorder(network, (capture,), data).begin(0)
+    Activations(per_class=1, mode="train", every=1).reader(network, data).begin()
     assert evaluate(network, data.test_images, data.test_labels, 32) == before

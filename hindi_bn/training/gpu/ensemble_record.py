@@ -8,14 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError
 from hindi_bn.records import RunFolder
 from hindi_bn.training.device import choose_device, prepare
-from hindi_bn.training.gpu.ensemble import Asked, Member, OnEpoch, Trained, train_ensemble
-from hindi_bn.training.run import run_folder, surroundings_of
+from hindi_bn.training.gpu.ensemble import Member, OnEpoch, Trained, train_ensemble
+from hindi_bn.training.run import environment_of, run_folder
 
 
 def record_ensemble(
@@ -25,9 +23,6 @@ def record_ensemble(
     *,
     overwrite: bool = False,
     command: str = "",
-    device: torch.device | None = None,
-    method: Asked = "auto",
-    together: int | None = None,
     on_epoch: OnEpoch = lambda member, row: None,
     note: Callable[[str], None] = lambda text: None,
 ) -> list[Trained]:
@@ -44,7 +39,7 @@ def record_ensemble(
         Delete what earlier runs recorded in the folders.
     command
         The command line, for run.yaml.
-    device, method, together, on_epoch, note
+    on_epoch, note
         As in `hindi_bn.training.gpu.ensemble.train_ensemble`.
 
     Raises
@@ -57,7 +52,7 @@ def record_ensemble(
     """
     if not members:
         return []
-    device = device or choose_device(members[0].study.device)
+    device = choose_device(members[0].study.device)
     folders = [run_folder(member.study, member.name, out) for member in members]
     _refuse_twins(folders)
     with contextlib.ExitStack() as held:
@@ -70,13 +65,10 @@ def record_ensemble(
                     "leave this member away, write elsewhere, or replace it with --overwrite",
                 )
         prepare(members[0].study.threads, device, members[0].study.precision)
-        surroundings = surroundings_of(digits, device, command)
-        every = train_ensemble(
-            members, digits, device=device, method=method, together=together,
-            on_epoch=on_epoch, note=note,
-        )  # fmt: skip
+        environment = environment_of(digits, device, command)
+        every = train_ensemble(members, digits, on_epoch=on_epoch, note=note)
         for folder, trained in zip(folders, every, strict=True):
-            _write(folder, trained, surroundings, command)
+            _write(folder, trained, environment, command)
     return every
 
 
@@ -91,18 +83,20 @@ def _refuse_twins(folders: Sequence[RunFolder]) -> None:
             )
 
 
-def _write(folder: RunFolder, trained: Trained, surroundings: dict[str, Any], command: str) -> None:
+def _write(folder: RunFolder, trained: Trained, environment: dict[str, Any], command: str) -> None:
     folder.clear()
-    folder.write_settings(trained.member.study, trained.member.run, command)
-    folder.write_history([asdict(row) for row in trained.rows])
+    run = trained.member.run
+    folder.write_settings(trained.member.study, run, command)
+    rows = [asdict(row) | more for row, more in zip(trained.rows, trained.columns, strict=True)]
+    folder.write_history(rows, run.history_columns)
     seconds = trained.rows[-1].seconds if trained.rows else 0.0
-    told = {
-        **surroundings,
+    document = {
+        **environment,
         "ensemble": {"method": trained.method, "members": trained.together},
         "seconds": {"training": seconds},
     }
     if trained.diverged is not None:
-        told["diverged"] = {"epoch": trained.diverged.epoch, "step": trained.diverged.step}
-    folder.write_environment(told)
+        document["diverged"] = {"epoch": trained.diverged.epoch, "step": trained.diverged.step}
+    folder.write_environment(document)
     if trained.weights is not None:
         folder.finish(trained.weights)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from hindi_bn.errors import StudyError
-from hindi_bn.networks import Layer, layer_table
+from hindi_bn.networks import layer_table
 from hindi_bn.study import Run
 
 FLOAT = 4  # bytes
@@ -25,7 +25,6 @@ def bytes_per_member(
     images: int,
     *,
     image_size: int = 32,
-    unfolded: bool = False,
 ) -> int:
     """Estimate the memory that one member of an ensemble takes while it trains.
 
@@ -39,26 +38,15 @@ def bytes_per_member(
         One member, on the CPU.
     images
         Number of training images.
-    unfolded
-        Whether convolutions are matrix products, whose copies of their inputs count too.
     """
     parameters = sum(p.numel() for p in network.parameters())
     state = 0 if run.optimizer == "sgd" and not run.momentum else _STATE[run.optimizer]
     rows = layer_table(network, image_size)
     values = sum(math.prod(row.shape) for row in rows)
-    if unfolded:
-        values += sum(_windows(layer, row) for layer, row in zip(network, rows[1:], strict=True))
     batch = min(run.batch_size, images)
     shown = 0 if run.augment == "none" else 2 * images * image_size**2  # kept, and in the making
     floats = parameters * (3 + state) + batch * values * 2 + shown
     return FLOAT * floats + ORDER * images * run.epochs
-
-
-def _windows(layer: nn.Module, row: Layer) -> int:
-    """Count the values of all windows that a convolution sees; 0 for other layers."""
-    if not isinstance(layer, nn.Conv2d):
-        return 0
-    return layer.in_channels * math.prod(layer.kernel_size) * math.prod(row.shape[1:])
 
 
 def members_that_fit(
@@ -68,7 +56,6 @@ def members_that_fit(
     images: int,
     *,
     image_size: int = 32,
-    unfolded: bool = False,
 ) -> int:
     """Return how many members fit into `free` bytes, at least 1.
 
@@ -79,7 +66,7 @@ def members_that_fit(
     StudyError
         When not even one fits.
     """
-    each = bytes_per_member(network, run, images, image_size=image_size, unfolded=unfolded)
+    each = bytes_per_member(network, run, images, image_size=image_size)
     fitting = int(free * SHARE) // each
     if fitting < 1:
         raise StudyError(
@@ -89,9 +76,6 @@ def members_that_fit(
         )
     rows = layer_table(network, image_size)
     largest = max(math.prod(row.shape) for row in rows)
-    if unfolded:
-        windows = [_windows(layer, row) for layer, row in zip(network, rows[1:], strict=True)]
-        largest = max(largest, *windows)
     return min(fitting, (2**31 - 1) // (min(run.batch_size, images) * largest))
 
 

@@ -1,9 +1,8 @@
 """Training on CUDA: each step is one replay of a graph, and the host waits once an epoch.
 
 A `Program` (see `hindi_bn.training.gpu.program`) is captured in CUDA graphs: one for the full
-batches, one for the smaller last batch, one for the evaluation. The orders of many epochs are drawn
-ahead from the random stream, which still stands after each epoch where the plain loop would leave
-it. On any device the same code runs without graphs (`eager`), which is how it is tested on a CPU.
+batches, one for the smaller last batch, one for the evaluation. On any device the same code runs
+without graphs (`eager`), which is how it is tested on a CPU.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,15 +18,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from hindi_bn.errors import DivergedError
-from hindi_bn.study import Precision, Run
-from hindi_bn.training.gpu.program import Learner, Program, Result, SingleLearner
-from hindi_bn.training.loop import EpochRow, OnLosses, OnStep, epochs
-from hindi_bn.training.rng import draw_ahead
+from hindi_bn.study import Numerics, Precision, Run
+from hindi_bn.training.gpu.program import Program
+from hindi_bn.training.loop import Engine, Learner, OnStep, Result, plain_engine
 from hindi_bn.training.tensors import Tensors
-
-ORDERS_AT_ONCE = 2**25
-"""Indices drawn and uploaded together (256 MiB): 1973 epochs of 17,000 images, or 30 of 65."""
 
 WARM_UP = 3
 """Rounds before a capture, as torch's notes on CUDA graphs ask for."""
@@ -59,14 +53,8 @@ def eager(program: Program) -> Launches:
     )
 
 
-def captured(program: Program, stream: torch.cuda.Stream | None = None) -> Launches:
+def captured(program: Program) -> Launches:
     """Capture a program in CUDA graphs; the learner stays as it is.
-
-    Parameters
-    ----------
-    stream
-        Where to warm up and to capture. cuBLAS keeps a workspace for each stream, which its graphs
-        hold on to: programs whose graphs are replayed side by side need streams of their own.
 
     Raises
     ------
@@ -75,7 +63,7 @@ def captured(program: Program, stream: torch.cuda.Stream | None = None) -> Launc
     """
     learner, works = program.learner, eager(program)
     make_capturable(learner.optimizer)
-    stream = stream or torch.cuda.Stream()
+    stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         warm_up(program)
@@ -131,7 +119,7 @@ def unchanged(learner: Learner) -> Iterator[None]:
     """
     optimizer = learner.optimizer
     with torch.no_grad():
-        kept = [(t, t.clone()) for t in (*parameters_of(optimizer), *learner.buffers())]
+        kept = [(t, t.clone()) for t in (*parameters_of(optimizer), *learner.layers.buffers())]
         state = {id(tensor): tensor.clone() for tensor in _state_of(optimizer)}
     try:
         yield
@@ -195,137 +183,75 @@ class Stopwatch:
             self._times[which] = time.perf_counter()
 
 
-class Engine:
-    """Runs a program epoch by epoch.
+class GraphEngine:
+    """Runs a program epoch by epoch; see `hindi_bn.training.loop.Engine`.
 
     Parameters
     ----------
     launches
         How its work is launched: `eager` or `captured`.
-    stream
-        CUDA stream to work on; the current one unless given.
     """
 
-    def __init__(
-        self, program: Program, launches: Launches, stream: torch.cuda.Stream | None = None
-    ) -> None:
-        self._program, self._launches, self._stream = program, launches, stream
+    def __init__(self, program: Program, launches: Launches) -> None:
+        self._program, self._launches = program, launches
         self._stopwatch = Stopwatch(program.device)
-        self.steps = len(program.sizes)
 
-    def epoch(self, order: torch.Tensor, epoch: int = 0) -> Iterator[int]:
-        """Launch an epoch and its evaluation; gives the number of steps launched after each.
-
-        Parameters
-        ----------
-        order
-            Order of the training images, int64 (*lead, images), on the device.
-        epoch
-            Its number, for augmentation.
-        """
-        with self._on_stream():
-            self._stopwatch.start()
-            self._program.begin(order, epoch)
-        for done, size in enumerate(self._program.sizes, start=1):
-            with self._on_stream():
-                self._launches.step[size]()
-            yield done
-        with self._on_stream():
-            self._stopwatch.stop()
-            self._launches.evaluate()
+    def train(self, order: torch.Tensor, epoch: int, on_step: OnStep) -> None:
+        """Launch an epoch; steps are counted when they are launched, ahead of the device."""
+        self._stopwatch.start()
+        self._program.begin(order, epoch)
+        sizes = self._program.sizes
+        for done, size in enumerate(sizes, start=1):
+            self._launches.step[size]()
+            on_step(done, len(sizes))
+        self._stopwatch.stop()
 
     def results(self) -> tuple[list[Result], float]:
-        """Wait for the launched epoch; its result for each network, and the training's seconds."""
-        with self._on_stream():
-            results = self._program.results()
+        """Launch the evaluation and wait for the epoch."""
+        self._launches.evaluate()
+        results = self._program.results()
         return results, self._stopwatch.seconds()
 
-    def _on_stream(self) -> contextlib.AbstractContextManager[object]:
-        if self._stream is None:
-            return contextlib.nullcontext()
-        return torch.cuda.stream(self._stream)
 
+def graph_engine(
+    learner: Learner,
+    data: Tensors,
+    run: Run,
+    seed: int,
+    *,
+    launch: Callable[[Program], Launches] | None = None,
+) -> Engine:
+    """Return what trains a learner in CUDA graphs; on other devices, step by step.
 
-def orders_of(
-    states: Sequence[torch.Tensor], epochs: range, images: int, device: torch.device
-) -> Iterator[tuple[int, torch.Tensor, list[torch.Tensor]]]:
-    """Draw the orders of epochs from several random streams, many epochs ahead.
-
-    Parameters
-    ----------
-    states
-        State of each stream where the first epoch begins.
-
-    Yields
+    Raises
     ------
-    The epoch's number, its orders (streams, images) on the device, and each stream's state after
-    the epoch.
+    RuntimeError
+        When the network does something that a graph cannot hold.
     """
-    at_once = max(1, ORDERS_AT_ONCE // (images * len(states)))
-    for start in range(epochs.start, epochs.stop, at_once):
-        block = range(start, min(start + at_once, epochs.stop))
-        drawn = [draw_ahead(state, images, len(block)) for state in states]
-        orders = torch.stack([orders for orders, _ in drawn], 1).to(device)
-        for epoch, order, after in zip(
-            block, orders, zip(*(later for _, later in drawn), strict=True), strict=True
-        ):
-            yield epoch, order, list(after)
-        states = [later[-1] for _, later in drawn]
+    program = Program(learner, data, run, seed=seed)
+    launch = launch or (captured if program.device.type == "cuda" else eager)
+    return GraphEngine(program, launch(program))
 
 
-def graphed_epochs(
+def engine_of(
     run: Run,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     data: Tensors,
-    *,
-    first: int = 0,
-    seconds: float = 0.0,
-    on_step: OnStep = lambda done, steps: None,
-    on_losses: OnLosses = lambda epoch, losses: None,
     precision: Precision = "float32",
+    numerics: Numerics = "exact",
+    *,
     note: Callable[[str], None] = lambda text: None,
-    launch: Callable[[Program], Launches] = captured,
-) -> Iterator[EpochRow]:
-    """Train as `hindi_bn.training.loop.epochs` does, with captured steps.
+) -> Engine:
+    """Return what trains one network on its device: CUDA graphs on CUDA, or the plain loop.
 
-    What cannot be captured is trained by the plain loop, and `note` is told.
-
-    Parameters
-    ----------
-    first, seconds, on_step, on_losses, precision
-        As in `epochs`; steps are counted when they are launched, ahead of the device.
-    launch
-        How the work is launched.
-
-    Raises
-    ------
-    DivergedError
-        When a loss is not finite; the rows before that epoch have been given.
+    The plain loop also trains on CUDA what cannot be captured, and `note` gets a sentence then.
     """
-    try:
-        learner = SingleLearner(run, network, optimizer, precision)
-        program = Program(learner, data, run, seed=torch.initial_seed())
-        engine = Engine(program, launch(program))
-    except RuntimeError as error:
-        reason = str(error).strip().partition("\n")[0]
-        note(f"Training step by step: the steps of {run.name!r} cannot be captured ({reason}).")
-        yield from epochs(
-            run, network, optimizer, data,
-            first=first, seconds=seconds, on_step=on_step, on_losses=on_losses,
-            precision=precision,
-        )  # fmt: skip
-        return
-    states, images = [torch.get_rng_state()], len(data.train_labels)
-    for epoch, order, (after,) in orders_of(
-        states, range(first, run.epochs), images, program.device
-    ):
-        for done in engine.epoch(order, epoch):
-            on_step(done, engine.steps)
-        (result,), took = engine.results()
-        if result.diverged_at is not None:
-            raise DivergedError(run.name, epoch, result.diverged_at)
-        seconds += took
-        on_losses(epoch, result.losses)
-        torch.set_rng_state(after)
-        yield result.row(epoch, seconds)
+    if data.train_labels.device.type == "cuda":
+        try:
+            learner = Learner(network, optimizer, precision)
+            return graph_engine(learner, data, run, torch.initial_seed())
+        except RuntimeError as error:
+            reason = str(error).strip().partition("\n")[0]
+            note(f"Training step by step: the steps of {run.name!r} cannot be captured ({reason}).")
+    return plain_engine(run, network, optimizer, data, precision, numerics)

@@ -8,142 +8,18 @@ same code runs step by step on any device; there it gives the bits of `hindi_bn.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Protocol
 
 import torch
-from torch import nn
 from torch.nn import functional
 
-from hindi_bn.study import Precision, Run
+from hindi_bn.study import Run
 from hindi_bn.training.augment import Augmenter
 from hindi_bn.training.device import autocast
-from hindi_bn.training.loop import EpochRow, first_not_finite, mean_loss
+from hindi_bn.training.loop import Learner, Result, mean_loss, step
 from hindi_bn.training.tensors import Tensors
-from hindi_bn.training.weights import WeightPair
 
 IMAGES_AT_ONCE = 4096
 """Test images (times networks) in one forward pass: enough to fill a GPU."""
-
-
-class Learner(Protocol):
-    """What learns in a program: one network, or several at once.
-
-    Attributes
-    ----------
-    lead
-        Leading shape of all its results: () for one network, (members,) for several.
-    optimizer
-        Changes its parameters.
-    """
-
-    lead: tuple[int, ...]
-    optimizer: torch.optim.Optimizer
-
-    def learn(
-        self, images: torch.Tensor, labels: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Make a step on images (*lead, batch, 1, height, width) and labels (*lead, batch).
-
-        Returns
-        -------
-        The mean loss before the step (*lead), and the logits (*lead, batch, classes).
-        """
-        ...
-
-    def logits(self, images: torch.Tensor) -> torch.Tensor:
-        """Evaluate images (batch, 1, height, width): (*lead, batch, classes), in eval mode."""
-        ...
-
-    def pair(self) -> torch.Tensor:
-        """Return wx and wy as they are now: (*lead, 2)."""
-        ...
-
-    def buffers(self) -> list[torch.Tensor]:
-        """Return what a step changes beside the optimiser's parameters and state."""
-        ...
-
-
-class SingleLearner:
-    """One network with its optimiser; see `Learner`."""
-
-    lead: tuple[int, ...] = ()
-
-    def __init__(
-        self,
-        run: Run,
-        network: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        precision: Precision = "float32",
-    ) -> None:
-        self.network, self.optimizer, self._precision = network, optimizer, precision
-        self._pair = WeightPair(network, run.capture)
-
-    def learn(
-        self, images: torch.Tensor, labels: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Make a step; the loss (), and the logits (batch, classes)."""
-        self.network.train()
-        self.optimizer.zero_grad()
-        with autocast(self._precision, images.device):
-            logits = self.network(images)
-            loss = functional.cross_entropy(logits, labels)
-        loss.backward()
-        self.optimizer.step()
-        return loss.detach(), logits.detach()
-
-    def logits(self, images: torch.Tensor) -> torch.Tensor:
-        """Evaluate: (batch, classes)."""
-        self.network.eval()
-        with autocast(self._precision, images.device):
-            logits: torch.Tensor = self.network(images)
-        return logits
-
-    def pair(self) -> torch.Tensor:
-        """Return wx and wy: (2,)."""
-        return self._pair.values()
-
-    def buffers(self) -> list[torch.Tensor]:
-        """Return the network's buffers."""
-        return list(self.network.buffers())
-
-
-@dataclass(frozen=True)
-class Result:
-    """What an epoch of one network gave.
-
-    Parameters
-    ----------
-    losses
-        Mean loss of each training batch, (steps,) on the CPU.
-    train_accuracy, test_loss, test_accuracy, wx, wy
-        As in `EpochRow`.
-    """
-
-    losses: torch.Tensor
-    train_accuracy: float
-    test_loss: float
-    test_accuracy: float
-    wx: float
-    wy: float
-
-    @property
-    def diverged_at(self) -> int | None:
-        """The first step whose loss is not finite, or the last if the test loss is not.
-
-        None if all are finite.
-        """
-        first = first_not_finite(self.losses)
-        if first is None and not math.isfinite(self.test_loss):
-            return len(self.losses) - 1
-        return first
-
-    def row(self, epoch: int, seconds: float) -> EpochRow:
-        """Return the epoch's row of history.csv."""
-        return EpochRow(
-            epoch, seconds, mean_loss(self.losses), self.train_accuracy,
-            self.test_loss, self.test_accuracy, self.wx, self.wy,
-        )  # fmt: skip
 
 
 class Program:
@@ -210,9 +86,10 @@ class Program:
 
     def step(self, size: int) -> None:
         """Make the epoch's next step, on `size` images."""
+        self.learner.layers.train()
         batch = self.order.index_select(-1, self._places[:size])  # (*lead, size)
         labels = self._data.train_labels[batch]
-        loss, logits = self.learner.learn(self._images[batch], labels)
+        loss, logits = step(self.learner, self._images[batch], labels)
         here = self._starts == self._places[0]  # (steps,), true at this step
         self._losses.copy_(torch.where(here, loss.unsqueeze(-1), self._losses))
         self._hits[..., :size].add_(logits.argmax(-1) == labels)
@@ -222,10 +99,14 @@ class Program:
     def evaluate(self) -> None:
         """Evaluate on all test images: each one's loss, and the number of right answers."""
         self._test_hits.zero_()
+        self.learner.layers.eval()
         for first in range(0, len(self._data.test_labels), self._chunk):
             here = slice(first, first + self._chunk)
             labels = self._data.test_labels[here]
-            logits = self.learner.logits(self._data.test_images[here]).to(self._losses.dtype)
+            images = self._data.test_images[here]
+            with autocast(self.learner.precision, images.device):
+                shown = images.expand(*self.learner.lead, *images.shape)
+                logits = self.learner.layers(shown).to(self._losses.dtype)
             losses = functional.cross_entropy(
                 logits.flatten(0, -2),
                 labels.expand(logits.shape[:-1]).flatten(),
@@ -240,19 +121,15 @@ class Program:
         test_losses = batch_means(self._each_test_loss, self._test_batch)
         columns = (
             self._losses, self._hits.sum(-1, keepdim=True), test_losses,
-            self._test_hits.unsqueeze(-1), self.learner.pair(),
+            self._test_hits.unsqueeze(-1),
         )  # fmt: skip
         widths = [column.shape[-1] for column in columns]
         table = torch.cat([column.double() for column in columns], -1).cpu()  # exact in float64
         results = []
         for line in table.view(-1, sum(widths)):
-            losses, hits, test_loss, test_hits, pair = line.split(widths)
-            results.append(
-                Result(
-                    losses, float(hits) / trained, mean_loss(test_loss),
-                    float(test_hits) / tested, *pair.tolist(),
-                )
-            )  # fmt: skip
+            losses, hits, test_loss, test_hits = line.split(widths)
+            accuracies = float(hits) / trained, float(test_hits) / tested
+            results.append(Result(losses, accuracies[0], mean_loss(test_loss), accuracies[1]))
         return results
 
 

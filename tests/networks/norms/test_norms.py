@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import tiny_digits, tiny_study
+from tiny import epochs, tiny_digits, tiny_study
 from torch import nn
 from torch.nn.utils import parametrize
 
@@ -20,7 +20,7 @@ from hindi_bn.networks.norms.batch_renorm import BatchRenorm, BatchRenormalisati
 from hindi_bn.study.files import load_study
 from hindi_bn.study.model import norm_called, norm_names
 from hindi_bn.training.checkpoint import restore, snapshot
-from hindi_bn.training.loop import epochs, evaluate, make_optimizer
+from hindi_bn.training.loop import evaluate, make_optimizer
 from hindi_bn.training.run import load_network, train_run
 from hindi_bn.training.tensors import Tensors, to_tensors
 
@@ -301,7 +301,7 @@ def test_every_norm_learns_and_its_state_survives_a_file(
 
 @pytest.mark.parametrize("norm", NAMES)
 def test_a_resumed_run_ends_bit_for_bit_like_an_uninterrupted_one(norm: str) -> None:
-    overrides = {"norm": norm, "epochs": 3, "dropout": 0.3, "capture.layer": "last-conv"}
+    overrides = {"norm": norm, "epochs": 3, "dropout": 0.3, "recordings.pair.layer": "last-conv"}
     run = load_study("article", overrides).runs[0]
 
     def start() -> tuple[nn.Sequential, torch.optim.Optimizer]:
@@ -324,8 +324,7 @@ def test_a_resumed_run_ends_bit_for_bit_like_an_uninterrupted_one(norm: str) -> 
 
 @pytest.mark.parametrize("norm", NAMES)
 def test_a_trained_run_read_back_gives_its_last_test_loss(norm: str, tmp_path: Path) -> None:
-    study = tiny_study(norm=norm, network="conv_pair", dropout=0.2, capture__layer="0",
-                       capture__wx=[3, 0, 1, 0], capture__wy=[4, 0, 1, 0])  # fmt: skip
+    study = tiny_study(norm=norm, network="conv_pair", dropout=0.2, recordings=[])
     record = train_run(study, "no-bn", tiny_digits(), tmp_path)
     tensors = data()
     loss, accuracy = evaluate(

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tiny import tiny_digits, tiny_study
+from tiny import members_of, tiny_digits, tiny_study
 
 from hindi_bn.errors import RunError, StudyError
-from hindi_bn.networks import build, build_run
+from hindi_bn.networks import build
 from hindi_bn.records import RunFolder
-from hindi_bn.study import Study
 from hindi_bn.training.gpu import ensemble
-from hindi_bn.training.gpu.ensemble import Member, members_of, train_ensemble
+from hindi_bn.training.gpu.ensemble import Member, train_ensemble
 from hindi_bn.training.gpu.ensemble_record import record_ensemble
 from hindi_bn.training.gpu.ensemble_size import bytes_per_member, free_bytes, members_that_fit
-from hindi_bn.training.gpu.graphs import Launches
-from hindi_bn.training.gpu.program import Program, SingleLearner
-from hindi_bn.training.loop import make_optimizer
 from hindi_bn.training.run import load_network, train_run
-from hindi_bn.training.tensors import to_tensors
 
 CPU = torch.device("cpu")
-COLUMNS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "wx", "wy")
+COLUMNS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
 @pytest.fixture(autouse=True)
@@ -44,22 +40,22 @@ def histories_alone(members: list[Member], out: Path) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("method", "stream"),
-    [("auto", "continued"), ("unfolded", "paired"), ("vmap", "paired"), ("streams", "continued")],
+    ("norm", "method", "stream"),
+    [("batch", "vmap", "continued"), ("batch", "vmap", "paired"), ("spectral", "single", "paired")],
 )
 def test_an_ensemble_gives_what_its_runs_give_alone(
-    tmp_path: Path, method: Any, stream: str
+    tmp_path: Path, norm: str, method: str, stream: str
 ) -> None:
     """Sums in another order differ by 1e-7, and by 1e-4 once a ReLU falls on its other side.
 
-    On streams every bit agrees but for the test loss, whose batches are evaluated together.
+    By itself every bit agrees but for the test loss, whose batches are evaluated together.
     """
-    study = tiny_study(stream=stream)
+    study = tiny_study(stream=stream, runs__bn__norm=norm, recordings__pair__layer="last-conv")
     members = members_of(study, ["no-bn", "bn"], [1, 2])
     told: list[tuple[str, str, int]] = []
     stream_before = torch.get_rng_state()
     every = train_ensemble(
-        members, tiny_digits(), method=method,
+        members, tiny_digits(),
         on_epoch=lambda member, row: told.append((member.study.name, member.name, row.epoch)),
     )  # fmt: skip
     assert torch.equal(torch.get_rng_state(), stream_before)
@@ -67,42 +63,27 @@ def test_an_ensemble_gives_what_its_runs_give_alone(
         every, members, histories_alone(members, tmp_path), strict=True
     ):
         assert trained.member is member
-        for column in COLUMNS:
-            ours = [getattr(row, column) for row in trained.rows]
+        for column in (*COLUMNS, "wx", "wy"):
+            rows = trained.columns if column in ("wx", "wy") else map(asdict, trained.rows)
+            ours = [row[column] for row in rows]
             assert ours == pytest.approx(alone[column].tolist(), abs=2e-4), column
-            if method == "streams" and column != "test_loss":
+            if trained.method == "single" and column != "test_loss":
                 assert ours == alone[column].tolist()
         assert 0 < trained.rows[0].seconds < trained.rows[1].seconds
-    assert [trained.method for trained in every] == ["grouped" if method == "auto" else method] * 4
-    assert [trained.together for trained in every] == [4 if method == "streams" else 2] * 4
+    assert [trained.method for trained in every] == ["vmap", method] * 2
+    assert [trained.together for trained in every] == [2, 1 if method == "single" else 2] * 2
     assert len(told) == len(set(told)) == 8
 
 
-def test_seeds_make_studies_of_their_own() -> None:
-    members = members_of(tiny_study(), ["bn"], [3, 11])
-    assert [(m.study.name, m.study.seed, m.run.norm.name) for m in members] == [
-        ("article-seed-3", 3, "batch"),
-        ("article-seed-11", 11, "batch"),
-    ]
-    with pytest.raises(ValueError, match="seed"):
-        members_of(tiny_study(), ["bn"], [-1])
-
-
-def test_each_run_gets_the_method_that_its_layers_allow() -> None:
+def test_each_run_is_trained_as_its_layers_allow() -> None:
     notes: list[str] = []
-    small = {"epochs": 1, "network": "one_conv", "capture__layer": "0"}
-    small |= {"capture__wx": [0, 0, 0, 0], "capture__wy": [1, 0, 0, 0]}
+    small = {"epochs": 1, "network": "one_conv", "recordings": []}
     study = tiny_study(**small, runs__bn__norm="batch-by-hand")
     spectral = tiny_study(**small, norm="spectral")
     members = [Member(study, "no-bn"), Member(study, "bn"), Member(spectral, "bn")]
     every = train_ensemble(members, tiny_digits(), note=notes.append)
-    assert [trained.method for trained in every] == ["grouped", "vmap", "streams"]
-    assert notes == [f"Training 1 runs together ({m})." for m in ("grouped", "vmap", "streams")]
-    for method, able in (("unfolded", "vmap, streams"), ("vmap", "streams")):
-        member = members[1] if method == "unfolded" else members[2]
-        with pytest.raises(StudyError, match=f"method '{method}'") as caught:
-            train_ensemble([member], tiny_digits(), method=method)  # type: ignore[arg-type]
-        assert caught.value.next_step == f"choose auto or {able}"
+    assert [trained.method for trained in every] == ["vmap", "vmap", "single"]
+    assert notes == [f"Training 1 runs together ({m})." for m in ("vmap", "vmap", "single")]
 
 
 def test_an_ensemble_of_nothing_is_nothing(tmp_path: Path) -> None:
@@ -112,8 +93,6 @@ def test_an_ensemble_of_nothing_is_nothing(tmp_path: Path) -> None:
 
 def test_members_beyond_what_fits_are_trained_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     members = members_of(tiny_study(epochs=1), ["bn"], range(5))
-    every = train_ensemble(members, tiny_digits(), together=2)
-    assert sorted(trained.together for trained in every) == [1, 2, 2, 2, 2]
     study = members[0].study
     each = bytes_per_member(build("three_convs", "batch"), study.run("bn"), 70)
     monkeypatch.setattr(ensemble, "free_bytes", lambda device: int(3.5 * each / 0.6))
@@ -129,20 +108,20 @@ def poisoned(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
         network, stream = start(member)
         if member.study.seed == seed:
             with torch.no_grad():
-                network.get_parameter("0.weight")[0, 0, 0, 0] = torch.nan
+                network.get_parameter("0.bias")[0] = torch.nan
         return network, stream
 
     monkeypatch.setattr(ensemble, "_start", poisoning)
 
 
-@pytest.mark.parametrize("method", ["grouped", "vmap", "streams"])
+@pytest.mark.parametrize("norm", ["batch", "spectral"])
 def test_a_diverged_member_does_not_stop_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, norm: str
 ) -> None:
-    members = members_of(tiny_study(), ["bn"], [1, 2, 3])
+    members = members_of(tiny_study(norm=norm, recordings=[]), ["bn"], [1, 2, 3])
     expected = histories_alone(members, tmp_path)
     poisoned(monkeypatch, seed=2)
-    first, second, third = record_ensemble(members, tiny_digits(), tmp_path / "out", method=method)
+    first, second, third = record_ensemble(members, tiny_digits(), tmp_path / "out")
     assert second.diverged is not None
     assert (second.diverged.run, second.diverged.epoch, second.diverged.step) == ("bn", 0, 0)
     assert (second.rows, second.weights) == ([], None)
@@ -175,10 +154,10 @@ def test_an_ensemble_whose_members_all_diverge_ends() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"captures": ["gradients"]}, "captures, which are recorded by single runs only"),
+        ({"recordings": ["gradients"]}, "recordings, which are made by single runs only"),
         ({"precision": "tf32"}, "'tf32' cannot be used"),
-        ({"capture__layer": "40"}, "no such layer"),
-        ({"batch_size": 69, "network": "mlp", "capture__layer": "1"}, "one value to normalise"),
+        ({"recordings__pair__layer": "40"}, "no such layer"),
+        ({"batch_size": 69, "network": "mlp", "recordings": []}, "one value to normalise"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_at_once(settings: dict[str, Any], said: str) -> None:
@@ -198,7 +177,7 @@ def test_every_member_becomes_an_ordinary_runs_folder(tmp_path: Path) -> None:
         record = folder.read()
         assert (record.study, record.run) == (member.study, member.run)
         assert record.history["test_loss"].tolist() == [row.test_loss for row in trained.rows]
-        assert record.environment["ensemble"] == {"method": "grouped", "members": 2}
+        assert record.environment["ensemble"] == {"method": "vmap", "members": 2}
         assert record.environment["seconds"] == {"training": trained.rows[-1].seconds}
         assert record.environment["command"] == "hindi-bn something"
         network = load_network(record)
@@ -249,10 +228,6 @@ def test_the_memory_of_a_member_by_hand() -> None:
     for changes, tensors in (({"momentum": 0.9}, 1), ({"optimizer": "adam"}, 2)):
         other = run.model_copy(update=changes)
         assert bytes_per_member(network, other, 17000) == plain + 4 * parameters * tensors
-    windows = 9 * 1024 * (1 + 16 + 16)
-    unfolded = bytes_per_member(network, run, 17000, unfolded=True)
-    assert unfolded == plain + 4 * 32 * windows * 2
-    assert members_that_fit(10**16, network, run, 17000, unfolded=True) == 455  # 9 * 16 * 1024
 
 
 @pytest.mark.parametrize(
@@ -285,23 +260,20 @@ def test_only_a_cuda_device_tells_its_free_memory(monkeypatch: pytest.MonkeyPatc
 # capturing
 
 
-def test_programs_are_captured_on_cuda_or_launched_step_by_step_with_a_note(
+def test_what_cannot_be_captured_is_launched_step_by_step_with_a_note(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    study: Study = tiny_study()
-    network = build_run(study.run("bn"))
-    learner = SingleLearner(study.run("bn"), network, make_optimizer(study.run("bn"), network))
-    program = Program(learner, to_tensors(tiny_digits(), "unit", CPU), study.run("bn"))
-    program.device = torch.device("cuda")
+    def graph_engine(*given: Any, launch: Any = None) -> Any:
+        if launch is None:
+            raise RuntimeError("capture failed\nand more")
+        return real(*given, launch=launch)
+
     notes: list[str] = []
-    graphs = Launches({}, lambda: None)
-    monkeypatch.setattr(ensemble, "captured", lambda program, stream: graphs)
-    assert ensemble._launches(program, notes.append) is graphs
-    assert notes == []
-
-    def refuse(program: Program, stream: object) -> Launches:
-        raise RuntimeError("capture failed\nand more")
-
-    monkeypatch.setattr(ensemble, "captured", refuse)
-    assert list(ensemble._launches(program, notes.append).step) == [32, 6]
-    assert notes == ["Training step by step: the steps cannot be captured (capture failed)."]
+    real = ensemble.graph_engine
+    monkeypatch.setattr(ensemble, "graph_engine", graph_engine)
+    (trained,) = train_ensemble(
+        members_of(tiny_study(epochs=1), ["bn"], [1]), tiny_digits(), note=notes.append
+    )
+    assert len(trained.rows) == 1
+    reason = "Training step by step: the steps cannot be captured (capture failed)."
+    assert notes == ["Training 1 runs together (vmap).", reason]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from tiny import tiny_digits, tiny_study
+from tiny import epochs, graphed_epochs, tiny_digits, tiny_study
 from torch import nn
 
 from hindi_bn.errors import DivergedError
@@ -22,20 +23,18 @@ from hindi_bn.networks import build_run
 from hindi_bn.study import Study
 from hindi_bn.training.gpu import graphs as cuda
 from hindi_bn.training.gpu.graphs import (
-    Engine,
+    GraphEngine,
     Launches,
     Stopwatch,
-    captured,
     eager,
-    graphed_epochs,
+    engine_of,
     make_capturable,
-    orders_of,
     unchanged,
     warm_up,
 )
-from hindi_bn.training.gpu.program import Program, SingleLearner, batch_means
-from hindi_bn.training.loop import epochs, make_optimizer
-from hindi_bn.training.rng import EpochStream
+from hindi_bn.training.gpu.program import Program, batch_means
+from hindi_bn.training.loop import Learner, make_optimizer, plain_engine, run_epochs
+from hindi_bn.training.rng import EpochStream, EpochStreams
 from hindi_bn.training.tensors import Tensors, to_tensors
 
 CPU = torch.device("cpu")
@@ -107,7 +106,7 @@ class Training:
         return rows
 
     def program(self) -> Program:
-        return Program(SingleLearner(self.run, self.network, self.optimizer), self.data, self.run)
+        return Program(Learner(self.network, self.optimizer), self.data, self.run)
 
     def state(self) -> list[torch.Tensor]:
         """Everything that training changes, copied."""
@@ -120,7 +119,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"momentum": 0.9},
     {"optimizer": "adam"},
     {"norm": "batch-renorm", "dropout": 0.3},
-    {"norm": "spectral", "capture__layer": "last-conv"},
+    {"norm": "spectral", "recordings__pair__layer": "last-conv"},
     {"batch_size": 100, "test_batch_size": 7},  # one step an epoch; the last test batch has 5
     {"batch_size": 35},  # no smaller last batch
     {"precision": "bf16"},
@@ -183,12 +182,13 @@ def test_nothing_is_read_between_an_epochs_first_step_and_its_last(
 
     training = Training(tiny_study(epochs=1))
     program = training.program()
-    engine = Engine(program, eager(program))
-    order = torch.randperm(70)
+    engine = GraphEngine(program, eager(program))
+    order, told = torch.randperm(70), list[int]()
     with monkeypatch.context() as patched:
         for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__"):
             patched.setattr(torch.Tensor, name, refuse)
-        assert list(engine.epoch(order)) == [1, 2, 3]
+        engine.train(order, 0, lambda done, steps: told.append(done))
+    assert told == [1, 2, 3]
     (result,), seconds = engine.results()
     assert result.losses.shape == (3,)
     assert seconds > 0
@@ -202,18 +202,53 @@ def test_a_diverging_run_names_its_step_and_gives_no_row() -> None:
         assert (caught.value.epoch, caught.value.step) == (0, 1)
 
 
-def test_what_cannot_be_captured_is_trained_step_by_step_and_said() -> None:
+def test_a_cuda_run_is_captured_and_what_cannot_be_is_trained_step_by_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def pretended(program: Program) -> Launches:
+        return eager(program)
+
     def refuse(program: Program) -> Launches:
         raise RuntimeError("operation not permitted when stream is capturing\nlong details")
 
-    study = tiny_study(epochs=2)
     notes: list[str] = []
-    rows = Training(study).rows(graphed_epochs, launch=refuse, note=notes.append)
-    assert rows == Training(study).rows(epochs)
+
+    def rows(on_cuda: bool) -> tuple[str, list[dict[str, Any]]]:
+        training = Training(tiny_study(epochs=2))
+        data = training.data
+        images = len(data.train_labels)
+        if on_cuda:  # its labels say that they are on a device that is not there
+            labels: Any = SimpleNamespace(device=torch.device("cuda"))
+            data = replace(data, train_labels=labels)
+            monkeypatch.setattr(
+                cuda, "graph_engine", partial(graph_engine_on, training.data, cuda.captured)
+            )
+            monkeypatch.setattr(cuda, "plain_engine", partial(plain_engine_on, training.data))
+        engine = engine_of(
+            training.run, training.network, training.optimizer, data, note=notes.append
+        )
+        found = [asdict(row) for row in run_epochs(training.run, engine, images)]
+        return type(engine).__name__, [row | {"seconds": 0} for row in found]
+
+    expected = rows(on_cuda=False)
+    assert expected[0] == "PlainEngine"
+    monkeypatch.setattr(cuda, "captured", pretended)
+    assert rows(on_cuda=True)[0] == "GraphEngine"
+    assert notes == []
+    monkeypatch.setattr(cuda, "captured", refuse)
+    assert rows(on_cuda=True) == expected
     assert notes == [
         "Training step by step: the steps of 'bn' cannot be captured "
         "(operation not permitted when stream is capturing)."
     ]
+
+
+def graph_engine_on(data: Tensors, launch: Any, learner: Learner, _: Tensors, *more: Any) -> Any:
+    return cuda.GraphEngine(program := Program(learner, data, more[0]), launch(program))
+
+
+def plain_engine_on(data: Tensors, run: Any, network: Any, optimizer: Any, *more: Any) -> Any:
+    return plain_engine(run, network, optimizer, data)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +273,7 @@ def test_state_that_an_optimiser_already_has_is_kept() -> None:
     training.rows(epochs)
     before = training.state()
     assert len(before) > len(training.network.state_dict())
-    with unchanged(SingleLearner(training.run, training.network, training.optimizer)):
+    with unchanged(Learner(training.network, training.optimizer)):
         training.rows(epochs)
         assert any(not torch.equal(a, b) for a, b in zip(training.state(), before, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(training.state(), before, strict=True))
@@ -286,18 +321,6 @@ def test_a_graphs_gradients_come_back_with_its_replay(monkeypatch: pytest.Monkey
     assert replayed == ["replay"] * 3
 
 
-def test_an_engine_works_on_its_own_stream_and_gives_it_back_between_steps(
-    pretended_cuda: list[object],
-) -> None:
-    training = Training(tiny_study(epochs=1))
-    program, own = training.program(), PretendedStream()
-    engine = Engine(program, captured(program, own), own)  # type: ignore[arg-type]
-    assert pretended_cuda == [own]  # warmed up there
-    launched = list(engine.epoch(torch.randperm(70)))
-    engine.results()
-    assert pretended_cuda[1:] == [own] * (1 + len(launched) + 1 + 1)
-
-
 def test_on_cuda_time_is_taken_by_events(monkeypatch: pytest.MonkeyPatch) -> None:
     class Event:
         def __init__(self, enable_timing: bool) -> None:
@@ -319,26 +342,22 @@ def test_on_cuda_time_is_taken_by_events(monkeypatch: pytest.MonkeyPatch) -> Non
     assert watch.seconds() == 2.5
 
 
-def test_orders_are_those_of_the_streams_drawn_epoch_by_epoch(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(cuda, "ORDERS_AT_ONCE", 2 * 2 * 50)  # two epochs of two streams at once
+def test_several_streams_draw_what_each_draws_by_itself() -> None:
     states = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         states.append(torch.get_rng_state())
     torch.manual_seed(3)
     untouched = torch.get_rng_state()
-    ahead = list(orders_of(states, range(2, 7), 50, CPU))
+    streams = EpochStreams(states)
+    drawn = [streams.begin(50) for _ in range(3)]
     assert torch.equal(torch.get_rng_state(), untouched)
-    assert [epoch for epoch, _, _ in ahead] == [2, 3, 4, 5, 6]
     for place, seed in enumerate((1, 2)):
         torch.manual_seed(seed)
-        for _, orders, after in ahead:
+        for orders in drawn:
             stream = EpochStream()
             assert torch.equal(orders[place], stream.begin(50))
             stream.end()
-            assert torch.equal(after[place], torch.get_rng_state())
 
 
 def test_the_means_of_batches_by_hand() -> None:
@@ -352,7 +371,7 @@ def test_test_images_in_any_portions_give_the_same_result() -> None:
     training = Training(tiny_study(test_batch_size=8))
     results = []
     for at_once in (1, 20, 10_000):  # 8, 16 and all 40 of them
-        learner = SingleLearner(training.run, training.network, training.optimizer)
+        learner = Learner(training.network, training.optimizer)
         program = Program(learner, training.data, training.run, at_once)
         program.evaluate()
         results.append(program.results()[0])
@@ -368,27 +387,10 @@ def test_double_precision_data_is_kept_in_double_precision() -> None:
         data.train_images.double(), data.train_labels, data.test_images.double(), data.test_labels
     )
     network = training.network.double()
-    learner = SingleLearner(training.run, network, training.optimizer)
+    learner = Learner(network, training.optimizer)
     program = Program(learner, doubles, training.run)
-    engine = Engine(program, eager(program))
-    list(engine.epoch(torch.randperm(70)))
+    engine = GraphEngine(program, eager(program))
+    engine.train(torch.randperm(70), 0, lambda done, steps: None)
     (result,), _ = engine.results()
     assert result.losses.dtype == torch.float64
     assert not torch.equal(result.losses, result.losses.float().double())
-
-
-def test_a_cuda_run_is_trained_by_the_captured_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hindi_bn.training import run
-
-    notes: list[str] = []
-    job = SimpleNamespace(
-        device=torch.device("cuda"),
-        reporter=SimpleNamespace(note=notes.append),
-        study=SimpleNamespace(numerics="fast"),
-    )
-    loop: Any = run._epochs_on(job)  # type: ignore[arg-type]
-    assert loop.func is graphed_epochs
-    assert loop.keywords == {"note": notes.append}
-    job.device = CPU
-    loop = run._epochs_on(job)  # type: ignore[arg-type]
-    assert (loop.func, loop.keywords) == (epochs, {"numerics": "fast"})

@@ -1,0 +1,50 @@
+"""Layers with weights, by the names that recordings give."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from hindi_bn.errors import StudyError
+from hindi_bn.networks import last_convolution, weight_of
+
+
+def weights_of(network: nn.Module, layer: str, recording: str) -> tuple[str, nn.Module]:
+    """Find a layer by its name in the network, or `last-conv`; its name, and the layer.
+
+    Raises
+    ------
+    StudyError
+        When it does not exist or has no weights; the message names the recording's key.
+    """
+    modules = {name: module for name, module in network.named_modules() if name}
+    having = [name for name, module in modules.items() if weight_of(module) is not None]
+    found = last_convolution(network) if layer == "last-conv" else layer
+    if found not in having:
+        raise StudyError(
+            f"Cannot record weights of layer {layer!r}.",
+            f"The network has no such layer with weights; it has {', '.join(having)}.",
+            f"set recordings.{recording}.layer to one of these",
+        )
+    return found, modules[found]
+
+
+def weight(layer: nn.Module) -> torch.Tensor:
+    """Return the weights of a layer that has some, as it uses them."""
+    tensor = weight_of(layer)
+    assert tensor is not None
+    return tensor
+
+
+def check_index(network: nn.Module, layer: str, index: tuple[int, ...], key: str) -> None:
+    """Refuse an index beyond a layer's weights; `key` is the one that gives it, for the message."""
+    shape = tuple(weight(network.get_submodule(layer)).shape)
+    fits = len(index) == len(shape) and all(
+        0 <= i < size for i, size in zip(index, shape, strict=True)
+    )
+    if not fits:
+        raise StudyError(
+            f"Cannot record weight {list(index)} as {key.rpartition('.')[2]}.",
+            f"The weights of layer {layer!r} have the shape {list(shape)}.",
+            f"set recordings.{key} to {len(shape)} indices within it",
+        )

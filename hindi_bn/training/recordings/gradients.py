@@ -1,0 +1,38 @@
+"""L2 norms of the gradients."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from hindi_bn.study.settings import NAME
+from hindi_bn.training.recordings import Reader, Reading, Series, Timed
+from hindi_bn.training.tensors import Tensors
+
+
+class Gradients(Timed):
+    """L2 norm of the gradient of each parameter tensor, at the step just made."""
+
+    kind: Literal["gradients"] = "gradients"
+    name: str = Field("gradients", pattern=NAME, description="Name in captures.csv.")
+
+    def reader(self, network: nn.Module, data: Tensors) -> Reader:
+        """Return what reads the norms; before the first step there are none."""
+        return Series(self.name, self.every, *self.reading(network, data), at_start=False)
+
+    def reading(self, network: nn.Module, data: Tensors) -> Reading:
+        """Return what reads the norms."""
+        parameters = dict(network.named_parameters())
+        labels = []
+        for name in parameters:
+            layer, _, quantity = name.partition(".")
+            labels.append((quantity, layer, ""))
+
+        def read() -> torch.Tensor:
+            gradients = [parameter.grad for parameter in parameters.values()]
+            return torch.stack([torch.linalg.vector_norm(g) for g in gradients if g is not None])
+
+        return labels, read
