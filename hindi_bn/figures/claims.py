@@ -108,7 +108,7 @@ def gap_by_epoch(pairs: pd.DataFrame, means: pd.DataFrame, published: float, ax:
     ax.axhline(0.0, color="0.3", linewidth=1.0)
     count_axis(ax, "Stopped after epoch (counted from 0)")
     ax.set_ylabel(_GAP.axis)
-    limits(ax, "y", pd.concat([pairs["value"], pd.Series([published, 0.0])]), means)
+    limits(ax, "y", pd.concat([pairs["value"], pd.Series([published, 0.0])]), means, _GAP)
     ax.legend(loc="upper right", frameon=True, framealpha=0.9)
     return ax
 

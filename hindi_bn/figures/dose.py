@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from hindi_bn.stats.metrics import Metric
 
-_BEYOND = 3.0  # per cent that an axis of accuracies shows below 0 and above 100
 _DECADE = 10.0  # numbers that span it have a logarithmic axis
 _TICK_LETTERS = 60  # with more, the labels of the values are turned
 _SHIFT = 0.14  # between the lines of text values, so that their intervals do not overlap
@@ -114,10 +113,7 @@ def dose_lines(dose: Dose, ax: Axes) -> Axes:
         rows = rows.assign(place=rows["place"] + shift)
         of_line = of_line.assign(place=of_line["place"] + shift)
         _line(ax, rows, of_line[of_line["n"] > 0].sort_values("place"), look, name, band=numeric)
-    limits(ax, "y", values["value"], means)
-    if dose.metric.unit == "%":  # intervals of few seeds reach beyond what there can be
-        low, high = ax.get_ylim()
-        ax.set_ylim(max(low, -_BEYOND), min(high, 100 + _BEYOND))
+    limits(ax, "y", values["value"], means, dose.metric)
     _scale(ax, dose.places)
     ax.set(xlabel=dose.x, ylabel=dose.metric.axis)
     return ax

@@ -21,6 +21,7 @@ INTERVAL = "95 % t-interval of the mean"
 
 _WRAP = 38  # letters of an arm's name in a line of a label
 _LETTER_INCHES = 0.078  # a letter of a label, on the safe side
+_BEYOND = 3.0  # per cent that an axis of accuracies shows below 0 and above 100
 _WIDE = 10.0  # a loss whose largest value is so many times its smallest has a logarithmic axis
 
 
@@ -51,12 +52,12 @@ def counts_text(row: Mapping[Any, Any], metric: Metric, what: str = "") -> str:
 
 
 def diverged_note(means: pd.DataFrame, metric: Metric, mark: str = "× ") -> str:
-    """Say what a run that diverged counts as; nothing when none did."""
+    """Say what runs that diverged count as; nothing when none did."""
     if not means["n_diverged"].sum():
         return ""
     if not metric.counts_diverged:
         return f"{mark}diverged, without a value"
-    return f"{mark}diverged, counts as {metric.factor * metric.diverged:g} {metric.unit}"
+    return f"{mark}diverged, counted as {metric.factor * metric.diverged:g} {metric.unit}"
 
 
 def arm_looks(arms: Iterable[str]) -> dict[str, Look]:
@@ -126,11 +127,11 @@ def n_note(values: pd.DataFrame, arms: Sequence[str] = ()) -> str:
     return text + (f", {INTERVAL}" if seeds > 1 else ", no interval from a single seed")
 
 
-def limits(ax: Axes, axis: str, values: pd.Series, means: pd.DataFrame) -> None:
+def limits(ax: Axes, axis: str, values: pd.Series, means: pd.DataFrame, metric: Metric) -> None:
     """Set an axis, `x` or `y`, to the values and the intervals of their means.
 
     An interval of very few values can be many times their spread: it may take up to half of that
-    on either side, and is cut off beyond.
+    on either side, and is cut off beyond, and where there can be no accuracies.
     """
     if values.notna().sum() == 0:
         return
@@ -142,4 +143,7 @@ def limits(ax: Axes, axis: str, values: pd.Series, means: pd.DataFrame) -> None:
     low = max(low - reach, min(low, float(means["low"].fillna(low).min())))
     high = min(high + reach, max(high, float(means["high"].fillna(high).max())))
     margin = 0.05 * (high - low) or reach
-    ax.set(**{f"{axis}lim": (low - margin, high + margin)})
+    low, high = low - margin, high + margin
+    if metric.unit == "%":
+        low, high = max(low, -_BEYOND), min(high, 100 + _BEYOND)
+    ax.set(**{f"{axis}lim": (low, high)})

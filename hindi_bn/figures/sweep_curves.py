@@ -89,9 +89,10 @@ def _seed_line(ax: Axes, run: pd.DataFrame, look: Look, faint: float) -> None:
     how: dict[str, Any] = {"color": look.colour, "linewidth": 0.7}
     ax.plot(run["epoch"], run["value"], alpha=faint, zorder=2, **how)
     if (run["status"] == "diverged").any():
-        after = run[run["recorded"].isna()]
-        end = after.iloc[:1] if len(after) else run.iloc[-1:]
-        ax.plot(end["epoch"], end["value"], marker="x", zorder=4, **how)
+        done = run["recorded"].notna()
+        if done.any() or run["epoch"].iloc[0] == 0:  # else it diverged before these epochs
+            end = run[done].iloc[-1:] if done.all() else run[~done].iloc[:1]
+            ax.plot(end["epoch"], end["value"], marker="x", zorder=4, **how)
 
 
 def _mean_line(ax: Axes, means: pd.DataFrame, look: Look, arm: str, lowest: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hindi_bn.figures.over_seeds import (
@@ -48,6 +49,7 @@ def seed_strips(values: pd.DataFrame, means: pd.DataFrame, metric: Metric, ax: A
     scale_losses(ax, "x", metric, values["value"])
     labels = {row["arm"]: counts_text(row, metric) for row in means.to_dict("records")}
     ax.set_xlabel(metric.axis)
+    limits(ax, "x", values["value"], means, metric)
     return _rows(ax, values, means, labels, arm_looks(labels))
 
 
@@ -67,11 +69,11 @@ def paired_strips(
     labels = {row["arm"]: counts_text(row, metric, "pair") for row in means.to_dict("records")}
     ax.axvline(0.0, color="0.3", linewidth=1.0, linestyle="--", zorder=1)
     ax.set_xlabel(wrapped(metric.difference(baseline), 70))
-    given = arm_looks([baseline, *labels])
-    _rows(ax, shown(pairs, metric), means, labels, given, signed=True)
+    pairs = shown(pairs, metric)
+    limits(ax, "x", pairs["value"], means, replace(metric, unit=metric.difference_unit))
     low, high = ax.get_xlim()
     ax.set_xlim(min(low, -0.04 * high), max(high, -0.04 * low))
-    return ax
+    return _rows(ax, pairs, means, labels, arm_looks([baseline, *labels]), signed=True)
 
 
 def strip_figure(
@@ -123,11 +125,10 @@ def _rows(
             if not rows.empty:
                 ax.plot(
                     rows["value"], row + rows["seed"].map(height).astype(float), linestyle="none",
-                    marker=marker, color=look.colour, markersize=5, alpha=0.7, zorder=2,
-                    markeredgewidth=1.5 * diverged,
+                    marker=marker, color=look.colour, alpha=0.7, zorder=2,
+                    markersize=5 + 2 * diverged, markeredgewidth=1.5 * diverged,
                 )  # fmt: skip
         _mean(ax, mean, row, signed)
-    limits(ax, "x", values["value"], means)
     ax.set_yticks(
         range(len(means)), [f"{wrapped(str(arm))}\n({n})" for arm, n in labels.items()], fontsize=9
     )

@@ -73,7 +73,7 @@ def test_diverged_runs_are_crosses_below_with_their_number() -> None:
     assert [text.get_text() for text in ax.texts] == ["2/3"]
     figure = dose_figure(dose(runs, "lr", "norm"), Caption(IDENTICAL))
     assert "n = 3 per mean, 3 seeds" in texts(figure)
-    assert "× diverged, counts as 10 %" in texts(figure)
+    assert "× diverged, counted as 10 %" in texts(figure)
     lines = labelled(figure.axes[0])
     kept = runs[runs["arm"] == "lr=3.0, norm=none"]["final_test_accuracy"].max()
     assert ys(lines["none"])[1] == pytest.approx(100 * (kept + 0.2) / 3)

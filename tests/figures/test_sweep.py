@@ -125,7 +125,7 @@ def test_the_accuracy_of_a_diverged_run_goes_on_at_chance() -> None:
     assert ys(mean)[2:] == pytest.approx([100 * (2 * m + 0.1) / 3 for m in kept[2:]])
     figure = curves_figure(*curves(epochs, "test_accuracy", runs), Caption(IDENTICAL))
     assert legend_of(figure) == ["norm=none (n = 3, 1 of them diverged)"]
-    assert "× diverged, counts as 10 %" in texts(figure)
+    assert "× diverged, counted as 10 %" in texts(figure)
 
 
 def test_a_loss_over_a_decade_is_logarithmic() -> None:
