@@ -186,13 +186,7 @@ def claims_folder() -> Path:
 
 
 def load_claims(folder: Path | None = None) -> list[Claim]:
-    """Read all claims, in the order of their numbers.
-
-    Raises
-    ------
-    StudyError
-        When a file is wrong, or two claims have the same number; the message names file and key.
-    """
+    """Read all claims, in the order of their numbers; StudyError names what is wrong in a file."""
     files = sorted((folder or claims_folder()).glob("*.yaml"))
     claims = sorted((load_claim(file) for file in files), key=lambda claim: claim.id)
     for one, other in itertools.pairwise(claims):
@@ -231,13 +225,7 @@ def _with_new_names(entry: Any) -> Any:
 
 
 def choose(claims: list[Claim], asked: list[str]) -> list[Claim]:
-    """Return the claims asked for by number or name, all if none is.
-
-    Raises
-    ------
-    StudyError
-        For one that does not exist.
-    """
+    """Return the claims asked for by number or name, or all; StudyError for an unknown one."""
     if not asked:
         return claims
     by_name = {str(claim.id): claim for claim in claims} | {claim.name: claim for claim in claims}

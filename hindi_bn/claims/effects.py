@@ -26,8 +26,7 @@ class ArmTable:
     Parameters
     ----------
     arms
-        Name of each arm, and its value of every varied key as in the sweep's tables; `run` is the
-        run's name in a study of several.
+        Values of every varied key by arm; `run` is the run's name in a study of several.
     runs
         A row per run with the columns `arm` and `seed` and a column per metric.
     """
@@ -36,13 +35,7 @@ class ArmTable:
     runs: pd.DataFrame
 
     def select(self, where: Mapping[str, Any]) -> list[str]:
-        """Return the names of the arms that have these values.
-
-        Raises
-        ------
-        StudyError
-            When there is none.
-        """
+        """Return the names of the arms that have these values; StudyError when there is none."""
         chosen = [name for name, values in self.arms.items() if _fits(values, where)]
         if not chosen:
             raise StudyError(
@@ -73,9 +66,7 @@ def effects(test: Comparison, tables: Mapping[str, ArmTable], first: str) -> NDA
     Parameters
     ----------
     tables
-        The claim's sweeps by name.
-    first
-        Name of the sweep that a term means that names none.
+        The claim's sweeps by name; terms that name none mean `first`.
 
     Returns
     -------

@@ -20,20 +20,16 @@ LAST = 10
 
 @dataclass(frozen=True)
 class Gaps:
-    """Gaps in test accuracy by seed and stopping epoch, with BN less without.
+    """Gaps in test accuracy by seed and stopping epoch, the first of `arms` less the second.
 
     Parameters
     ----------
-    pairs
-        `seed`, `epoch` and `value`, a share.
-    means
-        A table of means by `epoch`.
+    pairs, means
+        `seed`, `epoch` and `value`, a share; and a table of means of it by `epoch`.
     late
         The pairs of the last epochs, with `reached`: whether the gap is at least the published one.
     published
         The published gap, in points.
-    arms
-        Names of the arms with BN and without.
     """
 
     pairs: pd.DataFrame

@@ -29,13 +29,7 @@ CLASSES = 10
 
 @dataclass(frozen=True)
 class ClaimPlan:
-    """A claim at a scale.
-
-    Parameters
-    ----------
-    cells
-        The runs of each of its sweeps, by the sweep's name.
-    """
+    """A claim at a scale, with the runs of each of its sweeps by the sweep's name."""
 
     claim: Claim
     scale: ScaleName
@@ -49,16 +43,10 @@ class ClaimPlan:
 
 @dataclass(frozen=True)
 class TrainedClaim:
-    """A plan's runs as they stand in the store: the tables of each sweep, by its name.
+    """A plan's runs as they stand in the store, by the name of their sweep.
 
-    Parameters
-    ----------
-    runs
-        As `hindi_bn.sweeps.tables.runs_table`, and a column for each measured metric.
-    epochs
-        As `hindi_bn.sweeps.tables.epochs_table`.
-    arms
-        Varied values by arm.
+    `runs` and `epochs` are the tables of `hindi_bn.sweeps.tables`, `runs` with a column for each
+    measured metric too; `arms` holds varied values by arm.
     """
 
     plan: ClaimPlan
@@ -123,11 +111,6 @@ def read_plan(
     note: Callable[[str], None] = lambda text: None,
 ) -> TrainedClaim:
     """Read what is in the store of a plan's runs, and measure what its tests ask for.
-
-    Parameters
-    ----------
-    note
-        Told what is being measured.
 
     Raises
     ------

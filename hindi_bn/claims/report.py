@@ -36,10 +36,7 @@ def decisive(result: ClaimResult) -> Effect:
 def ledger(results: Sequence[ClaimResult], link: str = "") -> str:
     """Write the ledger as a Markdown table: claim, verdict, effect with interval, n.
 
-    Parameters
-    ----------
-    link
-        Page that holds the claims' sections, if the titles are to be links.
+    `link` is the page that holds the claims' sections, if the titles are to be links.
     """
     return table(
         [_ledger_row(result, link) for result in results],
@@ -82,10 +79,7 @@ def heading(result: ClaimResult) -> str:
 def document(results: Sequence[ClaimResult], figures: str = "figures") -> str:
     """Write `claims.md`: the ledger, the rule, and a section per claim.
 
-    Parameters
-    ----------
-    figures
-        Folder of the figures, as seen from the document.
+    `figures` is the folder of the figures, as seen from the document.
     """
     parts = [
         "# Claims about batch norm, and what became of them",

@@ -29,18 +29,12 @@ class ClaimResult:
 
     Parameters
     ----------
-    id, name, title, statement, source, method
-        As in the claim's file.
-    scale
-        Its name; `sizes` says for each sweep how many seeds and epochs that is.
+    sizes
+        For each sweep, how many arms, seeds and epochs.
     data
         Name of the data.
     runs
         Number of runs by status.
-    bad_ends
-        Arm, seed and reason of each run that diverged or failed.
-    effects
-        What each test found.
     findings
         Further sentences that no verdict depends on.
     verdict, p_holds, p_fails, p_corrected
@@ -89,10 +83,7 @@ class ClaimResult:
 def result_of(claim: Claim, trained: TrainedClaim, title: str) -> ClaimResult:
     """Test a claim on its runs; the verdict comes with those of the other claims, by `decided`.
 
-    Parameters
-    ----------
-    title
-        Name of the data.
+    `title` is the name of the data.
     """
     import pandas as pd
 
@@ -164,13 +155,7 @@ def write_results(
 
 
 def read_results(folder: Path) -> list[ClaimResult]:
-    """Read `claims.json`; nothing when there is none.
-
-    Raises
-    ------
-    ClaimsError
-        When it cannot be read.
-    """
+    """Read `claims.json`; nothing when there is none, ClaimsError when it cannot be read."""
     file = folder / FILE
     if not file.exists():
         return []

@@ -34,15 +34,7 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be found out.
-
-    Parameters
-    ----------
-    claims, scale
-        Which claims, and how much is trained for them.
-    seeds
-        Number of seeds in place of the scale's.
-    """
+    """Which claims are to be tested, at which scale; `seeds` takes the place of the scale's."""
 
     claims: Sequence[Claim]
     scale: ScaleName
@@ -104,10 +96,7 @@ def judge_claims(
 
     `claims.json` and `claims.md` keep what earlier calls found out about other claims; verdicts are
     corrected over all of them together. The claims' runs and figures are written beside them.
-
-    Returns
-    -------
-    Every claim in the document, in the order of their numbers.
+    Returns every claim in the document, in the order of their numbers.
 
     Raises
     ------

@@ -41,8 +41,6 @@ class Effect:
 
     Parameters
     ----------
-    label, unit, region
-        As in the claim's file.
     by_seed
         The effect of each seed, in the test's unit.
     left_out
@@ -55,10 +53,7 @@ class Effect:
     p_holds, p_fails
         Two-sided p of what would have to be the case if the test did not hold, or did.
     verdict
-        Of this test alone, uncorrected: whether its interval lies inside the region, outside, or
-        neither.
-    above, below
-        Ends of the region.
+        Of this test alone, uncorrected.
     p_t
         Two-sided p of an effect of zero by the t-test, which agrees with the interval.
     """
@@ -89,12 +84,9 @@ class Effect:
 
 
 def effect_of(test: Test, values: NDArray[np.float64]) -> Effect:
-    """Test the effect of each seed against a test's region.
+    """Test the effect of each seed (seeds,), in the test's unit, against its region.
 
-    Parameters
-    ----------
-    values
-        The effect of each seed (seeds,) in the test's unit; not a number where it is missing.
+    Values that are not a number are missing, and left out.
     """
     there = values[np.isfinite(values)]
     p_holds, p_fails = region_p(there, test.above, test.below)
@@ -113,14 +105,7 @@ def effect_of(test: Test, values: NDArray[np.float64]) -> Effect:
 def region_p(
     values: NDArray[np.float64], above: float | None, below: float | None
 ) -> tuple[float, float]:
-    """Test whether a mean lies in a region, and whether it lies outside.
-
-    Parameters
-    ----------
-    values
-        Shape (n,), finite.
-    above, below
-        Ends of the region; None where it has no end.
+    """Test whether a mean of finite values (n,) lies in a region, and whether it lies outside.
 
     Returns
     -------

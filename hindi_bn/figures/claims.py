@@ -145,10 +145,7 @@ def gap_figure(
 ) -> Figure:
     """Compose `gap_by_epoch` and `gap_histogram`: where the published gap falls.
 
-    Parameters
-    ----------
-    arms
-        Names of the arms with BN and without.
+    `arms` are the names of the arms with BN and without.
     """
     count = pairs["seed"].nunique()
     caption = caption.plus(

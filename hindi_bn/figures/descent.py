@@ -111,8 +111,6 @@ def descent_figure(
 
     Parameters
     ----------
-    histories
-        A history by run, in study order.
     recorded
         A run's `layer`, `wx` and `wy`: the names of what was recorded.
     projected

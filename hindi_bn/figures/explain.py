@@ -82,13 +82,7 @@ def batch_figure(
 
 
 def channel_distributions(batch: Array, ax: Axes) -> Axes:
-    """Draw every value of each channel as a dot, with the channel's mean and std beneath.
-
-    Parameters
-    ----------
-    batch
-        (batch, channels) or (batch, channels, height, width).
-    """
+    """Draw every value of each channel of a batch as a dot, with mean and std beneath."""
     channels = batch.shape[1]
     for channel in range(channels):
         values = np.sort(batch[:, channel].ravel())
@@ -113,16 +107,8 @@ def value_map(
 ) -> Axes:
     """Draw a matrix of numbers as shaded squares with the numbers in them.
 
-    Parameters
-    ----------
-    values
-        (rows, columns).
-    limits
-        Values of the scale's ends.
-    whole
-        Whether the numbers are written without decimals.
-    diverging
-        Whether the scale has two colours that meet in the middle.
+    `limits` are the values of the scale's ends, which has two colours when it is diverging; whole
+    numbers are written without decimals.
     """
     import seaborn as sns
 
@@ -157,15 +143,7 @@ def image_strip(images: NDArray[np.uint8], ax: Axes) -> Axes:
 
 
 def channel_bars(batches: Mapping[str, Array], ax: Axes, colours: tuple[str, ...]) -> Axes:
-    """Draw each channel's mean and, as a bar to both sides, its std, side by side per batch.
-
-    Parameters
-    ----------
-    batches
-        (batch, channels, …) by name.
-    colours
-        A colour for each of the batches.
-    """
+    """Draw each channel's mean and std of batches (batch, channels, …), side by side."""
     markers = ("o", "s")
     for place, (name, batch) in enumerate(batches.items()):
         over = (0, *range(2, batch.ndim))
@@ -182,14 +160,9 @@ def channel_bars(batches: Mapping[str, Array], ax: Axes, colours: tuple[str, ...
 
 
 def against_running(batch: Array, running: Array, ax: Axes, what: str) -> Axes:
-    """Draw the batch's statistic of each channel against the running one, with the line of equals.
+    """Draw the batch's statistic `what` of each channel (channels,) against the running one.
 
-    Parameters
-    ----------
-    batch, running
-        (channels,).
-    what
-        Name of the statistic.
+    A line shows where the two are equal.
     """
     ax.axline((float(running.mean()),) * 2, slope=1, color="0.6", linewidth=1, label="equal")
     ax.plot(running, batch, "o", color=TRAIN, markersize=6, alpha=0.8, label="a channel")

@@ -183,14 +183,8 @@ def save(
     ----------
     path
         Where to, without a suffix.
-    formats
-        Some of `FORMATS`.
     dpi
         Dots per inch of a PNG.
-
-    Returns
-    -------
-    The files written, in the order of `formats`.
 
     Raises
     ------

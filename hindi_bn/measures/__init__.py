@@ -61,10 +61,7 @@ def measure(folder: RunFolder, name: str, digits: Digits) -> dict[str, float]:
 def metric_named(name: str) -> metrics.Metric:
     """Return a metric of a run or an epoch, or a value of a measure, as MEASURE.VALUE.
 
-    Raises
-    ------
-    HindiBnError
-        When there is none of that name.
+    HindiBnError when there is none of that name.
     """
     of, dot, value = name.partition(".")
     if not dot:

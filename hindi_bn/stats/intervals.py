@@ -43,10 +43,7 @@ class Summary:
 def summarise(values: ArrayLike) -> Summary:
     """Sum up one number per seed, shape (n,); no value at all gives NaN everywhere and n = 0.
 
-    Raises
-    ------
-    StatisticsError
-        When a value is not finite.
+    StatisticsError when a value is not finite.
     """
     sample = finite(values)
     n, std = len(sample), std_of(sample)
@@ -60,13 +57,7 @@ def summarise(values: ArrayLike) -> Summary:
 
 
 def finite(values: ArrayLike) -> Values:
-    """Return one number per seed as an array, shape (n,).
-
-    Raises
-    ------
-    StatisticsError
-        When there is another axis, or a value is not finite.
-    """
+    """Return one number per seed as an array (n,); StatisticsError when one is not finite."""
     sample = np.asarray(values, dtype=float)
     if sample.ndim != 1:
         raise StatisticsError(f"Values of shape {sample.shape} are not one number per seed.")

@@ -117,13 +117,7 @@ EPOCH_METRICS: Mapping[str, Metric] = MappingProxyType(
 
 
 def metric_named(name: str) -> Metric:
-    """Return the metric of a run or of an epoch that is called `name`.
-
-    Raises
-    ------
-    StatisticsError
-        When there is none.
-    """
+    """Return the metric of a run or of an epoch that is called `name`; StatisticsError for none."""
     known = {**METRICS, **EPOCH_METRICS}
     if name not in known:
         raise StatisticsError(
@@ -162,19 +156,10 @@ def _unusable(run: str, why: str, option: str) -> RunError:
 
 
 def metrics_of(history: pd.DataFrame, status: str = "finished") -> dict[str, float]:
-    """Condense a run's history to its metrics.
+    """Condense a run's history to its metrics: a number for each name of `METRICS`.
 
-    Parameters
-    ----------
-    history
-        A row per epoch with the columns of history.csv; not looked at unless the run finished.
-    status
-        One of `STATUSES`.
-
-    Returns
-    -------
-    A number for each name of `METRICS`, in that order. What a run did not reach, or has too few
-    epochs for, is NaN; for a run that diverged see the module.
+    What a run did not reach, or has too few epochs for, is NaN; for a run that diverged see the
+    module. The history is not looked at unless the run finished.
 
     Raises
     ------

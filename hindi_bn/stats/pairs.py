@@ -60,16 +60,8 @@ class Paired:
 def compare_paired(a: ArrayLike, b: ArrayLike) -> Paired:
     """Compare pairs: the mean of `a - b`, its interval, tests and an effect size.
 
-    Parameters
-    ----------
-    a, b
-        Shape (n,), finite; `a[i]` and `b[i]` share a seed. Against a fixed number, `b` is that
-        number n times.
-
-    Raises
-    ------
-    StatisticsError
-        When the lengths differ or a value is not finite.
+    `a[i]` and `b[i]`, both of shape (n,) and finite, share a seed. Against a fixed number, `b` is
+    that number n times. StatisticsError when the lengths differ or a value is not finite.
     """
     first, second = finite(a), finite(b)
     if len(first) != len(second):
@@ -131,20 +123,10 @@ def t_test_p(values: Values, alternative: Literal["two-sided", "greater"] = "two
 def holm(p_values: Sequence[float] | Values) -> Values:
     """Adjust p values for testing several hypotheses so that one false alarm stays rare.
 
-    Controls the family-wise error however the tests depend on each other.
+    Controls the family-wise error however the tests depend on each other. A NaN is a hypothesis
+    that was not tested: it stays NaN and is not counted. StatisticsError for a p outside 0..1.
     Source: S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal
     of Statistics 6, 1979.
-
-    Parameters
-    ----------
-    p_values
-        Shape (m,), 0..1. A NaN is a hypothesis that was not tested: it stays NaN and is not
-        counted.
-
-    Raises
-    ------
-    StatisticsError
-        When a p value lies outside 0..1.
     """
     p = np.asarray(p_values, dtype=float)
     tested = np.flatnonzero(~np.isnan(p))

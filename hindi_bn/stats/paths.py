@@ -9,16 +9,9 @@ Points = NDArray[np.float64]
 
 
 def scaled_to_range(points: Points) -> Points:
-    """Scale every axis of a path to 0..1, so that axes of different units count alike.
+    """Scale every axis of a path (points, axes) to 0..1, so that different units count alike.
 
-    Parameters
-    ----------
-    points
-        Shape (points, axes).
-
-    Returns
-    -------
-    The same shape; an axis along which nothing moves is all 0.
+    An axis along which nothing moves is all 0.
     """
     low, span = points.min(axis=0), np.ptp(points, axis=0)
     moving = span > 0
@@ -26,16 +19,10 @@ def scaled_to_range(points: Points) -> Points:
 
 
 def turning_angles(points: Points) -> NDArray[np.float64]:
-    """Measure how far each step turns away from the step before it.
+    """Measure how far each step of a path (points, axes) turns away from the step before it.
 
-    Parameters
-    ----------
-    points
-        Shape (points, axes). Steps of no length are left out: they have no direction.
-
-    Returns
-    -------
-    Degrees, 0 (straight on) to 180 (back), one for each pair of successive steps.
+    Degrees, 0 (straight on) to 180 (back), one for each pair of successive steps. Steps of no
+    length are left out: they have no direction.
     """
     steps = np.diff(points, axis=0)
     lengths = np.linalg.norm(steps, axis=1)

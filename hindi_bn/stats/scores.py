@@ -23,13 +23,11 @@ def per_class(
     ----------
     labels, predictions
         True and predicted class of each image, shape (images,).
-    classes
-        The classes, in the order of the rows.
 
     Returns
     -------
-    A row a class: `class`, `precision`, `recall`, `f1` (0..1; 0 where nothing was predicted or
-    nothing is there), `support` (images of the class).
+    A row per class, in the order of `classes`: `class`, `precision`, `recall`, `f1` (0..1; 0 where
+    nothing was predicted or nothing is there), `support` (images of the class).
 
     Raises
     ------
@@ -49,7 +47,7 @@ def per_class(
 def confusion(
     labels: Classes, predictions: Classes, classes: tuple[int, ...] = DIGITS
 ) -> pd.DataFrame:
-    """Count the images: a row a true class (index `true`), a column a predicted one (`predicted`).
+    """Count the images: a row per true class (index `true`), a column per predicted one.
 
     Parameters and errors as for `per_class`.
     """

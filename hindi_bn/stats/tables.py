@@ -30,14 +30,8 @@ PAIRED_COLUMNS = (
 def values_of(runs: pd.DataFrame, name: str, metric: Metric) -> pd.DataFrame:
     """Return a metric of every run as it counts, also of runs that diverged.
 
-    Parameters
-    ----------
-    runs
-        A row per run with the metric's column; without a column `status` all finished.
-
-    Returns
-    -------
-    `runs` with the columns `value` and `status`.
+    `runs` has a row per run with the metric's column; without a column `status` all finished. It is
+    returned with the columns `value` and `status`.
     """
     status = runs["status"] if "status" in runs else pd.Series("finished", runs.index)
     values = runs[name].astype(float).mask(status == "diverged", metric.diverged)
@@ -113,14 +107,7 @@ def summary_by(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
 
 def summary_table(runs: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:
-    """Sum up metrics of every arm.
-
-    Parameters
-    ----------
-    runs
-        A row per run: `arm`, `seed`, `status` (see `values_of`), and a column per metric.
-    metrics
-        Columns to sum up; every one of `METRICS` that `runs` has by default.
+    """Sum up metrics of every arm, by default every one of `METRICS` that `runs` has.
 
     Returns
     -------
@@ -181,14 +168,7 @@ def paired_values(
 def paired_table(
     runs: pd.DataFrame, baseline: str, metrics: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Compare every other arm with one, seed by seed.
-
-    Parameters
-    ----------
-    runs, metrics
-        As in `summary_table`.
-    baseline
-        The arm that is subtracted.
+    """Compare every other arm with the baseline, seed by seed; metrics as in `summary_table`.
 
     Returns
     -------

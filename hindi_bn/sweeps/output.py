@@ -34,12 +34,8 @@ def write_sweep(
 
     Files: `runs.parquet`, `epochs.parquet`, `summary.csv` (a row per arm and metric), `paired.csv`
     (a row per arm and metric, against the first arm), `summary.json` (the sweep, both tables of
-    statistics and the runs that ended badly) and `figures/`, which show these tables.
-
-    Raises
-    ------
-    HindiBnError
-        When a file cannot be written or a format is unknown.
+    statistics and the runs that ended badly) and `figures/`, which show these tables. HindiBnError
+    when a file cannot be written or a format is unknown.
     """
     from hindi_bn.figures.style import save
     from hindi_bn.stats.tables import paired_table, summary_table

@@ -27,13 +27,6 @@ def runs_table(
 ) -> pd.DataFrame:
     """Return a row per run.
 
-    Parameters
-    ----------
-    statuses
-        Status by key.
-    varied
-        Columns of the varied keys.
-
     Returns
     -------
     Columns `arm`, `seed`, `key`, `status`, the varied keys, the metrics of
@@ -84,8 +77,6 @@ def epochs_table(
 ) -> pd.DataFrame:
     """Return a row per run and epoch, of the runs that finished or diverged; see `runs_table`.
 
-    Returns
-    -------
     Columns `arm`, `seed`, `key`, the varied keys, and those of history.csv but for `seconds`.
     """
     import pandas as pd
