@@ -81,7 +81,7 @@ class Term(Settings):
         return self
 
 
-class Comparison(Settings):
+class Contrast(Settings):
     """A difference between terms, a number per seed."""
 
     label: str = Field(description="What is compared, in a few words.")
@@ -106,7 +106,7 @@ class Comparison(Settings):
         return self
 
 
-class Test(Comparison):
+class Test(Contrast):
     """A comparison with the region in which the claim holds."""
 
     __test__ = False  # no test of pytest's
@@ -155,7 +155,7 @@ class Claim(Settings):
     method: str = Field(description="How it is tested, and what the numbers mean.")
     sweeps: tuple[ClaimSweep, ...] = Field(min_length=1, description="What is trained.")
     tests: tuple[Test, ...] = Field(min_length=1, description="All must hold.")
-    besides: tuple[Comparison, ...] = Field((), description="Reported too; no verdict hangs on it.")
+    besides: tuple[Contrast, ...] = Field((), description="Reported too; no verdict hangs on it.")
     figure: Annotated[
         ClaimFigure, BeforeValidator(lambda v: {"kind": v} if isinstance(v, str) else v)
     ] = Field(default_factory=ClaimFigure, description="What is drawn.")
@@ -170,7 +170,7 @@ class Claim(Settings):
         return self
 
     @property
-    def comparisons(self) -> tuple[Comparison, ...]:
+    def comparisons(self) -> tuple[Contrast, ...]:
         """The tests, and what is reported besides."""
         return (*self.tests, *self.besides)
 

@@ -16,7 +16,7 @@ from hindi_bn.sweeps.sweep_file import same
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hindi_bn.claims.claim import Comparison, Term
+    from hindi_bn.claims.claim import Contrast, Term
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ def _fits(values: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
     return True
 
 
-def terms_of(test: Comparison) -> list[tuple[Term, str]]:
+def terms_of(test: Contrast) -> list[tuple[Term, str]]:
     """Return a comparison's terms, each with the name of its metric."""
     return [(term, term.metric or test.metric) for term in (*test.plus, *test.minus)]
 
 
-def effects(test: Comparison, tables: Mapping[str, ArmTable], first: str) -> NDArray[np.float64]:
+def effects(test: Contrast, tables: Mapping[str, ArmTable], first: str) -> NDArray[np.float64]:
     """Return a comparison's effect of each seed.
 
     Parameters
@@ -83,7 +83,7 @@ def effects(test: Comparison, tables: Mapping[str, ArmTable], first: str) -> NDA
 
 
 def _total(
-    test: Comparison, terms: Sequence[Term], tables: Mapping[str, ArmTable], first: str
+    test: Contrast, terms: Sequence[Term], tables: Mapping[str, ArmTable], first: str
 ) -> pd.Series[float]:
     """Add terms up seed by seed."""
     import pandas as pd

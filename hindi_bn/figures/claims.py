@@ -173,10 +173,10 @@ def _reach(tests: pd.DataFrame) -> tuple[float, float]:
 def _numbers(test: dict[Any, Any]) -> str:
     if not np.isfinite(test["estimate"]):
         return f"no estimate  n = {test['n']:g}"
-    said, low, high = (number(test[name], 3, "+") for name in ("estimate", "low", "high"))
+    text, low, high = (number(test[name], 3, "+") for name in ("estimate", "low", "high"))
     if np.isfinite(test["low"]) and np.isfinite(test["high"]):
-        said += f"  [{low}, {high}]"
-    return f"{said}  n = {test['n']:g}"
+        text += f"  [{low}, {high}]"
+    return f"{text}  n = {test['n']:g}"
 
 
 def _verdict_legend(ax: Axes, verdicts: list[str]) -> None:

@@ -70,7 +70,7 @@ class Dose(NamedTuple):
         The key along the axis. Powers of two have a binary logarithmic axis, numbers that span a
         decade a decimal one; text stands in the order of its first rows.
     hue
-        The key whose values are told apart by colour; None for a single line.
+        The key whose values differ in colour; None for a single line.
     """
 
     values: pd.DataFrame

@@ -39,11 +39,11 @@ def worked_figure(arrays: Mapping[str, Array], title: str, caption: Caption) -> 
         panels = figure.add_gridspec(1, 3, width_ratios=(1.0, 1.0, 1.15))
         _numbers(figure, panels[0], before, "Before", diverging=False)
         _numbers(figure, panels[1], after, "After", diverging=True)
-        outcome = "mean 0, std 1" if after.any() else "every value 0"
+        reached = "mean 0, std 1" if after.any() else "every value 0"
         halves = panels[2].subgridspec(2, 1)
         for half, batch, name in (
             (halves[0], before, "Channels before"),
-            (halves[1], after, f"Channels after: {outcome}"),
+            (halves[1], after, f"Channels after: {reached}"),
         ):
             channel_distributions(batch, figure.add_subplot(half)).set_title(name)
     return figure

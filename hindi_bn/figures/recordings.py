@@ -1,7 +1,7 @@
 """What was recorded while networks trained: gradients, activations, statistics and weights by step.
 
 Lines of a layer have the colour of the convolution or linear layer that they belong to, early ones
-dark and late ones light; the kind of layer is told by the line's style. Recordings come as tables
+dark and late ones light; the kind of layer shows in the line's style. Recordings come as tables
 with the columns of `hindi_bn.records.recordings.COLUMNS`, by run in study order.
 """
 
