@@ -116,7 +116,8 @@ def reproduce(
 ) -> Comparison:
     """Reproduce a study: get the digits, train every run, compare, write all tables and figures.
 
-    Finished runs are used and unfinished ones resumed, unless `overwrite`.
+    Finished runs are used and unfinished ones resumed, unless `overwrite`. The descent is drawn
+    where the study records the two weights for it.
 
     Parameters
     ----------
@@ -132,7 +133,8 @@ def reproduce(
     )  # fmt: skip
     comparison = compare(records, data, out=out)
     comparison.write(formats=formats, dpi=dpi)
-    plot_descent(records, folder=comparison.folder, formats=formats, dpi=dpi)
+    if all(record.run.recorded_pair() for record in records):
+        plot_descent(records, folder=comparison.folder, formats=formats, dpi=dpi)
     return comparison
 
 

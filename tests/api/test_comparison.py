@@ -13,7 +13,7 @@ import hindi_bn
 import hindi_bn.digits
 from hindi_bn.cli import app
 from hindi_bn.digits import Digits
-from hindi_bn.errors import StudyError
+from hindi_bn.errors import RunError, StudyError
 from hindi_bn.training.run import Reporter
 
 SMALL: dict[str, Any] = {"dpi": 30}
@@ -39,6 +39,17 @@ def test_a_study_is_reproduced_with_digits_loaded_once(
         assert comparison.folder == Path("results/article/comparison")
     assert loaded == ["digits"]
     assert Path("results/article/comparison/comparison.json").exists()
+
+
+def test_a_study_without_the_pair_of_weights_is_reproduced_without_a_descent(
+    tmp_path: Path,
+) -> None:
+    study = tiny_study(epochs=1, recordings=[])
+    comparison = hindi_bn.reproduce(study, tiny_digits(), out=tmp_path, **SMALL)
+    assert (comparison.folder / "loss.png").exists()
+    assert not list(comparison.folder.glob("descent*"))
+    with pytest.raises(RunError, match="no path of two weights"):
+        hindi_bn.plot_descent([tmp_path / "article" / "bn"])
 
 
 def test_a_study_s_missing_runs_are_trained_and_the_others_used(tmp_path: Path) -> None:
