@@ -59,10 +59,9 @@ def fetch(
         When `data_dir` cannot be written.
     """
     if source == AUTO and path is None:
-        digits, failures = first_available(
+        return _first_available(
             data_dir, force=force, accept_different=accept_different, note=note, advance=advance
         )
-        return digits or _refuse(failures)
     if source == AUTO and path is not None:
         source = _kind_of(path)
     if source in other_data_sets():
@@ -130,27 +129,31 @@ def resolve(
     HindiBnError
         When `data_dir` cannot be written.
     """
-    digits, failures = first_available(data_dir, archive, note=note, advance=advance)
-    if digits is not None:
-        return digits
-    note(banner(failures))
+    try:
+        return _first_available(data_dir, archive, note=note, advance=advance)
+    except SourceError as error:
+        title, line = data_set("stand-in").title, "=" * 78
+        note(
+            f"{line}\nNo source had the real digits, so the STAND-IN is used: {title}."
+            f"{error.why}\n"
+            "For the real ones: hindi-bn download PATH, with an archive or folder of them.\n"
+            f"{line}"
+        )
     return fetch("stand-in", data_dir, note=note, advance=advance)
 
 
-def first_available(
+def _first_available(
     data_dir: Path,
     archive: Path | None = None,
     *,
     force: bool = False,
     accept_different: bool = False,
-    note: Note = no_note,
-    advance: Advance = silent,
-) -> tuple[Digits | None, dict[str, str]]:
-    """Try the sources of the real digits in order; see `resolve` and `fetch`.
+    note: Note,
+    advance: Advance,
+) -> Digits:
+    """Take the real digits that are there, or from the first source that has them.
 
-    Returns
-    -------
-    The digits, or None, and why each source before them failed.
+    Raises SourceError, which gives the reason why each failed, when none has.
     """
     failures: dict[str, str] = {}
     if not force:
@@ -161,21 +164,25 @@ def first_available(
                 failures[f"what is in {data_dir}"] = _in_a_line(error)
         else:
             note(ALREADY_THERE.format(data_dir))
-            return digits, failures
+            return digits
     for source, path in candidates(data_dir, archive):
-        label = source if path is None else f"{source} {path}"
         try:
             digits = fetch(
                 source, data_dir, path,
                 force=force, accept_different=accept_different, note=note, advance=advance,
             )  # fmt: skip
         except DataError as error:
-            failures[label] = _in_a_line(error)
+            failures[source if path is None else f"{source} {path}"] = _in_a_line(error)
         else:
             for failed, why in failures.items():
                 note(f"Not used: {failed}. {why}")
-            return digits, failures
-    return None, failures
+            return digits
+    raise SourceError(
+        "No source had the digits.",
+        "".join(f"\n  - {source}: {why}" for source, why in failures.items()),
+        "hindi-bn download PATH with an archive or folder of them, or the stand-in: "
+        "hindi-bn download --source stand-in",
+    )
 
 
 def candidates(data_dir: Path, archive: Path | None = None) -> Iterator[tuple[str, Path | None]]:
@@ -199,29 +206,5 @@ def _kind_of(path: Path) -> str:
     return "folder" if path.is_dir() else "archive"
 
 
-def _refuse(failures: dict[str, str]) -> Digits:
-    raise SourceError(
-        "No source had the digits.",
-        "\n" + _listed(failures),
-        "hindi-bn download PATH with an archive or folder of them, or the stand-in: "
-        "hindi-bn download --source stand-in",
-    )
-
-
 def _in_a_line(error: DataError) -> str:
     return f"{error.what} {error.why}".strip()
-
-
-def _listed(failures: dict[str, str]) -> str:
-    return "\n".join(f"  - {source}: {why}" for source, why in failures.items())
-
-
-def banner(failures: dict[str, str]) -> str:
-    """Return the words that go before the use of the stand-in."""
-    line = "=" * 78
-    return (
-        f"{line}\nNo source had the real digits, so the STAND-IN is used: "
-        f"{data_set('stand-in').title}.\n{_listed(failures)}\n"
-        "For the real ones: hindi-bn download PATH, with an archive or folder of them.\n"
-        f"{line}"
-    )

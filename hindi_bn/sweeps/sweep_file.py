@@ -124,11 +124,6 @@ def sweeps_folder() -> Path:
     return configs_folder() / "sweeps"
 
 
-def sweep_names() -> list[str]:
-    """Names of the sweeps that come with the program."""
-    return sorted(path.stem for path in sweeps_folder().glob("*.yaml"))
-
-
 def find_sweep(file: str) -> Path:
     """Return the file behind `file`: a path, or the name of a sweep that comes along."""
     return find_config(file, sweeps_folder(), "sweep", "sweeps")
