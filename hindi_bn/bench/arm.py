@@ -2,7 +2,7 @@
 
 The process is sent its task, then a message for each epoch to train (see
 `hindi_bn.runners.process`). It answers each (the first when its data are ready), and sends what it
-needed when it is told to quit.
+needed when it is to quit.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ AGAINST = {EXACT: NOTEBOOK, FAST: EXACT}
 
 
 def network_document(measured: NetworkBench) -> dict[str, Any]:
-    """Return one network's measurements; rates in operations a second, memory in MiB."""
+    """Return one network's measurements; rates in operations per second, memory in MiB."""
     training = sum(layer.training for layer in measured.work)
     peak = measured.peak()
     return {

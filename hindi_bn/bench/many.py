@@ -82,12 +82,12 @@ def _in_workers(
     with tempfile.TemporaryDirectory(prefix="hindi-bn-") as out:
         began = time.perf_counter()
         placed = [replace(job, out=Path(out)) for job in jobs]
-        for outcome in run_jobs(
+        for result in run_jobs(
             placed, digits, workers=workers, threads=threads,
             on_event=lambda event: chosen.append(event.text) if event.kind == "plan" else None,
         ):  # fmt: skip
-            if outcome.failure:
-                failure = outcome.failure
+            if result.failure:
+                failure = result.failure
                 raise HindiBnError(failure.what, failure.why, failure.next_step)
         return time.perf_counter() - began
 

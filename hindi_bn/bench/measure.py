@@ -119,7 +119,7 @@ class NetworkBench:
         return spread([notebook["seconds"] / ours["seconds"] for notebook, ours in pairs])
 
     def rate(self, way: str) -> float:
-        """Return the floating-point operations a second of a way's training pass."""
+        """Return the floating-point operations per second of a way's training pass."""
         seconds = self.ways[way].spread("train_seconds")["median"]
         return self.images * sum(layer.training for layer in self.work) / seconds
 

@@ -1,6 +1,6 @@
 """Run Kaggle's client in a process of its own: `python -m hindi_bn.digits.kaggle_client …`.
 
-The last line of its output tells why it failed; exit code 0 means that the zip is in the folder.
+The last line of its output says why it failed; exit code 0 means that the zip is in the folder.
 """
 
 from __future__ import annotations

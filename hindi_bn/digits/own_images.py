@@ -27,7 +27,7 @@ LEAST_CONTRAST = 8 / 255  # below this an image is taken for empty paper
 def prepare(path: Path) -> tuple[NDArray[np.uint8], list[str]]:
     """Read an image of one digit and prepare it like the data set's.
 
-    Any size; grey, colour, palette or transparent; dark on light or light on dark (told apart by
+    Any size; grey, colour, palette or transparent; dark on light or light on dark (known by
     the border). The strokes' box is stretched to 28 x 28 and stands inside two empty pixels. An
     image that looks like the data set's already is left as it is.
 
@@ -126,7 +126,7 @@ def _extent(marked: NDArray[np.bool_]) -> int:
 
 
 def _ink(path: Path, grey: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[str]]:
-    """Strength of the strokes, 0..1 (height, width); the paper, told by the border, is 0."""
+    """Strength of the strokes, 0..1 (height, width); the paper, known by the border, is 0."""
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     paper, low, high = float(np.median(border)), float(grey.min()), float(grey.max())
     inverted = paper > (low + high) / 2

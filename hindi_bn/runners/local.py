@@ -103,7 +103,7 @@ def _on_device(jobs: list[Job], digits: Digits, on_event: OnEvent) -> Iterator[J
         on_event(Event("started", job))
         yield perform(
             job, digits,
-            on_epoch=partial(_tell_epoch, on_event, job), note=partial(_tell, on_event, job),
+            on_epoch=partial(_report_epoch, on_event, job), note=partial(_report, on_event, job),
         )  # fmt: skip
 
 
@@ -115,13 +115,13 @@ def _ensemble(jobs: list[Job], digits: Digits, on_event: OnEvent) -> list[JobRes
     for job in jobs:
         on_event(Event("started", job))
 
-    def tell(member: Member, row: EpochRow) -> None:
-        _tell_epoch(on_event, by_run[member.name], row)
+    def report(member: Member, row: EpochRow) -> None:
+        _report_epoch(on_event, by_run[member.name], row)
 
     trained = record_ensemble(
         [Member(job.study, job.run) for job in jobs], digits, jobs[0].out,
-        overwrite=True, command=jobs[0].command, on_epoch=tell,
-        note=partial(_tell, on_event, jobs[0]),
+        overwrite=True, command=jobs[0].command, on_epoch=report,
+        note=partial(_report, on_event, jobs[0]),
     )  # fmt: skip
     seconds = (time.perf_counter() - began) / len(jobs)
     return [
@@ -130,9 +130,9 @@ def _ensemble(jobs: list[Job], digits: Digits, on_event: OnEvent) -> list[JobRes
     ]
 
 
-def _tell(on_event: OnEvent, job: Job, text: str) -> None:
+def _report(on_event: OnEvent, job: Job, text: str) -> None:
     on_event(Event("note", job, text=text))
 
 
-def _tell_epoch(on_event: OnEvent, job: Job, row: EpochRow) -> None:
+def _report_epoch(on_event: OnEvent, job: Job, row: EpochRow) -> None:
     on_event(Event("epoch", job, row=row))

@@ -84,7 +84,7 @@ class Child:
         self.process.kill()
 
     def wait(self) -> int:
-        """Wait for its end, interrupting it unless it was told to quit; its exit code."""
+        """Wait for its end, interrupting it unless it was sent `QUIT`; its exit code."""
         self.interrupt()
         code = self.process.wait()
         assert self.process.stdout is not None

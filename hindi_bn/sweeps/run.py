@@ -33,7 +33,7 @@ OnEvent = Callable[[Progress, "Event | JobResult | None"], None]
 class BadEnd:
     """A run that diverged, failed or died: its arm, seed, key and status, and why.
 
-    `refused` tells that its settings were refused, which training again will not change.
+    `refused` says that its settings were refused, which training again will not change.
     """
 
     arm: str

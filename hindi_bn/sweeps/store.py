@@ -55,7 +55,7 @@ class RunStore:
         return SweepRun(cell, key, Job(study, key, self.out, resume=True, command=command))
 
     def status(self, job: Job) -> Status:
-        """Tell how far a run has come."""
+        """Say how far a run has come."""
         folder = RunFolder(job.folder)
         if folder.finished:
             return "finished"
@@ -102,7 +102,7 @@ class RunStore:
             folder.clear()
 
     def in_use(self, job: Job) -> bool:
-        """Tell whether another process is training the run."""
+        """Say whether another process is training the run."""
         try:
             with RunFolder(job.folder).locked():
                 return False

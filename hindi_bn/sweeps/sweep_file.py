@@ -106,7 +106,7 @@ class Sweep(Settings):
 
 
 def same(wanted: Any, value: Any) -> bool:
-    """Tell whether `wanted` names a value of the grid: equal, its text, or its `name`."""
+    """Say whether `wanted` names a value of the grid: equal, its text, or its `name`."""
     if isinstance(value, Mapping) and wanted == value.get("name"):
         return True
     return bool(wanted == value) or str(wanted) == str(value)

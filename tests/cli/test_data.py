@@ -76,16 +76,16 @@ def test_the_configured_archive_and_data_folder(packed: str, tmp_path: Path) -> 
 
 
 def test_json(packed: str) -> None:
-    told = json.loads(run("download", packed, "--json").stdout)
-    assert told == json.loads(run("data", "--json").stdout)
+    seen = json.loads(run("download", packed, "--json").stdout)
+    assert seen == json.loads(run("data", "--json").stdout)
     train = small_pixels()["train"] / 255
-    assert told["title"] == TITLE
-    assert told["identical"] is True
-    assert told["differing_classes"] == {"train": [], "test": []}
-    assert told["counts"] == {"train": [3] * 10, "test": [2] * 10}
-    assert told["sha256"] == checksums.ARTICLE.digests
-    assert told["mean"]["train"] == pytest.approx(train.mean(), abs=1e-12)
-    assert told["std"]["train"] == pytest.approx(train.std(), abs=1e-12)
+    assert seen["title"] == TITLE
+    assert seen["identical"] is True
+    assert seen["differing_classes"] == {"train": [], "test": []}
+    assert seen["counts"] == {"train": [3] * 10, "test": [2] * 10}
+    assert seen["sha256"] == checksums.ARTICLE.digests
+    assert seen["mean"]["train"] == pytest.approx(train.mean(), abs=1e-12)
+    assert seen["std"]["train"] == pytest.approx(train.std(), abs=1e-12)
 
 
 def test_other_pixels_need_consent(tmp_path: Path) -> None:
@@ -101,8 +101,8 @@ def test_other_pixels_need_consent(tmp_path: Path) -> None:
     words = "Hindi digits, NOT identical to the article's (test class 4)"
     assert words in accepted.stdout
     assert words in run("data").stdout
-    told = json.loads(run("data", "--json").stdout)
-    assert (told["identical"], told["differing_classes"]) == (False, {"train": [], "test": [4]})
+    seen = json.loads(run("data", "--json").stdout)
+    assert (seen["identical"], seen["differing_classes"]) == (False, {"train": [], "test": [4]})
 
 
 def test_the_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,8 +112,8 @@ def test_the_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.stdout == "drawn stand-in, not the article's data (from stand-in) -> data\n"
     assert "Drawing the stand-in" in result.stderr
     shown = run("data", "--name", "stand-in", "--json")
-    told = json.loads(shown.stdout)
-    assert (told["name"], told["identical"], told["differing_classes"]) == ("stand-in", False, None)
+    seen = json.loads(shown.stdout)
+    assert (seen["name"], seen["identical"], seen["differing_classes"]) == ("stand-in", False, None)
     old = run("data", "--name", "drawn", "--json")
     assert json.loads(old.stdout)["name"] == "stand-in"
     assert run("download", "--source", "drawn").exit_code == 0
@@ -184,10 +184,10 @@ def test_the_real_digits(real_data_dir: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.undo()
     result = run("data", "--data-dir", str(real_data_dir), "--json")
     assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert told["title"] == "Hindi digits, identical to the article's 20,000 images"
-    assert told["mean"]["train"] == pytest.approx(0.242318, abs=5e-7)
-    assert told["std"]["train"] == pytest.approx(0.388673, abs=5e-7)
+    seen = json.loads(result.stdout)
+    assert seen["title"] == "Hindi digits, identical to the article's 20,000 images"
+    assert seen["mean"]["train"] == pytest.approx(0.242318, abs=5e-7)
+    assert seen["std"]["train"] == pytest.approx(0.388673, abs=5e-7)
     names = {path.name for path in (real_data_dir / "digits/Train").iterdir()}
     assert names == {f"digit_{digit}" for digit in range(10)}
 

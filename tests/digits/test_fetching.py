@@ -95,8 +95,8 @@ def test_uci_delivers(tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyP
         at_uci(server, monkeypatch)
         result = download(tmp_path / "data", "--source", "uci", "--json")
     assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert (told["identical"], told["source"]) == (True, "uci")
+    seen = json.loads(result.stdout)
+    assert (seen["identical"], seen["source"]) == (True, "uci")
     assert server.requests == ["/static/public/389/devanagari+handwritten+character+dataset.zip"]
     assert left_in(tmp_path / "data") == [".lock", "digits", "digits.safetensors"]
 
@@ -195,8 +195,8 @@ def test_kaggle_delivers(
         at_kaggle(server, monkeypatch, account)
         result = download(tmp_path / "data", "--source", "kaggle", "--json")
     assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert (told["identical"], told["source"]) == (True, "kaggle")
+    seen = json.loads(result.stdout)
+    assert (seen["identical"], seen["source"]) == (True, "kaggle")
     assert server.requests[-1] == "/storage/hindi-character-recognition.zip"
     assert left_in(tmp_path / "data") == [".lock", "digits", "digits.safetensors"]
 
@@ -414,10 +414,10 @@ def test_ctrl_c_leaves_nothing_half_made(tmp_path: Path, packed: bytes) -> None:
         process = start_download(tmp_path / "data", server)
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
-    assert process.returncode == 130, said
-    assert "Interrupted" in said
-    assert "Traceback" not in said
+        _, printed = process.communicate(timeout=30)
+    assert process.returncode == 130, printed
+    assert "Interrupted" in printed
+    assert "Traceback" not in printed
     assert left_in(tmp_path / "data") == [".lock"]
 
 

@@ -143,11 +143,11 @@ def test_download_and_show(name: str, title: str, monkeypatch: pytest.MonkeyPatc
         assert str(labels.dtype) == "torch.int64"
         assert digits.digests[split] == hashlib.sha256(expected[split].tobytes()).hexdigest()
     assert (digits.name, digits.title, digits.identical) == (name, title, False)
-    told = json.loads(run("data", "--name", name, "--json").stdout)
-    assert (told["title"], told["source"]) == (title, "torchvision (127.0.0.1)")
-    assert told["counts"] == {"train": [7] * 10, "test": [4] * 10}
-    assert told["mean"]["train"] == pytest.approx(expected["train"].mean() / 255)
-    assert told["differing_classes"] is None
+    seen = json.loads(run("data", "--name", name, "--json").stdout)
+    assert (seen["title"], seen["source"]) == (title, "torchvision (127.0.0.1)")
+    assert seen["counts"] == {"train": [7] * 10, "test": [4] * 10}
+    assert seen["mean"]["train"] == pytest.approx(expected["train"].mean() / 255)
+    assert seen["differing_classes"] is None
 
 
 def test_what_is_there_is_not_fetched_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,7 +362,7 @@ def test_train_and_use_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     runs = json.loads(trained.stdout)
     assert [each["folder"] for each in runs] == [f"results/mlp-mnist/{r}" for r in ("no-bn", "bn")]
     assert {each["data"] for each in runs} == {"MNIST"}
-    assert runs[1]["final"]["test_accuracy"] > 0.9  # the bars are easily told apart
+    assert runs[1]["final"]["test_accuracy"] > 0.9  # the bars are easily seen apart
     record = json.loads(Path("results/mlp-mnist/bn/environment.json").read_text())
     assert (record["data"]["title"], record["data"]["identical"]) == ("MNIST", False)
 

@@ -316,7 +316,7 @@ def test_a_full_disk_is_not_called_damage(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_progress_counts_images(tmp_path: Path) -> None:
-    told: list[tuple[str, int, int | None]] = []
+    seen: list[tuple[str, int, int | None]] = []
     source = write_zip(tmp_path / "a.zip", small_files())
-    unpack(source, tmp_path, lambda *facts: told.append(facts))
-    assert told == [("Unpacking", n, 50) for n in range(1, 51)]
+    unpack(source, tmp_path, lambda *facts: seen.append(facts))
+    assert seen == [("Unpacking", n, 50) for n in range(1, 51)]

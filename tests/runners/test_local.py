@@ -45,9 +45,9 @@ def test_an_ensemble_gives_the_tables_of_single_runs_to_rounding(tmp_path: Path)
     assert (together.runs["key"] == single.runs["key"]).all()
     columns = ["train_loss", "test_loss", "wx"]
     np.testing.assert_allclose(together.epochs[columns], single.epochs[columns], rtol=1e-4)
-    told = json.loads((tmp_path / "together/runs" / together.runs["key"][0] / "environment.json")
+    seen = json.loads((tmp_path / "together/runs" / together.runs["key"][0] / "environment.json")
                       .read_text())  # fmt: skip
-    assert told["ensemble"]["members"] == 2
+    assert seen["ensemble"]["members"] == 2
     assert train(what, tmp_path / "together", LocalRunner(together=True))[1] == []
 
 
@@ -79,13 +79,13 @@ def test_an_ensemble_that_breaks_down_is_trained_one_by_one(
         raise RuntimeError("CUDA out of memory")
 
     monkeypatch.setattr(record_module, "record_ensemble", refuse)
-    told: list[str] = []
+    seen: list[str] = []
     result, _ = train(
         sweep(), tmp_path, LocalRunner(together=True),
-        on_event=lambda progress, what: told.append(getattr(what, "text", "")),
+        on_event=lambda progress, what: seen.append(getattr(what, "text", "")),
     )  # fmt: skip
     assert result.complete
-    assert any("out of memory" in text for text in told)
+    assert any("out of memory" in text for text in seen)
 
 
 @pytest.mark.parametrize(("device", "here"), [("cuda", True), ("cpu", False)])

@@ -92,9 +92,9 @@ def test_ctrl_c_saves_and_leaves_no_process(tmp_path: Path) -> None:
         start_new_session=True,
     )  # fmt: skip
     assert driver.stdout is not None
-    told: list[str] = []
-    while min(told.count("bn"), told.count("no-bn")) < 3:
-        told.append(driver.stdout.readline().strip())
+    seen: list[str] = []
+    while min(seen.count("bn"), seen.count("no-bn")) < 3:
+        seen.append(driver.stdout.readline().strip())
         assert driver.poll() is None
     os.killpg(driver.pid, signal.SIGINT)
     _, said = driver.communicate(timeout=60)

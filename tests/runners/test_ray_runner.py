@@ -122,10 +122,10 @@ def test_the_digits_are_not_copied() -> None:
     for value in arrays.values():
         if hasattr(value, "flags"):
             value.flags.writeable = False  # as memory of the object store is
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as printed:
         warnings.simplefilter("always")
         there = digits_of(arrays)
-    assert said == []
+    assert printed == []
     assert there.train_images.data_ptr() == digits.train_images.data_ptr()
     assert torch.equal(there.test_labels, digits.test_labels)
     assert (there.name, there.source, there.digests) == (
@@ -175,7 +175,7 @@ class Connection(ModuleType):
     def __init__(self, here: str | None = None) -> None:
         super().__init__("ray")
         self.here, self.given, self.ended = here, dict[str, Any](), 0
-        self.surroundings: dict[str, str] = {}
+        self.environment: dict[str, str] = {}
 
     def is_initialized(self) -> bool:
         return self.here is not None
@@ -184,7 +184,7 @@ class Connection(ModuleType):
         return SimpleNamespace(gcs_address=self.here)
 
     def init(self, **given: Any) -> None:
-        self.given, self.surroundings = given, dict(os.environ)
+        self.given, self.environment = given, dict(os.environ)
 
     def shutdown(self) -> None:
         self.ended += 1
@@ -207,8 +207,8 @@ def test_a_cluster_is_started_quietly_and_leaves_nothing(monkeypatch: pytest.Mon
     assert connection.given["address"] == "local"
     assert connection.given["num_cpus"] == 3
     assert connection.given["include_dashboard"] is False
-    assert connection.surroundings["OMP_NUM_THREADS"] == "1"
-    assert connection.surroundings["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert connection.environment["OMP_NUM_THREADS"] == "1"
+    assert connection.environment["RAY_USAGE_STATS_ENABLED"] == "0"
     assert "RAY_USAGE_STATS_ENABLED" not in os.environ
 
 
@@ -350,9 +350,9 @@ def test_a_run_whose_worker_dies_goes_on_from_what_it_had_sent(
     (result,) = RayRunner().run([given], tiny_digits(), on_event=events.append)
     assert result.failure is None
     assert [order.job["resume"] for order in cluster.orders] == [False, True, True]
-    told = [e.row.epoch if e.row else e.kind for e in events if e.job]
+    seen = [e.row.epoch if e.row else e.kind for e in events if e.job]
     again = ["note", "started", "note"]
-    assert told == ["started", 0, 1, *again, 1, 2, *again, 2, 3]
+    assert seen == ["started", 0, 1, *again, 1, 2, *again, 2, 3]
     notes = [event.text for event in events if event.kind == "note"]
     assert notes[0] == "WorkerCrashedError: given out again (1 of 3)."
     resumed = [text for text in notes if text.startswith("Resuming")]

@@ -253,7 +253,7 @@ def test_shared_digits_are_the_digits() -> None:
     assert not folder.exists()
 
 
-def test_failures_tell_what_the_error_told() -> None:
+def test_failures_hold_what_the_error_says() -> None:
     diverged = Failure.of(DivergedError("bn", 3, 17))
     assert (diverged.diverged, diverged.epoch, diverged.step) == (True, 3, 17)
     assert JobResult(Job(tiny_study(), "bn", Path("x")), 1.0).failure is None

@@ -109,7 +109,7 @@ def download(
 
 
 def no_credentials() -> SourceError:
-    """Return the error that tells how to get Kaggle credentials."""
+    """Return the error that says how to get Kaggle credentials."""
     return SourceError(
         "Kaggle needs an account, and no credentials were found.",
         "Looked for: KAGGLE_API_TOKEN, KAGGLE_USERNAME with KAGGLE_KEY, ~/.kaggle/access_token, "
