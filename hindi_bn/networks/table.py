@@ -113,10 +113,10 @@ def describe(layer: nn.Module) -> str:
     elif isinstance(layer, nn.Linear):
         text = f"Linear {layer.in_features} → {layer.out_features}"
     elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
-        text = f"{text} {_square((layer.kernel_size, layer.kernel_size))}"
+        text = f"{text} {_square((_one(layer.kernel_size), _one(layer.kernel_size)))}"
     elif isinstance(layer, CountedDropout):
         text = f"Dropout {layer.share:g}"
-    return f"{text}, {norm.words}" if norm else text
+    return f"{text}, {norm.words or type(norm).__name__}" if norm else text
 
 
 def parameter_count(network: nn.Module) -> int:
@@ -128,8 +128,7 @@ def _window(layer: nn.Module, kind: str) -> tuple[int, int]:
     """Side and stride of the square of its input that one output value sees."""
     if kind not in {"convolution", "pooling"}:
         return 1, 1
-    kernel, stride = _one(getattr(layer, "kernel_size", 1)), _one(getattr(layer, "stride", 1))
-    return kernel, stride
+    return _one(getattr(layer, "kernel_size", 1)), _one(getattr(layer, "stride", 1))
 
 
 def _one(sides: Any) -> int:
