@@ -8,10 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from hindi_bn.errors import StudyError
 from hindi_bn.networks import Layer, build_run, layer_table, network_called, options_of
+from hindi_bn.networks.preserved import preserved
 from hindi_bn.study import Run, network_names
 from hindi_bn.study.files import overridden, validate
 
@@ -122,5 +121,5 @@ def _run(name: str, norm: str | None, settings: Mapping[str, Any] | None) -> Run
 
 
 def _layers(run: Run, image_size: int) -> list[Layer]:
-    with torch.random.fork_rng(devices=[]):
+    with preserved():
         return layer_table(build_run(run, image_size), image_size)

@@ -181,14 +181,13 @@ def measure(
     bench: Bench, run: Run, ways: Sequence[str] = WAYS, note: Note = lambda text: None
 ) -> NetworkBench:
     """Train a run in several ways, an epoch each in turn, all from the same initial weights."""
-    import torch
-
     from hindi_bn.networks import build_run
+    from hindi_bn.networks.preserved import preserved
     from hindi_bn.training.device import choose_device
 
     study, peaks = bench.study, []
     device = choose_device(study.device)
-    with torch.random.fork_rng(devices=[]):
+    with preserved():
         work = work_of(build_run(run, study.image_size), study.image_size)
     with ExitStack() as processes:
         arms = [processes.enter_context(Arm(bench, run, way)) for way in ways]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import torch
 from torch import nn
 
 from hindi_bn.networks.dropout import CountedDropout
 from hindi_bn.networks.norms import Norm
 from hindi_bn.networks.norms._base import mark
+from hindi_bn.networks.preserved import preserved
 from hindi_bn.study import Run
 
 CLASSES = 10
@@ -69,7 +69,7 @@ class Blocks:
         self, layer: nn.Conv2d | nn.Linear, channels: int, *, maps: bool
     ) -> list[nn.Module]:
         self.normalised.append(layer)
-        with torch.random.fork_rng(devices=[]):  # equal starts, whatever a norm draws
+        with preserved():  # equal starts, whatever a norm draws
             norm = self.norm.maps(channels) if maps else self.norm.features(channels)
         if norm is None:
             if self.norm.over == "weights":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import torch
 from torch import nn
 
 from hindi_bn import registry
@@ -13,6 +12,7 @@ from hindi_bn.networks.architectures import Network, Values
 from hindi_bn.networks.blocks import Blocks
 from hindi_bn.networks.initialisation import initialise
 from hindi_bn.networks.norms import Norm, norm_of
+from hindi_bn.networks.preserved import preserved
 from hindi_bn.networks.table import kind_of
 from hindi_bn.study import Run, network_names
 from hindi_bn.study.files import validate
@@ -70,7 +70,7 @@ def build_run(run: Run, image_size: int = 32) -> nn.Sequential:
         if kind_of(layer) == "normalisation" and (own := norm_of(layer)):
             own.start(layer, place)
     for layer in blocks.normalised:
-        with torch.random.fork_rng(devices=[]):  # spectral norm draws its singular vectors
+        with preserved():  # spectral norm draws its singular vectors
             norm.parametrise(layer)
     return network
 

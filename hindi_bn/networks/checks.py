@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-
 from hindi_bn.errors import StudyError
 from hindi_bn.networks.build import build_run
 from hindi_bn.networks.norms import Norm, norm_of
+from hindi_bn.networks.preserved import preserved
 from hindi_bn.networks.table import Layer, layer_table
 from hindi_bn.study import Run
 
@@ -20,7 +19,7 @@ def check(run: Run, train_images: int, image_size: int = 32) -> None:
     StudyError also for what `build_run` refuses: groups that do not divide, instance normalisation
     of features, options that the network does not have, images that are too small.
     """
-    with torch.random.fork_rng(devices=[]):
+    with preserved():
         network = build_run(run, image_size)
     smallest = min(run.batch_size, train_images % run.batch_size or run.batch_size, train_images)
     for layer, row in zip(network, layer_table(network, image_size)[1:], strict=True):

@@ -12,6 +12,7 @@ from torch import nn
 from hindi_bn.errors import StudyError
 from hindi_bn.networks.dropout import CountedDropout
 from hindi_bn.networks.norms import norm_of
+from hindi_bn.networks.preserved import preserved
 
 _KINDS: Mapping[str, tuple[type[nn.Module], ...]] = {
     "convolution": (nn.Conv2d,),
@@ -61,19 +62,16 @@ def layer_table(network: nn.Sequential, image_size: int = 32) -> list[Layer]:
     x, field, jump = torch.zeros(1, 1, image_size, image_size), 1, 1
     rows = [Layer("input", "input", "Grey image", (1, image_size, image_size), 0, 1)]
     seen: int | None = 1
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    for name, layer in network.named_children():
-        kind = kind_of(layer)
-        before, x = x.numel(), x if kind == "normalisation" else layer(x)
-        window, stride = _window(layer, kind)
-        field, jump = field + (window - 1) * jump, jump * stride
-        summed_up = kind == "flatten" and x.numel() < before
-        seen = None if seen is None or summed_up or kind == "linear" else field
-        shape = tuple(x.shape[1:])
-        rows.append(Layer(name, kind, describe(layer), shape, parameter_count(layer), seen))
-    for module, training in modes:
-        module.training = training
+    with preserved(network):
+        for name, layer in network.named_children():
+            kind = kind_of(layer)
+            before, x = x.numel(), x if kind == "normalisation" else layer(x)
+            window, stride = _window(layer, kind)
+            field, jump = field + (window - 1) * jump, jump * stride
+            summed_up = kind == "flatten" and x.numel() < before
+            seen = None if seen is None or summed_up or kind == "linear" else field
+            shape = tuple(x.shape[1:])
+            rows.append(Layer(name, kind, describe(layer), shape, parameter_count(layer), seen))
     return rows
 
 

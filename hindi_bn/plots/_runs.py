@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import torch
-
 from hindi_bn.errors import StudyError
 from hindi_bn.figures.style import Caption
 from hindi_bn.networks import Layer, build_run, layer_table
+from hindi_bn.networks.preserved import preserved
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.records.recordings import read_recordings
 
@@ -29,7 +28,7 @@ def caption(records: Sequence[Record]) -> Caption:
 
 def layers_of(record: Record) -> list[Layer]:
     """Return the layer table of a run's network, without its input."""
-    with torch.random.fork_rng(devices=[]):
+    with preserved():
         network = build_run(record.run, record.study.image_size)
     return layer_table(network, record.study.image_size)[1:]
 

@@ -110,6 +110,7 @@ def seconds_per_epoch(study: Study, digits: Digits) -> float:
     import torch
 
     from hindi_bn.networks import check
+    from hindi_bn.networks.preserved import preserved
     from hindi_bn.training.device import choose_device, prepare
     from hindi_bn.training.tensors import training_digits
 
@@ -118,7 +119,7 @@ def seconds_per_epoch(study: Study, digits: Digits) -> float:
     images = len(digits.train_labels)
     check(run, images, study.image_size)
     device = choose_device(study.device)
-    with torch.random.fork_rng(devices=[]):
+    with preserved():
         prepare(1, device, study.precision)
         try:
             measured = _measure(study, digits, device)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 from torch.func import functional_call, vmap
-from torch.nn.utils import parametrize
+
+from hindi_bn.networks import norm_of
 
 
 class Stack(nn.Module):
@@ -37,8 +38,8 @@ class Stack(nn.Module):
 
     @staticmethod
     def supports(network: nn.Module) -> bool:
-        """Tell whether vmap can run all layers: not weight and spectral normalisation."""
-        return not any(parametrize.is_parametrized(layer) for layer in network.modules())
+        """Tell whether vmap can run all layers, as their norms declare."""
+        return all(norm.vmap for layer in network.modules() if (norm := norm_of(layer)))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (members, batch, 1, height, width) to logits (members, batch, classes)."""
