@@ -142,12 +142,9 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process; the lock goes when the process does.
+        """Hold the folder for this process; RunError when it is in use or cannot be written.
 
-        Raises
-        ------
-        RunError
-            When another process holds it or the place cannot be written.
+        The lock goes when the process does.
         """
         lock = self.path.parent / f".{self.path.name}.lock"
         try:
@@ -231,31 +228,20 @@ class RunFolder:
                 older.unlink()
 
     def read_checkpoint(self) -> Checkpoint:
-        """Read the checkpoint back.
-
-        Raises
-        ------
-        RunError
-            When there is none, or it is damaged.
-        """
+        """Read the checkpoint back; RunError when there is none, or it is damaged."""
         if not self.checkpoint_folder.is_dir():
             raise RunError(
                 f"There is nothing to resume in {self.path}.",
                 "The run is finished." if self.finished else "It has no checkpoint.",
                 "train without --resume (with --overwrite if the folder may be replaced)",
             )
-        try:
+        what = f"The checkpoint in {self.path} is damaged."
+        with _refused(what, "history.csv is untouched; start this run again with --overwrite"):
             state = json.loads((self.checkpoint_folder / "state.json").read_text(encoding="utf-8"))
             file = self.checkpoint_folder / str(state["tensors"])
             if _sha256(file) != state["sha256"]:
-                raise ValueError(f"the sha256 of {file.name} is not the recorded one")  # noqa: TRY301
+                raise ValueError(f"the sha256 of {file.name} is not the recorded one")
             return Checkpoint(_read_tensors(file), list(state["rows"]), dict(state["settings"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(
-                f"The checkpoint in {self.path} is damaged.",
-                _reason(error),
-                "history.csv is untouched; start this run again with --overwrite",
-            ) from error
 
     def finish(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Write the trained weights, then drop the checkpoint: the run is finished."""
@@ -267,34 +253,18 @@ class RunFolder:
         shutil.rmtree(self.checkpoint_folder, ignore_errors=True)
 
     def read_weights(self) -> dict[str, torch.Tensor]:
-        """Read the trained weights by name.
-
-        Raises
-        ------
-        RunError
-            When they are missing or damaged.
-        """
+        """Read the trained weights by name; RunError when they are missing or damaged."""
         if not self.weights_file.exists():
             raise RunError(
                 f"{self.path} holds no trained weights.",
                 "The run is unfinished." if self.exists else "There is no run.",
                 "train it first with `hindi-bn train`, or go on with --resume",
             )
-        try:
+        with _refused(f"{self.weights_file} is damaged.", "train again with --overwrite"):
             return _read_tensors(self.weights_file)
-        except (OSError, ValueError) as error:
-            raise RunError(
-                f"{self.weights_file} is damaged.", _reason(error), "train again with --overwrite"
-            ) from error
 
     def read(self) -> Record:
-        """Read what was recorded.
-
-        Raises
-        ------
-        RunError
-            When something is missing or damaged; the message names the file.
-        """
+        """Read what was recorded; RunError when something is missing or damaged."""
         study, run = self._read_settings()
         return Record(self.path, study, run, self.read_history(), self._read_environment())
 
@@ -302,21 +272,16 @@ class RunFolder:
         """Read history.csv as a DataFrame with `COLUMNS`; RunError when it is damaged."""
         import pandas as pd
 
-        try:
+        next_step = "mend it, or train this run again with --overwrite"
+        with _refused(f"{self.history_file} cannot be read.", next_step):
             history = pd.read_csv(self.history_file, dtype=str)  # read as text: exact floats
             columns = list(map(str, history.columns))
             if tuple(columns[: len(COLUMNS)]) != COLUMNS:
-                raise ValueError(f"its columns are {', '.join(columns)}")  # noqa: TRY301
+                raise ValueError(f"its columns are {', '.join(columns)}")
             history = history.astype(dict.fromkeys(columns, "float64") | {"epoch": "int64"})
             if list(history["epoch"]) != list(range(len(history))):
-                raise ValueError("its epochs do not count up from 0")  # noqa: TRY301
-        except (OSError, ValueError) as error:
-            raise RunError(
-                f"{self.history_file} cannot be read.",
-                _reason(error),
-                "mend it, or train this run again with --overwrite",
-            ) from error
-        return history
+                raise ValueError("its epochs do not count up from 0")
+            return history
 
     def _read_settings(self) -> tuple[Study, Run]:
         file = self.path / "run.yaml"
@@ -328,27 +293,18 @@ class RunFolder:
             )
         document = read_yaml(file)
         raw, name = document.get("study"), document.get("run")
-        if not isinstance(raw, dict):
-            raise RunError(
-                f"{file} is damaged.", "It holds no study.", "train this run again with --overwrite"
-            )
-        study = validate(raw, str(file))
-        if name not in {run.name for run in study.runs}:
-            raise RunError(
-                f"{file} is damaged.",
-                f"Its study has no run {name!r}.",
-                "train this run again with --overwrite",
-            )
-        return study, study.run(str(name))
+        with _refused(f"{file} is damaged."):
+            if not isinstance(raw, dict):
+                raise TypeError("It holds no study.")
+            study = validate(raw, str(file))
+            if name not in {run.name for run in study.runs}:
+                raise ValueError(f"Its study has no run {name!r}.")
+            return study, study.run(str(name))
 
     def _read_environment(self) -> dict[str, Any]:
         file = self.path / "environment.json"
-        try:
+        with _refused(f"{file} cannot be read."):
             return dict(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise RunError(
-                f"{file} cannot be read.", _reason(error), "train this run again with --overwrite"
-            ) from error
 
 
 def _write_tensors(file: Path, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -372,7 +328,13 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return f"It has no entry {error}."
-    return " ".join(str(error).split()) or type(error).__name__
+@contextlib.contextmanager
+def _refused(what: str, next_step: str = "train this run again with --overwrite") -> Iterator[None]:
+    """Turn what goes wrong while a file is read into a RunError."""
+    try:
+        yield
+    except KeyError as error:
+        raise RunError(what, f"It has no entry {error}.", next_step) from error
+    except (OSError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RunError(what, reason, next_step) from error
