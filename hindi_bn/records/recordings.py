@@ -50,13 +50,7 @@ def write_epoch(folder: RunFolder, epoch: int, rows: Iterable[Row]) -> None:
 
 
 def check_epochs(folder: RunFolder, epochs: int) -> None:
-    """Refuse to go on with a run whose finished epochs have lost their recordings.
-
-    Raises
-    ------
-    RunError
-        When the file of one of the first `epochs` epochs is missing or not one of recordings.
-    """
+    """Refuse a run whose first `epochs` epochs have lost their recordings, with a RunError."""
     for epoch in range(epochs):
         file = _epoch_file(folder, epoch)
         try:
@@ -81,15 +75,8 @@ def join_epochs(folder: RunFolder, epochs: int) -> None:
 def read_recordings(folder: RunFolder) -> pd.DataFrame:
     """Read a run's recordings, those of its finished epochs if it is unfinished.
 
-    Returns
-    -------
-    A DataFrame with `COLUMNS` and a row a value: `epoch` and `step` int64, `value` float64, the
-    others text. Empty when nothing was recorded.
-
-    Raises
-    ------
-    RunError
-        When a file is damaged; the message names it.
+    Gives `COLUMNS`, a row per value: `epoch` and `step` int64, `value` float64, the others text.
+    Empty when nothing was recorded; RunError when a file is damaged.
     """
     import pandas as pd
 

@@ -40,28 +40,14 @@ def study_names() -> list[str]:
 
 
 def find_study(config: str) -> Path:
-    """Return the file behind `config`: a path, or the name of a study that comes along.
-
-    Raises
-    ------
-    StudyError
-        When there is neither; the message names the nearest study.
-    """
+    """Return the file behind `config`: a path, or the name of a study that comes along."""
     return find_config(new_study(config), configs_folder(), "study", "studies")
 
 
 def find_config(config: str, folder: Path, one: str, many: str) -> Path:
     """Return the file behind `config`: a path, or the name of a file in a folder that comes along.
 
-    Parameters
-    ----------
-    one, many
-        What such files hold, for messages: study, studies.
-
-    Raises
-    ------
-    StudyError
-        When there is neither; the message names the nearest name.
+    `one` and `many` say what such files hold, for the StudyError when there is neither.
     """
     path, names = Path(config), sorted(path.stem for path in folder.glob("*.yaml"))
     if path.suffix in {".yaml", ".yml"} or path.is_file():
@@ -116,10 +102,7 @@ def overridden(
 ) -> dict[str, Any]:
     """Return an expanded copy of a study's mapping with `overrides` applied; see `load_study`.
 
-    Raises
-    ------
-    StudyError
-        When `runs` is not a list of mappings, or a key names a run or an entry that is not there.
+    StudyError when `runs` is not a list of mappings, or a key names a run that is not there.
     """
     expanded = expand(with_new_names(raw, note=True), origin)
     override(expanded, overrides or {}, only)
@@ -129,13 +112,7 @@ def overridden(
 def override(
     expanded: dict[str, Any], overrides: Mapping[str, Any], only: Iterable[str] | None = None
 ) -> None:
-    """Apply `overrides` to an expanded mapping; see `load_study`.
-
-    Raises
-    ------
-    StudyError
-        When a key names a run or an entry that is not there.
-    """
+    """Apply `overrides` to an expanded mapping; see `load_study`."""
     chosen = None if only is None else set(only)
     for written, value in copy.deepcopy(dict(overrides)).items():
         key = new_key(written, note=True).split(".")
@@ -147,13 +124,7 @@ def override(
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
-    """Turn `--set a.b=value` texts into overrides; values are read as YAML.
-
-    Raises
-    ------
-    StudyError
-        When a text has no `=` or its value is not YAML.
-    """
+    """Turn `--set a.b=value` texts into overrides; StudyError when a value is not YAML."""
     overrides: dict[str, Any] = {}
     for text in assignments:
         key, equals, value = text.partition("=")
@@ -191,10 +162,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def expand(raw: Mapping[str, Any], origin: str) -> dict[str, Any]:
     """Copy the run keys at the top of a study file into each of its runs, where they are missing.
 
-    Raises
-    ------
-    StudyError
-        When `runs` is not a list of mappings.
+    StudyError when `runs` is not a list of mappings.
     """
     expanded = copy.deepcopy(dict(raw))
     defaults = {key: expanded.pop(key) for key in list(expanded) if is_run_key(key)}
@@ -212,12 +180,7 @@ def expand(raw: Mapping[str, Any], origin: str) -> dict[str, Any]:
 def validate(raw: Mapping[str, Any], origin: str) -> Study:
     """Validate an expanded study; StudyError names the first wrong key and its nearest valid name.
 
-    Parameters
-    ----------
-    raw
-        The expanded mapping (see `expand`); the names in it may be those of the version before.
-    origin
-        Where it came from, for messages: a file's path.
+    Names in it may be those of the version before. `origin` is its file's path, for messages.
     """
     try:
         return Study.model_validate(from_record(raw))

@@ -41,15 +41,6 @@ class Augmenter:
 
     Everything is drawn from a generator of its own, seeded by seed and epoch: the stream that
     shuffles the images stays as it is, and a resumed run sees what an uninterrupted one sees.
-
-    Parameters
-    ----------
-    data
-        The run's tensors.
-    augment
-        Which transforms; `crop-rotate` crops first.
-    seed
-        The study's seed.
     """
 
     data: Tensors
@@ -94,11 +85,8 @@ def draw_crops(count: int, side: int, generator: torch.Generator) -> torch.Tenso
     """Draw crops of square images, as `RandomResizedCrop` does.
 
     Area and logarithm of the ratio are uniform; of the draws whose rounded sides fit into the
-    image the first counts, and its place is uniform.
-
-    Returns
-    -------
-    int64 (count, 4): top, left, height, width in pixels.
+    image the first counts, and its place is uniform. Gives top, left, height and width in pixels,
+    int64 (count, 4).
     """
     draws = torch.rand(2, ATTEMPTS, count, generator=generator, dtype=torch.float64)
     area = side**2 * (AREA[0] + (AREA[1] - AREA[0]) * draws[0])
@@ -119,18 +107,10 @@ def draw_angles(count: int, generator: torch.Generator) -> torch.Tensor:
 
 
 def resized_crops(images: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:
-    """Enlarge a crop of each image to the image's size, bilinearly.
+    """Enlarge a crop (n, 4), as `draw_crops` gives it, of each image to its size, bilinearly.
 
-    Parameters
-    ----------
-    images
-        float (n, channels, side, side).
-    crops
-        int64 (n, 4), on the images' device: top, left, height, width in pixels.
-
-    Returns
-    -------
-    The shape of the images. Beyond a crop's outermost pixels their values go on, as v2 has it.
+    Images are (n, channels, side, side). Beyond a crop's outermost pixels their values go on, as v2
+    has it.
     """
     side = images.shape[-1]
     middles = (
@@ -146,14 +126,9 @@ def resized_crops(images: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:
 
 
 def rotations(images: torch.Tensor, degrees: torch.Tensor) -> torch.Tensor:
-    """Rotate each image around its centre, bilinearly; what comes from outside it is 0.
+    """Rotate images (n, channels, side, side) around their centres, bilinearly.
 
-    Parameters
-    ----------
-    images
-        float (n, channels, side, side).
-    degrees
-        Counter-clockwise, (n,), on the images' device.
+    `degrees` (n,) count counter-clockwise; what comes from outside an image is 0.
     """
     side = images.shape[-1]
     centre = (side - 1) / 2

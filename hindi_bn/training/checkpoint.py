@@ -25,13 +25,7 @@ def snapshot(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, 
 def restore(
     tensors: dict[str, torch.Tensor], network: nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
-    """Put a snapshot back into a network and optimiser of the same kind.
-
-    Raises
-    ------
-    RunError
-        When the tensors are another network's.
-    """
+    """Put a snapshot back; RunError when the tensors are another network's."""
     weights: dict[str, torch.Tensor] = {}
     entries: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in tensors.items():

@@ -17,10 +17,7 @@ from hindi_bn.study import Precision
 def choose_device(wanted: str) -> torch.device:
     """Return the device to train on; `auto` takes CUDA when it is there, otherwise the CPU.
 
-    Raises
-    ------
-    StudyError
-        When `cuda` or `mps` is asked for and torch does not see it.
+    StudyError when `cuda` or `mps` is asked for and torch does not see it.
     """
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -39,14 +36,7 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def check_precision(precision: Precision, device: torch.device) -> None:
-    """Refuse a precision that the device does not have.
-
-    Raises
-    ------
-    StudyError
-        For `tf32` on anything but a CUDA device of compute capability 8.0 or later, and for `bf16`
-        on MPS and on CUDA devices without it.
-    """
+    """Refuse a precision that the device does not have, with a StudyError."""
     able = precision == "float32"
     if device.type == "cuda" and not able:
         able = torch.cuda.get_device_capability(device) >= (8, 0)

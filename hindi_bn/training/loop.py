@@ -125,12 +125,7 @@ def train_epoch(
 ) -> tuple[torch.Tensor, float]:
     """Train one network for one pass over the images in the given order.
 
-    Parameters
-    ----------
-    order
-        int64 (images,), on the data's device.
-    on_step
-        Called with (steps done, steps in all) after every step; it must not wait for the device.
+    `on_step` is called with (steps done, steps in all); it must not wait for the device.
 
     Returns
     -------

@@ -21,19 +21,11 @@ CHANNELS_LAST = torch.channels_last
 
 
 def arrange(network: nn.Module, numerics: Numerics) -> nn.Module:
-    """Return a network that computes the same function with less work.
+    """Return a network that computes the same function with less work; see this module.
 
-    Parameters
-    ----------
-    network
-        Layers one after the other; their parameters' memory format changes when `fast`.
-    numerics
-        `exact` or `fast`; see this module.
-
-    Returns
-    -------
-    A sequence of the network's own layers, but for poolings: training it trains `network`. It is
-    `network` itself when that is no sequence of layers or is not on the CPU.
+    It is a sequence of the network's own layers, but for poolings: training it trains `network`,
+    whose parameters' memory format changes when `fast`. It is `network` itself when that is no
+    sequence of layers or is not on the CPU.
     """
     if not isinstance(network, nn.Sequential) or not on_cpu(network):
         return network
@@ -85,11 +77,6 @@ class ContiguousMaxPool2d(nn.Module):
     torch pools with vector instructions only where channels lie together, so the maps are stored
     so for the pooling, and what comes out, and its gradient, is stored as before. The values are
     the same: the largest of four, and its gradient at the first of them that is the largest.
-
-    Parameters
-    ----------
-    pool
-        The pooling to do.
     """
 
     def __init__(self, pool: nn.MaxPool2d) -> None:

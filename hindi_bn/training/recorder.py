@@ -23,15 +23,7 @@ def readers_of(run: Run, network: nn.Module, data: Tensors) -> list[Reader]:
 
 
 class Recorder:
-    """The recordings of one run, from its first step to `captures.csv`.
-
-    Parameters
-    ----------
-    folder
-        The run's folder, where each finished epoch's recordings are kept.
-    run, network, data
-        What is trained; see `readers_of` for the errors.
-    """
+    """The recordings of one run, from its first step to `captures.csv`; see `readers_of`."""
 
     def __init__(self, folder: RunFolder, run: Run, network: nn.Module, data: Tensors) -> None:
         self._folder, self._epochs = folder, run.epochs
@@ -45,10 +37,7 @@ class Recorder:
     def begin(self, epochs_done: int, on_step: OnStep) -> OnStep:
         """Begin or go on after some epochs; return what is to be called after every step.
 
-        Raises
-        ------
-        RunError
-            When the recordings of a finished epoch are missing or damaged.
+        RunError when the recordings of a finished epoch are missing or damaged.
         """
         if self._in_a_file:
             check_epochs(self._folder, epochs_done)

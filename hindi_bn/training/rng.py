@@ -20,12 +20,7 @@ class EpochStream:
     """The draws of one epoch, in the order in which the notebook's loaders make them."""
 
     def begin(self, images: int) -> torch.Tensor:
-        """Make the draws at the start of an epoch.
-
-        Returns
-        -------
-        The order of the training images: int64 (images,) on the CPU.
-        """
+        """Make the draws at an epoch's start: the images' order, int64 (images,) on the CPU."""
         draw_int64()  # base seed of the training loader's iterator
         shuffle = torch.Generator()
         shuffle.manual_seed(draw_int64())

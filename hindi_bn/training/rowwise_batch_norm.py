@@ -26,13 +26,6 @@ class RowwiseBatchNorm2d(nn.Module):
     The convolution is done without its bias: the batch's mean takes it away again. Its gradient is
     0, where the plain loop's is what rounding leaves of 0. In eval mode, and in mixed precision,
     the layers themselves are called.
-
-    Parameters
-    ----------
-    layer
-        Holds gamma, beta and the running averages, which are brought forward as torch does.
-    convolution
-        The layer before it, if that is a convolution with a bias.
     """
 
     def __init__(self, layer: nn.BatchNorm2d, convolution: nn.Conv2d | None = None) -> None:

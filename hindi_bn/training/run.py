@@ -30,15 +30,7 @@ from hindi_bn.training.tensors import to_tensors, training_digits
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a run: every finished epoch is saved.
-
-    Parameters
-    ----------
-    folder
-        The run's folder.
-    done, epochs
-        Finished epochs, and epochs in all.
-    """
+    """Ctrl-C during a run: every finished epoch is saved, `done` of its `epochs`."""
 
     def __init__(self, folder: Path, done: int, epochs: int) -> None:
         super().__init__(
@@ -49,17 +41,7 @@ class RunInterrupted(KeyboardInterrupt):
 
 @dataclass(frozen=True)
 class Reporter:
-    """What is told while a run trains; each does nothing unless given.
-
-    Parameters
-    ----------
-    step
-        Called with (steps done, steps in the epoch).
-    epoch
-        Called with each finished epoch's row.
-    note
-        Called with a sentence for the person at the terminal.
-    """
+    """Whom to call while a run trains: with steps done and in all, rows, notes for the user."""
 
     step: OnStep = lambda done, steps: None
     epoch: Callable[[EpochRow], None] = lambda row: None
@@ -85,8 +67,6 @@ def train_run(
         Go on from the checkpoint of an unfinished run (or start, if there is no folder yet).
     overwrite
         Delete what an earlier run recorded in the folder.
-    command
-        The command line, for run.yaml.
 
     Raises
     ------
@@ -136,13 +116,7 @@ def load_network(record: Record) -> nn.Module:
 
 
 def settings_of(study: Study, run: Run, digests: Mapping[str, str]) -> dict[str, Any]:
-    """Return everything that a run's numbers depend on, device and threads aside.
-
-    Parameters
-    ----------
-    digests
-        sha256 of the pixels of each split.
-    """
+    """Return everything that a run's numbers depend on, device and threads aside."""
     before = study.runs[: study.position(run.name)] if study.stream == "continued" else ()
     return {
         "run": run.model_dump(mode="json"),

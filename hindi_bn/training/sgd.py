@@ -16,15 +16,7 @@ from torch import nn
 
 
 class PlainSGD(torch.optim.Optimizer):
-    """SGD with momentum, for parameters on the CPU.
-
-    Parameters
-    ----------
-    parameters
-        What is trained.
-    lr, momentum
-        As in `torch.optim.SGD`, whose updates it makes bit for bit.
-    """
+    """SGD with momentum on the CPU: the updates of `torch.optim.SGD`, bit for bit."""
 
     def __init__(
         self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -419,3 +420,38 @@ def test_evaluation_is_not_disturbed_by_a_recording_in_between() -> None:
     before = evaluate(network, data.test_images, data.test_labels, 32)
     Activations(per_class=1, mode="train", every=1).reader(network, data).begin()
     assert evaluate(network, data.test_images, data.test_labels, 32) == before
+
+
+def test_a_run_of_the_version_before_goes_on_with_its_pair(tmp_path: Path) -> None:
+    """It calls its numerics arithmetic, and the pair that no study asked for capture."""
+    asked = tiny_study(stream="paired", recordings=["pair"])
+    whole = train_run(asked, "bn", tiny_digits(), tmp_path / "whole")
+
+    def stop(row: object) -> None:
+        raise KeyboardInterrupt
+
+    with contextlib.suppress(RunInterrupted):
+        train_run(asked, "bn", tiny_digits(), tmp_path, reporter=Reporter(epoch=stop))
+    file = tmp_path / "article" / "bn" / "checkpoint" / "state.json"
+    state = json.loads(file.read_text())
+    settings = state["settings"]
+    (pair,) = settings["run"].pop("recordings")
+    settings["run"] |= {"capture": {k: pair[k] for k in ("layer", "wx", "wy")}, "captures": []}
+    settings["arithmetic"] = settings.pop("numerics")
+    file.write_text(json.dumps(state))
+    unasked = tiny_study(stream="paired", recordings=[])
+    resumed = train_run(unasked, "bn", tiny_digits(), tmp_path, resume=True)
+    pd.testing.assert_frame_equal(
+        resumed.history.drop(columns="seconds"), whole.history.drop(columns="seconds"),
+        check_exact=True,
+    )  # fmt: skip
+    assert list(resumed.history.columns[-2:]) == ["wx", "wy"]
+    again = train_run(unasked, "bn", tiny_digits(), tmp_path, resume=True)
+    assert len(again.history) == 2
+
+
+def test_a_run_that_records_no_pair_has_no_path_to_draw(tmp_path: Path) -> None:
+    record = trained(tmp_path, recordings=[], epochs=1)
+    assert list(record.history.columns)[-1] == "test_accuracy"
+    with pytest.raises(RunError, match=r"--set 'recordings=\[pair\]'"):
+        record.recorded_pair()

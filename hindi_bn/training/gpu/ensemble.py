@@ -60,16 +60,14 @@ class Trained:
 
     Parameters
     ----------
-    method, together
-        How it was trained, and with how many members at once, itself included.
+    together
+        With how many members at once it was trained, itself included.
     rows
         A row per epoch; `seconds` are the member's share of the time of those stacked with it.
     columns
         What its recordings add to each row.
     weights
         Trained weights and buffers by name, on the CPU; None when it diverged.
-    diverged
-        Where the loss was no longer finite; the rows before that epoch are kept.
     """
 
     member: Member
@@ -107,23 +105,9 @@ def train_ensemble(
 ) -> list[Trained]:
     """Train many runs on the first member's device, as many at once as fit; nothing is written.
 
-    Parameters
-    ----------
-    members
-        In any order; those that can be stacked are found.
-    on_epoch
-        Called with a member and its row after each of its epochs.
-    note
-        Called with a sentence for the person at the terminal.
+    Gives a result for each member, in their order. A member that diverges does not stop the others.
 
-    Returns
-    -------
-    One result for each member, in their order. A member that diverges does not stop the others.
-
-    Raises
-    ------
-    StudyError
-        When a run cannot be trained, or has recordings that only single runs record.
+    StudyError when a run cannot be trained, or has recordings that only single runs record.
     """
     every = [Trained(member) for member in members]
     if not every:

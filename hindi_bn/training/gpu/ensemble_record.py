@@ -33,22 +33,8 @@ def record_ensemble(
     trained: an ensemble that is interrupted leaves nothing, and is trained again. A diverged
     member's folder has its history and no weights, and `diverged` in environment.json.
 
-    Parameters
-    ----------
-    overwrite
-        Delete what earlier runs recorded in the folders.
-    command
-        The command line, for run.yaml.
-    on_epoch, note
-        As in `hindi_bn.training.gpu.ensemble.train_ensemble`.
-
-    Raises
-    ------
-    RunError
-        When two members have the same folder, or a folder exists without `overwrite`, is in use,
-        or cannot be written.
-    StudyError
-        See `train_ensemble`.
+    RunError when two members have the same folder, or a folder exists without `overwrite`, is in
+    use or cannot be written; StudyError as `train_ensemble`.
     """
     if not members:
         return []

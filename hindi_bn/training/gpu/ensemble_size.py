@@ -30,14 +30,7 @@ def bytes_per_member(
 
     Its parameters with gradient, optimiser state and one temporary copy; for each image of a batch
     the input and every layer's output with its gradient; the orders of all epochs; and augmented
-    training images.
-
-    Parameters
-    ----------
-    network
-        One member, on the CPU.
-    images
-        Number of training images.
+    training images. `network` is one member, on the CPU; `images` the number of training images.
     """
     parameters = sum(p.numel() for p in network.parameters())
     state = 0 if run.optimizer == "sgd" and not run.momentum else _STATE[run.optimizer]
@@ -59,12 +52,8 @@ def members_that_fit(
 ) -> int:
     """Return how many members fit into `free` bytes, at least 1.
 
-    No more than keep every tensor below 2**31 values, which some CUDA kernels need.
-
-    Raises
-    ------
-    StudyError
-        When not even one fits.
+    No more than keep every tensor below 2**31 values, which some CUDA kernels need. StudyError when
+    not even one fits.
     """
     each = bytes_per_member(network, run, images, image_size=image_size)
     fitting = int(free * SHARE) // each

@@ -31,15 +31,7 @@ Launch = Callable[[], None]
 
 @dataclass(frozen=True)
 class Launches:
-    """Calls that put a program's work on its device, without waiting for it.
-
-    Parameters
-    ----------
-    step
-        By size of the batch.
-    evaluate
-        The evaluation after an epoch.
-    """
+    """Calls that put a program's steps, by batch size, and its evaluation on the device."""
 
     step: Mapping[int, Launch]
     evaluate: Launch
@@ -56,10 +48,7 @@ def eager(program: Program) -> Launches:
 def captured(program: Program) -> Launches:
     """Capture a program in CUDA graphs; the learner stays as it is.
 
-    Raises
-    ------
-    RuntimeError
-        When the network does something that a graph cannot hold.
+    RuntimeError when the network does something that a graph cannot hold.
     """
     learner, works = program.learner, eager(program)
     make_capturable(learner.optimizer)
@@ -163,11 +152,11 @@ class Stopwatch:
         self._times = [0.0, 0.0]
 
     def start(self) -> None:
-        """Begin, on the current stream."""
+        """Begin."""
         self._mark(0)
 
     def stop(self) -> None:
-        """End, on the current stream."""
+        """End."""
         self._mark(1)
 
     def seconds(self) -> float:
@@ -184,13 +173,7 @@ class Stopwatch:
 
 
 class GraphEngine:
-    """Runs a program epoch by epoch; see `hindi_bn.training.loop.Engine`.
-
-    Parameters
-    ----------
-    launches
-        How its work is launched: `eager` or `captured`.
-    """
+    """Runs a program, launched as `eager` or `captured` say; a `hindi_bn.training.loop.Engine`."""
 
     def __init__(self, program: Program, launches: Launches) -> None:
         self._program, self._launches = program, launches
@@ -221,13 +204,7 @@ def graph_engine(
     *,
     launch: Callable[[Program], Launches] | None = None,
 ) -> Engine:
-    """Return what trains a learner in CUDA graphs; on other devices, step by step.
-
-    Raises
-    ------
-    RuntimeError
-        When the network does something that a graph cannot hold.
-    """
+    """Return what trains a learner in CUDA graphs (see `captured`); elsewhere, step by step."""
     program = Program(learner, data, run, seed=seed)
     launch = launch or (captured if program.device.type == "cuda" else eager)
     return GraphEngine(program, launch(program))

@@ -27,10 +27,6 @@ class Program:
 
     Parameters
     ----------
-    data
-        Images and labels on the device.
-    run
-        Gives the batch sizes.
     images_at_once
         Test images (times networks) in one forward pass; whole test batches, at least one.
     seed
@@ -42,8 +38,6 @@ class Program:
         Images of each step of an epoch; the last may be smaller.
     order
         The epoch's order of the training images: int64 (*lead, images).
-    device
-        Where the buffers are.
     """
 
     def __init__(
