@@ -71,11 +71,7 @@ def jobs_of(study: Study, seeds: Sequence[int], epochs: int) -> list[Job]:
 
 
 def _in_workers(
-    jobs: Sequence[Job],
-    digits: Digits,
-    workers: int | None,
-    threads: int | None,
-    chosen: list[str],
+    jobs: Sequence[Job], digits: Digits, workers: int | None, threads: int | None, chosen: list[str]
 ) -> float:
     from hindi_bn.runners.workers import run_jobs
 

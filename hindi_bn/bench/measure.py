@@ -62,8 +62,7 @@ class Measured:
     rows
         Losses, accuracies, `train_seconds` (the training pass) and `seconds` (with evaluation).
     start
-        Seconds from the start of the process until torch was imported (`torch`), the data was
-        ready (`data`) and the first step was done (`step`).
+        Seconds from the start of the process until `torch`, `data` and the first `step`.
     memory, torch_memory, gpu_memory
         Peak resident memory, that of importing torch alone, and torch's peak on the GPU, in MiB.
     """

@@ -26,12 +26,8 @@ CHANNELS = 128
 class Peak:
     """Floating-point operations per second of large pieces of work.
 
-    Parameters
-    ----------
-    product
-        Of a product of two matrices SIZE x SIZE.
-    convolution
-        Of a convolution of CHANNELS to CHANNELS channels, stored channels last.
+    They are a product of two matrices SIZE x SIZE, and a convolution of CHANNELS to CHANNELS
+    channels, stored channels last.
     """
 
     product: float

@@ -13,12 +13,7 @@ from hindi_bn.files import replacing
 def read_pixels(path: Path, expected: Mapping[str, str]) -> dict[str, Pixels] | None:
     """Read the pixels of both splits; None when there are none, or they are stale or damaged.
 
-    See `read_arrays` for the errors.
-
-    Parameters
-    ----------
-    expected
-        What the facts beside them must say for them to be fresh.
+    They are fresh when the facts beside them are as `expected`.
     """
     arrays, facts = read_arrays(path, SPLITS)
     fresh = all(facts.get(key) == value for key, value in expected.items())
@@ -26,13 +21,7 @@ def read_pixels(path: Path, expected: Mapping[str, str]) -> dict[str, Pixels] | 
 
 
 def read_arrays(path: Path, names: Sequence[str]) -> tuple[dict[str, Pixels], dict[str, str]]:
-    """Read uint8 arrays and the facts beside them; both empty when missing or damaged.
-
-    Raises
-    ------
-    DataError
-        When the file is there but must not be read.
-    """
+    """Read uint8 arrays and the facts beside them; both empty when missing or damaged."""
     from safetensors import SafetensorError, safe_open
 
     if not path.exists():

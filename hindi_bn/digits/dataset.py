@@ -82,14 +82,8 @@ class Digits:
 class DataSet(ABC):
     """A data set that studies name; each is `DATA_SET` in a file of `hindi_bn/digits/datasets`.
 
-    Parameters
-    ----------
-    name
-        As that of its file, with hyphens for underscores.
-    title
-        Its name in print.
-    image_size
-        Height and width of its images in pixels.
+    Its name is that of its file, with hyphens for underscores; its title is its name in print; its
+    images are `image_size` pixels high and wide.
     """
 
     name: str
@@ -123,11 +117,6 @@ def data_set(name: str) -> DataSet:
 
 def load(data_dir: Path, name: str = "digits", advance: Advance = silent) -> Digits:
     """Load a data set that is in `data_dir`, checked; nothing is fetched.
-
-    Parameters
-    ----------
-    advance
-        Called with the progress when images must be decoded.
 
     Raises
     ------

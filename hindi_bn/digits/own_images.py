@@ -31,11 +31,6 @@ def prepare(path: Path) -> tuple[NDArray[np.uint8], list[str]]:
     the border). The strokes' box is stretched to 28 x 28 and stands inside two empty pixels. An
     image that looks like the data set's already is left as it is.
 
-    Parameters
-    ----------
-    path
-        An image that Pillow can read.
-
     Returns
     -------
     The image, uint8 (32, 32), white strokes on black; and what was done, a sentence a step.

@@ -58,13 +58,7 @@ def _known(folder: Path, pixels: Mapping[str, Pixels]) -> Digits:
 
 
 def refuse_different(digits: Digits, accepted: Mapping[str, str] | None) -> None:
-    """Refuse pixels that are neither the article's nor the ones accepted when they were fetched.
-
-    Raises
-    ------
-    DataError
-        Naming the classes that differ.
-    """
+    """Refuse pixels that are neither the article's nor the ones accepted when they were fetched."""
     if digits.identical or dict(digits.digests) == accepted:
         return
     raise DataError(

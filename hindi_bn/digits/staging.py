@@ -49,10 +49,7 @@ def locked(data_dir: Path, note: Note | None = None) -> Iterator[None]:
 def staged(data_dir: Path) -> Iterator[Path]:
     """Give a temporary folder inside `data_dir`, removed in the end, whatever happens.
 
-    Raises
-    ------
-    HindiBnError
-        When something in the block cannot be written (read-only folder, full disk).
+    HindiBnError when something in the block cannot be written (read-only folder, full disk).
     """
     with cannot_write(data_dir):
         folder = Path(tempfile.mkdtemp(prefix=INCOMING, dir=data_dir))

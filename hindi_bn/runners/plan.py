@@ -32,23 +32,11 @@ def plan(
     cores: int | None = None,
     memory: int | None = None,
 ) -> Plan:
-    """Choose workers and threads: one worker a core with one thread, as long as there are jobs.
+    """Choose workers and threads: one worker per core with one thread, as long as there are jobs.
 
-    Cores that are left over are given to the workers as further threads.
-
-    Parameters
-    ----------
-    jobs
-        Number of runs, at least one.
-    workers, threads
-        Taken as they are when given.
-    cores, memory
-        What this machine offers, in cores and free bytes; found out unless given.
-
-    Raises
-    ------
-    StudyError
-        When `workers` or `threads` is not positive.
+    Cores that are left over are given to the workers as further threads. `cores` and `memory`
+    (free bytes) are this machine's unless given. Raises StudyError when `workers` or `threads`,
+    which are taken as they are, is not positive.
     """
     for name, number in (("workers", workers), ("threads", threads)):
         if number is not None and number < 1:

@@ -43,12 +43,9 @@ def import_ray() -> ModuleType:
 def connected(address: str | None) -> Iterator[ModuleType]:
     """Connect this process to a cluster; gives Ray's module while it is connected.
 
-    Parameters
-    ----------
-    address
-        `HOST:PORT` of a cluster's head, or `auto` for one that runs on this machine. None starts a
-        cluster on this machine with all cores that this process may use, and shuts it down in the
-        end. A connection that the process already has is used and left as it is.
+    The address is `HOST:PORT` of a cluster's head, or `auto` for one that runs on this machine.
+    None starts a cluster on this machine with all cores that this process may use, and shuts it
+    down in the end. A connection that the process already has is used and left as it is.
 
     Raises
     ------

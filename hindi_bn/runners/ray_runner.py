@@ -80,11 +80,8 @@ class RayRunner:
     ) -> Iterator[JobResult]:
         """Train the jobs on the cluster; the `worker` of an event is the number of the node.
 
-        Raises
-        ------
-        HindiBnError
-            When Ray is not installed, or the cluster cannot be reached, has no node that a run
-            fits on, or is lost.
+        Raises HindiBnError when Ray is not installed, or the cluster cannot be reached, has no node
+        that a run fits on, or is lost.
         """
         if not jobs:
             return
@@ -119,13 +116,9 @@ class _Dispatch:
     """Gives jobs out as there is room for them, and takes in what comes back."""
 
     def __init__(
-        self,
-        ray: ModuleType,
-        runner: RayRunner,
-        jobs: Sequence[Job],
-        digits: Digits,
+        self, ray: ModuleType, runner: RayRunner, jobs: Sequence[Job], digits: Digits,
         on_event: OnEvent,
-    ) -> None:
+    ) -> None:  # fmt: skip
         from ray.util.queue import Queue
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 

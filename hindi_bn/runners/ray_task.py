@@ -163,11 +163,6 @@ def unpack(folder: Path, files: Files) -> None:
 
     A checkpoint's state is written after the tensors that it names, and the weights, which mark a
     finished run, after everything else.
-
-    Raises
-    ------
-    HindiBnError
-        When the folder cannot be written.
     """
     for name in sorted(files, key=lambda name: (name == WEIGHTS, name == STATE, name)):
         file = folder / name

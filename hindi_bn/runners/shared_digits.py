@@ -42,13 +42,7 @@ def digits_of(arrays: Mapping[str, Any]) -> Digits:
 
 @contextlib.contextmanager
 def shared(digits: Digits) -> Iterator[Path]:
-    """Put digits where other processes can map them; gives the folder while it exists.
-
-    Raises
-    ------
-    HindiBnError
-        When the temporary folder cannot be written.
-    """
+    """Put digits where other processes can map them; gives the folder while it exists."""
     with tempfile.TemporaryDirectory(prefix="hindi-bn-") as name:
         folder, arrays = Path(name), arrays_of(digits)
         for key in TENSORS:

@@ -50,19 +50,9 @@ def run_jobs(
 ) -> Iterator[JobResult]:
     """Train many runs in worker processes on the CPU; see `hindi_bn.runners.local.Runner`.
 
-    Parameters
-    ----------
-    workers, threads
-        Processes, and threads in each; chosen by `plan` unless given. The last digits of a run's
-        numbers depend on its threads: give `threads=1` for the same bits however many jobs and
-        cores there are.
-
-    Raises
-    ------
-    StudyError
-        When `workers` or `threads` is not positive.
-    HindiBnError
-        When the temporary folder for the digits cannot be written.
+    Workers, and threads in each, are chosen by `plan` unless given. The last digits of a run's
+    numbers depend on its threads: give `threads=1` for the same bits however many jobs and cores
+    there are. Raises HindiBnError when the temporary folder for the digits cannot be written.
     """
     from hindi_bn.runners.shared_digits import shared
 

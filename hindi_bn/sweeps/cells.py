@@ -53,10 +53,7 @@ class _Arm:
 def cells(sweep: Sweep, origin: str = "") -> tuple[Cell, ...]:
     """Return a sweep's cells: runs of the study, times the grid, times the seeds, in this order.
 
-    Parameters
-    ----------
-    origin
-        Where the sweep came from, for messages: its file.
+    `origin` is where the sweep came from, for messages: its file.
 
     Raises
     ------

@@ -71,19 +71,11 @@ def download(
     connect_timeout: float = CONNECT_TIMEOUT,
     stall_timeout: float = STALL_TIMEOUT,
 ) -> Path:
-    """Download the data set's zip into `folder` and return its path.
+    """Download the data set's zip into a fresh folder and return its path.
 
-    Parameters
-    ----------
-    folder
-        A fresh folder: the client takes a file of the same name as done and checks no hash.
-    connect_timeout, stall_timeout
-        Seconds to connect, and seconds without a byte, before giving up.
-
-    Raises
-    ------
-    SourceError
-        Without credentials, when Kaggle cannot be reached, refuses them, or breaks off.
+    The client takes a file of the same name as done and checks no hash. The timeouts are seconds to
+    connect, and seconds without a byte. Raises SourceError without credentials, and when Kaggle
+    cannot be reached, refuses them, or breaks off.
     """
     if credentials() is None:
         raise no_credentials()
@@ -122,13 +114,7 @@ def no_credentials() -> SourceError:
 def _watch(
     client: subprocess.Popen[bytes], folder: Path, advance: Advance, patience: float
 ) -> None:
-    """Wait for the client while bytes arrive.
-
-    Raises
-    ------
-    SourceError
-        When none arrive for `patience` seconds, or too many.
-    """
+    """Wait for the client; SourceError when no byte arrives for `patience` seconds, or too many."""
     size, last = 0, time.monotonic()
     while client.poll() is None:
         now = sum(path.stat().st_size for path in folder.glob("*.zip"))

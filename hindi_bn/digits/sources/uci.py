@@ -33,19 +33,10 @@ def download(
     connect_timeout: float = CONNECT_TIMEOUT,
     read_timeout: float = READ_TIMEOUT,
 ) -> Path:
-    """Download the archive into `folder` and return its path.
+    """Download the archive into `folder`, under a temporary name until it is whole.
 
-    Parameters
-    ----------
-    folder
-        A folder of the caller's; the file has a temporary name until it is whole.
-    connect_timeout, read_timeout
-        Seconds to connect, and seconds without a byte, before giving up.
-
-    Raises
-    ------
-    SourceError
-        When the server cannot be reached, refuses, breaks off or sends too much.
+    The timeouts are seconds to connect, and seconds without a byte. Raises SourceError when the
+    server cannot be reached, refuses, breaks off or sends too much.
     """
     from requests import exceptions
 
