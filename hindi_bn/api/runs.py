@@ -59,16 +59,20 @@ def train(
     data = source.load(Path(data_dir), study.data) if digits is None else digits
     records = []
     for name in [run.name for run in study.runs] if runs is None else runs:
-        one = reporter
-        opened = contextlib.nullcontext(one) if isinstance(one, Reporter) else one(study.run(name))
-        with opened as opened_reporter:
+        with _opened(reporter, study.run(name)) as opened:
             records.append(
                 train_run(
                     study, name, data, Path(out),
-                    resume=resume, overwrite=overwrite, command=command, reporter=opened_reporter,
+                    resume=resume, overwrite=overwrite, command=command, reporter=opened,
                 )
             )  # fmt: skip
     return records
+
+
+def _opened(
+    reporter: Reporter | ReporterOf, run: Run
+) -> contextlib.AbstractContextManager[Reporter]:
+    return contextlib.nullcontext(reporter) if isinstance(reporter, Reporter) else reporter(run)
 
 
 def read_run(run: RunLike) -> Record:

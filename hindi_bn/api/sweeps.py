@@ -18,7 +18,7 @@ from hindi_bn.sweeps.estimate import Estimate, estimate
 from hindi_bn.sweeps.output import output_folder, write_sweep
 from hindi_bn.sweeps.run import Load, OnEvent, SweepResult, plan_sweep, run_sweep
 from hindi_bn.sweeps.store import RunStore
-from hindi_bn.sweeps.sweep_file import Sweep, load_sweep
+from hindi_bn.sweeps.sweep_file import Sweep, find_sweep, load_sweep
 
 Opened = Callable[[], contextlib.AbstractContextManager[OnEvent]]
 """Opens what is called with the progress of the training, and closes it afterwards."""
@@ -83,8 +83,8 @@ def sweep(
     HindiBnError
         When a setting cannot be resolved, data cannot be loaded, or something cannot be written.
     """
-    chosen = _changed(what, changes, seeds)
-    runs, load = _cells(chosen, what), load or partial(load_digits, data_dir, fetch=True)
+    chosen, runs = _resolved(what, changes, seeds)
+    load = load or partial(load_digits, data_dir, fetch=True)
     names: list[str] = [cell.study.data for cell in runs]
     loaded = {name: load(name) for name in dict.fromkeys(names)}
     with progress() as on_event:
@@ -107,7 +107,7 @@ def estimate_sweep(
     retry_failed: bool = False,
 ) -> Estimate:
     """List what a sweep would train and measure what it would cost; nothing is written."""
-    runs = _cells(_changed(what, changes, seeds), what)
+    _, runs = _resolved(what, changes, seeds)
     load = partial(load_digits, data_dir)
     return estimate_cells(runs, load, RunStore(Path(out)), workers, retry_failed=retry_failed)
 
@@ -126,14 +126,13 @@ def estimate_cells(
     return estimate(planned, store, side_by_side, retry_failed=retry_failed)
 
 
-def _changed(
+def _resolved(
     what: str | os.PathLike[str] | Sweep, changes: Mapping[str, Any] | None, seeds: int | None
-) -> Sweep:
-    chosen = what if isinstance(what, Sweep) else load_sweep(os.fspath(what))
-    return chosen.changed(changes, seeds)
-
-
-def _cells(chosen: Sweep, what: str | os.PathLike[str] | Sweep) -> tuple[Cell, ...]:
-    from hindi_bn.sweeps.sweep_file import find_sweep
-
-    return cells(chosen, "" if isinstance(what, Sweep) else str(find_sweep(os.fspath(what))))
+) -> tuple[Sweep, tuple[Cell, ...]]:
+    """Return the sweep with the changes, and its runs."""
+    if isinstance(what, Sweep):
+        chosen, origin = what.changed(changes, seeds), ""
+    else:
+        file = find_sweep(os.fspath(what))
+        chosen, origin = load_sweep(str(file)).changed(changes, seeds), str(file)
+    return chosen, cells(chosen, origin)
