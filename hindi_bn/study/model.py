@@ -7,8 +7,9 @@ the flags and the saved `run.yaml` all come from them. They are frozen and refus
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast, get_args
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, model_validator
 
@@ -29,15 +30,6 @@ class NormSettings(Settings):
     """Settings of a normalisation layer, each in a file of `hindi_bn/networks/norms/`."""
 
     name: str = ""
-
-
-def by_name(union: Any, key: str) -> dict[str, type[Settings]]:
-    """Return the settings of a union by the names that choose them."""
-    return {
-        name: member
-        for member in get_args(union)
-        for name in get_args(member.model_fields[key].annotation)
-    }
 
 
 def norm_names() -> tuple[str, ...]:
@@ -90,7 +82,9 @@ class NormalInit(Settings):
     std: float = Field(0.01, gt=0, description="Standard deviation of the initial weights.")
 
 
-_INITS = by_name(Init | NormalInit, "name")
+_INITS: Mapping[str, type[Settings]] = {
+    "default": Init, "xavier": Init, "kaiming": Init, "orthogonal": Init, "normal": NormalInit,
+}  # fmt: skip
 
 
 class Options(Settings):
