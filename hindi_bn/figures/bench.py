@@ -29,13 +29,9 @@ WAYS = {
 def cost_by_images(sizes: pd.DataFrame, lines: Mapping[str, Line], ax: Axes) -> Axes:
     """Draw the seconds per epoch against the training images, a line per way.
 
-    Parameters
-    ----------
-    sizes
-        A row for each way and number of images: `images`, `way`, and `median`, `min` and `max` of
-        the seconds; a bar reaches from the fastest to the slowest epoch.
-    lines
-        Straight lines fitted to some of the ways.
+    `sizes` has a row for each way and number of images: `images`, `way`, and `median`, `min` and
+    `max` of the seconds; a bar reaches from the fastest to the slowest epoch. `lines` are fitted to
+    ways.
     """
     for way, rows in sizes.groupby("way", sort=False):
         spread = [rows["median"] - rows["min"], rows["max"] - rows["median"]]
@@ -47,10 +43,7 @@ def cost_by_images(sizes: pd.DataFrame, lines: Mapping[str, Line], ax: Axes) -> 
 def cost_by_runs(runs: pd.DataFrame, lines: Mapping[str, Line], ax: Axes) -> Axes:
     """Draw the seconds of all runs together against their number.
 
-    Parameters
-    ----------
-    runs
-        A row for each number of runs: `runs`, and the seconds `side_by_side` and `one_by_one`.
+    `runs` has a row for each number: `runs`, and the seconds `side_by_side` and `one_by_one`.
     """
     from matplotlib.ticker import MaxNLocator
 

@@ -86,15 +86,9 @@ def forest_figure(tests: pd.DataFrame, caption: Caption, title: str = "") -> Fig
 def gap_by_epoch(pairs: pd.DataFrame, means: pd.DataFrame, published: float, ax: Axes) -> Axes:
     """Draw the gap against the stopping epoch: seeds thin, their mean, its 95 % t-interval.
 
-    Parameters
-    ----------
-    pairs
-        Columns `seed`, `epoch` and `value`, a share: the gap in test accuracy, had the pair of runs
-        been stopped after that epoch.
-    means
-        A table of means of it by `epoch`.
-    published
-        The published gap, in points.
+    `pairs` has `seed`, `epoch` and `value`, a share: the gap in test accuracy, had the pair of runs
+    been stopped after that epoch; `means` is a table of means of it by `epoch`. `published` is in
+    points.
     """
     import pandas as pd
 
@@ -116,11 +110,8 @@ def gap_by_epoch(pairs: pd.DataFrame, means: pd.DataFrame, published: float, ax:
 def gap_histogram(late: pd.DataFrame, published: float, ax: Axes) -> Axes:
     """Draw the distribution of the gaps of late stopping epochs, over all seeds.
 
-    Parameters
-    ----------
-    late
-        Rows of `gap_by_epoch`'s pairs, with the column `reached`: whether the gap is at least the
-        published one.
+    `late` are rows of `gap_by_epoch`'s pairs, with `reached`: whether it is at least the published
+    one.
     """
     gaps = shown(late, _GAP)["value"]
     ends = [*gaps, published, 0.0]

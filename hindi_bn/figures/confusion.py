@@ -19,13 +19,9 @@ _COLUMNS = 2  # panels in a row at most
 def confusion_matrix(confusion: pd.DataFrame, ax: Axes, colour: str = "C0") -> Axes:
     """Draw a confusion matrix with its counts; cells of no image are left empty.
 
-    Parameters
-    ----------
-    confusion
-        Counts, a row per true class and a column per predicted class (10 x 10 for the digits).
-    colour
-        The run's colour; a cell is the darker, on a logarithmic scale, the larger its count, so
-        that single mistakes can be seen beside hundreds of right answers.
+    A row per true class and a column per predicted class (10 x 10 for the digits). A cell is the
+    darker, on a logarithmic scale, the larger its count, so that single mistakes can be seen beside
+    hundreds of right answers.
     """
     import seaborn as sns
     from matplotlib.colors import LogNorm
@@ -45,10 +41,7 @@ def confusion_matrix(confusion: pd.DataFrame, ax: Axes, colour: str = "C0") -> A
 def class_scores(per_class: pd.DataFrame, ax: Axes) -> Axes:
     """Draw the F1 score of every class, a marker per run.
 
-    Parameters
-    ----------
-    per_class
-        Columns `run`, `class` and `f1` (0..1).
+    `per_class` has `run`, `class` and `f1` (0..1).
     """
     for run, look in looks(per_class["run"]).items():
         rows = per_class[per_class["run"] == run]

@@ -28,13 +28,9 @@ def accuracy_curves(
 ) -> Axes:
     """Draw test accuracy by epoch, in per cent (article, figure 6).
 
-    Parameters
-    ----------
-    published
-        The article's rows with `run`, `epoch` and `test_accuracy`; drawn as hollow markers for the
-        epochs that the run's history has.
-    published_final
-        The article's last epoch and the accuracy at it, by run; drawn as a hollow star likewise.
+    `published` has the article's `run`, `epoch` and `test_accuracy`; hollow markers for the epochs
+    that the run's history has. `published_final` has its last epoch and the accuracy at it, by run;
+    hollow stars likewise.
     """
     _curves(histories, ax, "test_accuracy", 100.0)
     _overlay(histories, ax, "test_accuracy", 100.0, published)
@@ -53,10 +49,7 @@ def accuracy_curves(
 def loss_curves(histories: Histories, ax: Axes, published: pd.DataFrame | None = None) -> Axes:
     """Draw training loss by epoch on a logarithmic axis (article, figure 7, there linear).
 
-    Parameters
-    ----------
-    published
-        The article's rows with `run`, `epoch` and `train_loss`; hollow markers, as for accuracy.
+    `published` has `run`, `epoch` and `train_loss`; hollow markers, as for accuracy.
     """
     _curves(histories, ax, "train_loss", 1.0)
     _overlay(histories, ax, "train_loss", 1.0, published)

@@ -38,14 +38,8 @@ def descent_3d(
 ) -> Axes3D:
     """Draw the path (wx, wy, training loss): a point per epoch and an arrow to the next.
 
-    Parameters
-    ----------
-    history
-        A row per epoch with `epoch`, `wx`, `wy` and `train_loss` (cross-entropy, nats).
-    ax
-        Axes with `projection="3d"`.
-    names
-        What wx and wy are, such as `{"wx": "weight[3, 4, 1, 0]", …}`, for the axis labels.
+    `history` has `epoch`, `wx`, `wy` and `train_loss` (cross-entropy, nats); `names` say what wx
+    and wy are, such as `{"wx": "weight[3, 4, 1, 0]", …}`, for the axis labels. `ax` is a 3-D one.
     """
     x, y = (_Change(history[name].to_numpy(dtype=float)) for name in ("wx", "wy"))
     z = history["train_loss"].to_numpy(dtype=float)

@@ -25,12 +25,7 @@ IMAGES, ROWS, SHOWN = 2, 12, 32  # at most: maps' images, matrix rows, images of
 def worked_figure(arrays: Mapping[str, Array], title: str, caption: Caption) -> Figure:
     """Draw a small batch and its channels' distributions before and after batch norm.
 
-    Parameters
-    ----------
-    arrays
-        `before` and `after`: (batch, 3, height, width) or (batch, 3).
-    caption
-        What the batch is.
+    `arrays` has `before` and `after`: (batch, 3, height, width) or (batch, 3).
     """
     before, after = arrays["before"], arrays["after"]
     maps = before.ndim > 2  # noqa: PLR2004
@@ -54,15 +49,8 @@ def batch_figure(
 ) -> Figure:
     """Draw a real batch and a trained layer's channels before and after, in both modes.
 
-    Parameters
-    ----------
-    arrays
-        `before`, `train` and `eval` (batch, channels, …); `batch_mean`, `batch_std`,
-        `running_mean` and `running_std` (channels,).
-    images
-        uint8 (batch, height, width).
-    caption
-        What the batch is.
+    `arrays` has `before`, `train` and `eval` (batch, channels, …); `batch_mean`, `batch_std`,
+    `running_mean` and `running_std` (channels,). `images` are uint8 (batch, height, width).
     """
     with composing(title, caption.plus(_values(arrays["before"])), 12.5, 9.6) as figure:
         grid = figure.add_gridspec(3, 2, height_ratios=(0.75, 1.0, 1.0))

@@ -45,13 +45,9 @@ def tiles(maps: torch.Tensor, ax: Axes, columns: int) -> Axes:
 def filters_figure(filters: Mapping[str, torch.Tensor], run: str, caption: Caption) -> Figure:
     """Compose the filters of every convolution of a run, a panel per layer.
 
-    With one input channel the filters stand in a square; otherwise a row holds one filter and a
-    column one input channel.
-
-    Parameters
-    ----------
-    filters
-        Weights (filters, channels, rows, columns) by the layer's name and description.
+    `filters` are weights (filters, channels, rows, columns) by the layer's name and description.
+    With one input channel they stand in a square; otherwise a row holds one filter and a column one
+    input channel.
     """
     title = f"{run}: filters of the convolutions"
     with composing(title, caption, max(7.0, 5.6 * len(filters)), 6.2) as figure:
@@ -71,11 +67,8 @@ def maps_figure(
 ) -> Figure:
     """Compose what every layer makes of one image, a panel per layer.
 
-    Parameters
-    ----------
-    outputs
-        Name of each layer and its output: (channels, height, width) or (features,); the last are
-        the logits (classes,).
+    `outputs` are each layer's name and output: (channels, height, width) or (features,); the last
+    are the logits (classes,).
     """
     rows = math.ceil(len(outputs) / _PANELS)
     with composing(title, caption, 3.3 * _PANELS, 3.2 * rows + 0.8) as figure:

@@ -48,12 +48,8 @@ _POSITIVE = {"running_var", "running_std", "running_scale", "std"}  # drawn on a
 def layer_lines(recorded: pd.DataFrame, layers: Sequence[Layer], ax: Axes) -> Axes:
     """Draw one quantity by step, a labelled line per layer.
 
-    Parameters
-    ----------
-    recorded
-        Columns `layer`, `step` and `value`, a row per layer and step.
-    layers
-        The rows of `hindi_bn.networks.layer_table`, for colours, styles and labels.
+    `recorded` has `layer`, `step` and `value`; `layers`, the rows of
+    `hindi_bn.networks.layer_table`, give colours, styles and labels.
     """
     colours = _block_colours(layers)
     for layer in layers:
@@ -69,12 +65,7 @@ def layer_lines(recorded: pd.DataFrame, layers: Sequence[Layer], ax: Axes) -> Ax
 def channel_lines(recorded: pd.DataFrame, medians: pd.DataFrame, ax: Axes) -> Axes:
     """Draw one quantity of one layer by step, a thin line per channel, and their median.
 
-    Parameters
-    ----------
-    recorded
-        Columns `index` (the channel, as text), `step` and `value`.
-    medians
-        Columns `step` and `value`.
+    `recorded` has `index` (the channel, as text), `step` and `value`, `medians` the last two.
     """
     channels = recorded.groupby("index")
     faint = min(0.55, max(0.15, 10 / max(channels.ngroups, 1)))
@@ -87,12 +78,7 @@ def channel_lines(recorded: pd.DataFrame, medians: pd.DataFrame, ax: Axes) -> Ax
 def gradients_figure(norms: Recorded, layers: Layers, caption: Caption) -> Figure:
     """Compose the gradient norms of layers: a row of panels per run, all with the same axes.
 
-    Parameters
-    ----------
-    norms
-        See `hindi_bn.stats.recordings.gradient_norms`.
-    layers
-        The layers of each run's network; see `layer_lines`.
+    `norms` are those of `hindi_bn.stats.recordings.gradient_norms`, by run.
     """
     parts = {run: {"": rows} for run, rows in norms.items()}
     title = "Gradient norm by layer"
@@ -127,11 +113,7 @@ def statistics_figure(
 ) -> Figure:
     """Compose one run's gamma, beta and running averages: a row per quantity, a column per layer.
 
-    Parameters
-    ----------
-    statistics, medians
-        What the run recorded, and the channels' medians of it; see
-        `hindi_bn.stats.recordings.channel_medians`.
+    `medians` are those of `hindi_bn.stats.recordings.channel_medians`.
     """
     quantities = list(dict.fromkeys(statistics["quantity"]))
     shown = [layer for layer in layers if layer.name in set(statistics["layer"])]

@@ -32,14 +32,8 @@ _LEGEND_LINE, _LEGEND_HANDLE = 0.19, 0.75  # inches
 def mean_curves(values: pd.DataFrame, means: pd.DataFrame, metric: Metric, ax: Axes) -> Axes:
     """Draw each arm's mean by epoch with a 95 % t-interval band, single seeds thin beneath.
 
-    A cross stands where a run diverged. A loss that spans a decade has a logarithmic axis.
-
-    Parameters
-    ----------
-    values
-        See `hindi_bn.stats.tables.epoch_values`.
-    means
-        A table of means by `arm` and `epoch`.
+    A cross stands where a run diverged. A loss that spans a decade has a logarithmic axis. `values`
+    are those of `hindi_bn.stats.tables.epoch_values`, `means` their means by `arm` and `epoch`.
     """
     values, means = shown(values, metric), shown(means, metric)
     drawn = values.assign(value=values["recorded"].fillna(values["value"]))

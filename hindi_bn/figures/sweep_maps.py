@@ -40,15 +40,8 @@ def mean_map(
     """Draw the mean of each pair of values of two keys, with its n.
 
     A cell with diverged runs is framed and counts them, one without a value is hatched. A pair
-    without runs stays empty.
-
-    Parameters
-    ----------
-    means
-        A table of means by `x` and `y`; numbers ascend along the axes, text keeps its order.
-    whole
-        The means of all panels, whose values make columns, rows and the colour scale; `means` by
-        default.
+    without runs stays empty. Numbers ascend along the axes, text keeps its order. `whole` are the
+    means of all panels, whose values make columns, rows and the colour scale.
     """
     import seaborn as sns
 

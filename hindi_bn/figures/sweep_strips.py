@@ -36,14 +36,8 @@ _NUMBERS_INCHES = 1.6  # for the numbers at the right
 def seed_strips(values: pd.DataFrame, means: pd.DataFrame, metric: Metric, ax: Axes) -> Axes:
     """Draw a row per arm: every seed a dot, above them the mean with its 95 % t-interval.
 
-    A seed has the same height in every row; a run that diverged is a cross.
-
-    Parameters
-    ----------
-    values
-        A table of values: `arm`, `seed`, `value` and `status`.
-    means
-        A table of means by `arm`, in the order of the rows from the top.
+    A seed has the same height in every row; a run that diverged is a cross. The rows stand in the
+    order of `means`, a table of means by `arm`.
     """
     values, means = shown(values, metric), shown(means, metric)
     scale_losses(ax, "x", metric, values["value"])
@@ -58,12 +52,7 @@ def paired_strips(
 ) -> Axes:
     """Draw a row per arm: its differences from the baseline arm, a dot for each seed of both.
 
-    Parameters
-    ----------
-    pairs
-        See `hindi_bn.stats.tables.paired_values`.
-    means
-        One metric's rows of `hindi_bn.stats.tables.paired_table`.
+    `pairs` and `means` are those of `paired_values` and `paired_table` of `hindi_bn.stats.tables`.
     """
     means = shown(means.rename(columns={"mean_difference": "mean"}), metric)
     labels = {row["arm"]: counts_text(row, metric, "pair") for row in means.to_dict("records")}

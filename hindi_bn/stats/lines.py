@@ -20,7 +20,7 @@ class Line(NamedTuple):
 
 
 def fitted_line(x: ArrayLike, y: ArrayLike) -> Line | None:
-    """Fit a line through points, by least squares; None when there are fewer than three."""
+    """Fit a line by least squares; None when there are fewer than three points."""
     points = np.array([x, y], dtype=np.float64)
     if points.shape[1] < _FEWEST_POINTS:
         return None

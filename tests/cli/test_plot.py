@@ -28,7 +28,7 @@ from hindi_bn.plots import Image, write_plot
 from hindi_bn.plots.maps import feature_maps, pick
 from hindi_bn.records import RunFolder
 from hindi_bn.records.recordings import read_recordings
-from hindi_bn.stats.recordings import channel_medians, gradient_norms
+from hindi_bn.stats.recordings import channel_medians
 from hindi_bn.training.run import Reporter, RunInterrupted, load_network, train_run
 
 TINY = Caption("tiny")
@@ -159,18 +159,6 @@ def lines(ax: Any) -> dict[str, tuple[list[float], list[float]]]:
 
 def frame(**columns: Any) -> pd.DataFrame:
     return pd.DataFrame(columns)
-
-
-def test_the_gradient_norm_of_a_layer_joins_its_parameters() -> None:
-    """By hand: 3 and 4 make 5; 5 and 12 make 13."""
-    gradients = frame(
-        layer=["0", "0", "2", "0", "0", "2"],
-        quantity=["weight", "bias", "weight", "weight", "bias", "weight"],
-        step=[1, 1, 1, 2, 2, 2],
-        value=[3.0, 4.0, 7.0, 5.0, 12.0, 1.0],
-    )
-    norms = gradient_norms(gradients).set_index(["layer", "step"])["value"].to_dict()
-    assert norms == {("0", 1): 5.0, ("2", 1): 7.0, ("0", 2): 13.0, ("2", 2): 1.0}
 
 
 def test_a_line_a_layer_with_the_colour_of_its_block() -> None:
