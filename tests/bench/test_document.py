@@ -92,7 +92,7 @@ def printed(document: dict[str, Any]) -> str:
 def test_the_tables_say_what_was_measured() -> None:
     text = printed(whole_document())
     for expected in (
-        "bn: three_convs, norm batch, 1,000 images an epoch, threads: 2, n = 3 epochs",
+        "bn: three_convs, norm batch, 1,000 images per epoch, threads: 2, n = 3 epochs",
         "fast          3.00    2.00    4.00",
         "training step for an image: 0.00 Mflop",
         "fast - exact",
