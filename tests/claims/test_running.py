@@ -179,7 +179,7 @@ def test_a_run_that_cannot_be_is_a_result(tmp_path: Path) -> None:
     sweeps = [{
         "name": "one",
         "study": {"name": "tiny", "network": "mlp", "norm": "batch", "batch_size": 1,
-                  "capture": {"layer": "1", "wx": [3, 496], "wy": [3, 527]}},
+                  "recordings": [{"kind": "pair", "layer": "1", "wx": [3, 496], "wy": [3, 527]}]},
         "scales": {s: {"seeds": 3, "epochs": 1} for s in SCALES[1:]},
     }]  # fmt: skip
     tests = [{"label": "Accuracy", "metric": "final_test_accuracy", "plus": [{}], "below": 50,
