@@ -29,7 +29,7 @@ def bytes_per_member(
     """Estimate the memory that one member of an ensemble takes while it trains.
 
     Its parameters with gradient, optimiser state and one temporary copy; for each image of a batch
-    the input and every layer's output with its gradient; the orders of all epochs; and augmented
+    the input and every layer's output with its gradient; an epoch's order; and augmented
     training images. `network` is one member, on the CPU; `images` the number of training images.
     """
     parameters = sum(p.numel() for p in network.parameters())
@@ -39,7 +39,7 @@ def bytes_per_member(
     batch = min(run.batch_size, images)
     shown = 0 if run.augment == "none" else 2 * images * image_size**2  # kept, and in the making
     floats = parameters * (3 + state) + batch * values * 2 + shown
-    return FLOAT * floats + ORDER * images * run.epochs
+    return FLOAT * floats + ORDER * images
 
 
 def members_that_fit(
