@@ -180,18 +180,14 @@ def _announce(found: Estimate) -> None:
 
 def _claims_table(found: Sequence[tuple[Claim, ClaimResult | None]]) -> Table:
     """Return the list of claims, with the verdicts that there are."""
-    rows = []
-    for claim, result in found:
-        rows.append(
-            {
-                "id": claim.id,
-                "name": claim.name,
-                "title": claim.title,
-                "verdict": result.verdict if result else "not tested",
-                "n": result.n if result else "",
-                "scale": result.scale if result else "",
-            }
-        )
+    rows = [
+        {
+            "id": claim.id, "name": claim.name, "title": claim.title,
+            "verdict": result.verdict if result else "not tested",
+            "n": result.n if result else "", "scale": result.scale if result else "",
+        }
+        for claim, result in found
+    ]  # fmt: skip
     columns = {
         "id": ("", "d"), "name": ("name", ""), "title": ("claim", ""), "verdict": ("verdict", ""),
         "n": ("n", ""), "scale": ("scale", ""),
@@ -203,26 +199,18 @@ def _verdicts_table(results: Sequence[ClaimResult]) -> Table:
     """Return the verdicts, each with the effect of the test that it hangs on."""
     from hindi_bn.claims.report import decisive, effect_text
 
-    rows: list[dict[str, Any]] = []
-    for result in results:
-        effect = decisive(result)
-        rows.append(
-            {
-                "id": result.id,
-                "title": result.title,
-                "verdict": result.verdict,
-                "effect": f"{effect_text(effect)}: {effect.label}",
-                "n": effect.n,
-            }
-        )
+    rows = [
+        {
+            "id": result.id, "title": result.title, "verdict": result.verdict, "n": effect.n,
+            "effect": f"{effect_text(effect)}: {effect.label}",
+        }
+        for result, effect in ((result, decisive(result)) for result in results)
+    ]  # fmt: skip
     columns = {
         "id": ("", "d"), "title": ("claim", ""), "verdict": ("verdict", ""),
         "effect": ("effect [95 % interval]", ""), "n": ("n", "d"),
     }  # fmt: skip
-    table = table_of(rows, "Verdicts", columns)
-    for column in (table.columns[0], table.columns[2], table.columns[4]):
-        column.no_wrap = True
-    return table
+    return table_of(rows, "Verdicts", columns)
 
 
 def _claim_text(claim: Claim, result: ClaimResult | None) -> list[Any]:
@@ -287,14 +275,11 @@ def _effects(result: ClaimResult) -> Table:
 
     rows = [
         {
-            "test": effect.label,
-            "effect": effect_text(effect),
-            "region": effect.region,
-            "verdict": effect.verdict,
-            "n": effect.n,
+            "test": effect.label, "effect": effect_text(effect), "region": effect.region,
+            "verdict": effect.verdict, "n": effect.n,
         }
         for effect in result.effects
-    ]
+    ]  # fmt: skip
     columns = {
         "test": ("test", ""), "effect": ("mean [95 % interval]", ""),
         "region": ("holds where", ""), "verdict": ("by itself", ""), "n": ("n", "d"),

@@ -82,9 +82,7 @@ def _rows(record: Record, kind: str, example: str, why_empty: str) -> pd.DataFra
         raise StudyError(
             f"{record.folder} has no recorded {kind}.",
             why_empty or "It ended before the first record was due.",
-            "leave this run out"
-            if why_empty
-            else f"record more often: recordings.{names[0]}.every",
+            "leave this run out" if why_empty else f"set recordings.{names[0]}.every lower",
         )
     return rows
 
