@@ -132,7 +132,7 @@ class _Base:
             return str(run.get("name")) == name
 
         runs = [run for run in self._expanded["runs"] if self._later or is_its(run)]
-        mapping = copy.deepcopy(self._expanded | {"runs": runs})
+        mapping = self._expanded | {"runs": copy.deepcopy(runs)}
         override(mapping, self._later | chosen)
         return mapping | {"runs": list(filter(is_its, mapping["runs"]))}
 
