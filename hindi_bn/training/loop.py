@@ -21,7 +21,7 @@ from hindi_bn.study import Numerics, Precision, Run, batches
 from hindi_bn.training.augment import Augmenter
 from hindi_bn.training.device import autocast
 from hindi_bn.training.numerics import arrange, on_cpu
-from hindi_bn.training.rng import EpochStream, EpochStreams
+from hindi_bn.training.rng import EpochRng, EpochRngs
 from hindi_bn.training.sgd import PlainSGD
 from hindi_bn.training.tensors import Tensors
 
@@ -221,20 +221,20 @@ class PlainEngine:
 
 def train_epochs(
     engine: Engine,
-    stream: EpochStream | EpochStreams,
+    rng: EpochRng | EpochRngs,
     images: int,
     numbers: range,
     on_step: OnStep = lambda done, steps: None,
 ) -> Iterator[tuple[int, list[Result], float]]:
-    """Train epoch by epoch on `images` images, in the orders that the stream draws.
+    """Train epoch by epoch on `images` images, in the orders that `rng` draws.
 
     Yields
     ------
     The epoch's number, its result for each network, and the seconds of its training.
     """
     for epoch in numbers:
-        engine.train(stream.begin(images), epoch, on_step)
-        stream.end()
+        engine.train(rng.begin(images), epoch, on_step)
+        rng.end()
         yield epoch, *engine.results()
 
 
@@ -263,7 +263,7 @@ def run_epochs(
         When a loss is not finite; the rows before that epoch have been given.
     """
     numbers = range(first, run.epochs)
-    for epoch, (result,), took in train_epochs(engine, EpochStream(), images, numbers, on_step):
+    for epoch, (result,), took in train_epochs(engine, EpochRng(), images, numbers, on_step):
         seconds += took
         row = result.row(run.name, epoch, seconds)
         on_losses(epoch, result.losses)

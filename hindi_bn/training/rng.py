@@ -16,7 +16,7 @@ from hindi_bn.networks.preserved import preserved
 from hindi_bn.study import Study
 
 
-class EpochStream:
+class EpochRng:
     """The draws of one epoch, in the order in which the notebook's loaders make them."""
 
     def begin(self, images: int) -> torch.Tensor:
@@ -31,7 +31,7 @@ class EpochStream:
         draw_int64()
 
 
-class EpochStreams:
+class EpochRngs:
     """The draws of several streams at once; the default generator stays where it is.
 
     Parameters
@@ -49,9 +49,9 @@ class EpochStreams:
         with preserved():
             for place, state in enumerate(self._states):
                 torch.set_rng_state(state)
-                stream = EpochStream()
-                orders.append(stream.begin(images))
-                stream.end()
+                rng = EpochRng()
+                orders.append(rng.begin(images))
+                rng.end()
                 self._states[place] = torch.get_rng_state()
         return torch.stack(orders)
 

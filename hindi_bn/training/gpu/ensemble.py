@@ -35,7 +35,7 @@ from hindi_bn.training.loop import (
 )
 from hindi_bn.training.recorder import readers_of
 from hindi_bn.training.recordings import Reader
-from hindi_bn.training.rng import EpochStreams, move_to_run
+from hindi_bn.training.rng import EpochRngs, move_to_run
 from hindi_bn.training.tensors import Tensors, to_tensors, training_digits
 
 Method = Literal["vmap", "single"]
@@ -188,9 +188,9 @@ def _train_part(
     lead = (len(part),) if stacked else ()
     learner = Learner(layers, make_optimizer(run, layers), study.precision, lead)
     readers = [readers_of(run, network, data) for network in networks]
-    engine, stream = _engine(learner, data, part, note), EpochStreams([s for _, s in starts])
+    engine, rngs = _engine(learner, data, part, note), EpochRngs([s for _, s in starts])
     numbers = range(run.epochs)
-    for epoch, results, seconds in train_epochs(engine, stream, len(data.train_labels), numbers):
+    for epoch, results, seconds in train_epochs(engine, rngs, len(data.train_labels), numbers):
         training = False
         for trained, result, each in zip(part, results, readers, strict=True):
             if trained.add(result, epoch, seconds / len(part), each):

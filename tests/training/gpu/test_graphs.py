@@ -34,7 +34,7 @@ from hindi_bn.training.gpu.graphs import (
 )
 from hindi_bn.training.gpu.program import Program, batch_means
 from hindi_bn.training.loop import Learner, make_optimizer, plain_engine, run_epochs
-from hindi_bn.training.rng import EpochStream, EpochStreams
+from hindi_bn.training.rng import EpochRng, EpochRngs
 from hindi_bn.training.tensors import Tensors, to_tensors
 
 CPU = torch.device("cpu")
@@ -349,13 +349,13 @@ def test_several_streams_draw_what_each_draws_by_itself() -> None:
         states.append(torch.get_rng_state())
     torch.manual_seed(3)
     untouched = torch.get_rng_state()
-    streams = EpochStreams(states)
+    streams = EpochRngs(states)
     drawn = [streams.begin(50) for _ in range(3)]
     assert torch.equal(torch.get_rng_state(), untouched)
     for place, seed in enumerate((1, 2)):
         torch.manual_seed(seed)
         for orders in drawn:
-            stream = EpochStream()
+            stream = EpochRng()
             assert torch.equal(orders[place], stream.begin(50))
             stream.end()
 
