@@ -77,8 +77,8 @@ def _draw(document: dict[str, Any], file: Path) -> None:
     sizes, many = pd.DataFrame(document["sizes"]), pd.DataFrame(document["many"])
     details = (
         f"{network['network']}, norm {network['norm']} · {document['environment']['device_name']}, "
-        f"threads: {document['threads']} · left: n = {document['epochs']} epochs a point; right: "
-        f"runs of {document['epochs']} epochs, {many['arithmetic'].iloc[0]}, n = 1"
+        f"threads: {document['threads']} · left: n = {document['epochs']} epochs per point; right: "
+        f"runs of {document['epochs']} epochs, {many['numerics'].iloc[0]}, n = 1"
     )
     points = {way: (rows["images"], rows["median"]) for way, rows in sizes.groupby("way")}
     points |= {way: (many["runs"], many[way]) for way in ("one_by_one", "side_by_side")}

@@ -35,7 +35,7 @@ class ManyRuns:
 
     runs: int
     epochs: int
-    arithmetic: str
+    numerics: str
     side_by_side: float
     one_by_one: float
     how: str

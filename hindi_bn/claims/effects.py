@@ -1,4 +1,4 @@
-"""The numbers that a test compares: from a table of runs to one number a seed."""
+"""The numbers that a test compares: from a table of runs to one number per seed."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def _start(document: dict[str, Any]) -> Table:
 
 def _many(many: list[dict[str, Any]]) -> list[Table | str]:
     columns = {
-        "runs": ("runs", "d"), "epochs": ("epochs", "d"), "arithmetic": ("arithmetic", ""),
+        "runs": ("runs", "d"), "epochs": ("epochs", "d"), "numerics": ("numerics", ""),
         "one_by_one": ("one by one, s", ".1f"), "side_by_side": ("side by side, s", ".1f"),
         "ratio": ("ratio", ".2f"),
     }  # fmt: skip

@@ -13,7 +13,7 @@ from rich.text import Text
 from hindi_bn.explain import Check, Explanation, Step, Values
 from hindi_bn.explain.document import Array
 
-WIDTH_OF_A_FILE = 100  # characters a line where there is no terminal
+WIDTH_OF_A_FILE = 100  # characters per line where there is no terminal
 ACROSS = 6  # channels up to which each has a column; above, each has a row
 ROWS = 16  # rows of a table at most
 IMAGES = 4  # images that are printed at most

@@ -83,7 +83,7 @@ def plot_descent(
 ) -> None:
     """Draw the descent of the training loss along two sample weights (the article's figure 8).
 
-    One figure a run, the runs side by side, and the same paths projected: wx against wy, coloured
+    One figure per run, the runs side by side, and the same paths projected: wx against wy, coloured
     by the loss.
     """
     if not folders:

@@ -33,7 +33,7 @@ def prepare(path: Path) -> tuple[NDArray[np.uint8], list[str]]:
 
     Returns
     -------
-    The image, uint8 (32, 32), white strokes on black; and what was done, a sentence a step.
+    The image, uint8 (32, 32), white strokes on black; and what was done, a sentence per step.
 
     Raises
     ------

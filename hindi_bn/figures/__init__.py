@@ -1,1 +1,1 @@
-"""One function a figure: DataFrame in, Axes out; saving is one function in `style`."""
+"""One function per figure: DataFrame in, Axes out; saving is one function in `style`."""

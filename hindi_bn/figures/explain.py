@@ -164,7 +164,7 @@ def against_running(batch: Array, running: Array, ax: Axes, what: str) -> Axes:
 def _numbers(
     figure: Figure, panel: SubplotSpec, batch: Array, title: str, *, diverging: bool
 ) -> None:
-    """Show the numbers of a batch on one scale: a map an image and channel, or one matrix."""
+    """Show the numbers of a batch on one scale: a map per image and channel, or one matrix."""
     whole = bool((batch == batch.round()).all())
     extent = float(np.abs(batch).max()) or 1.0
     limits = (-extent, extent) if diverging else (float(batch.min()), float(batch.max()) or 1.0)

@@ -1,6 +1,6 @@
 """A run's folder: write, read, lock.
 
-`<out>/<study>/<run>/` holds `run.yaml` (resolved study, command), `history.csv` (a row an epoch),
+`<out>/<study>/<run>/` holds `run.yaml` (resolved study, command), `history.csv` (a row per epoch),
 `environment.json`, `weights.safetensors` and, while the run is unfinished, `checkpoint/`. Weights
 are safetensors and state is JSON: nothing here loads a pickle. What else a study records goes into
 `captures.csv` (see `hindi_bn.records.recordings`).

@@ -137,9 +137,9 @@ class Run(Settings):
         default_factory=Options, description="Variations of the network, such as its pooling."
     )
     epochs: int = Field(30, ge=1, le=100_000, description="Passes over the training images.")
-    batch_size: int = Field(32, ge=1, description="Training images a step.")
+    batch_size: int = Field(32, ge=1, description="Training images per step.")
     test_batch_size: int = Field(
-        32, ge=1, description="Test images a batch; the test loss is the mean over these batches."
+        32, ge=1, description="Test images per batch; the test loss is the mean over these batches."
     )
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="Optimiser.")
     lr: float = Field(0.001, gt=0, description="Learning rate.")
@@ -205,7 +205,7 @@ class Study(Settings):
     device: Device = Field("auto", description="Where to train; auto takes CUDA if there, or CPU.")
     precision: Precision = Field(
         "float32",
-        description="Arithmetic: float32; tf32 (CUDA only: products rounded to 10 bits); or bf16 "
+        description="Rounding: float32; tf32 (CUDA only: products rounded to 10 bits); or bf16 "
         "(mixed: products in bfloat16, weights and statistics in float32).",
     )
     numerics: Numerics = Field(

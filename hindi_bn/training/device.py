@@ -80,10 +80,10 @@ def prepare(threads: int | None, device: torch.device, precision: Precision = "f
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library keep freed memory for the next step; tell whether it could be asked to.
+    """Let the C library keep freed memory for the next step; return whether it could be asked to.
 
     By default glibc gives the activations of a step (2 MB each) back to the system and gets them
-    anew in the next one, page by page, which can take as long as the arithmetic. Which bits are
+    anew in the next one, page by page, which can take as long as computing. Which bits are
     computed does not change. Elsewhere than on glibc nothing is done.
     """
     if platform.libc_ver()[0] != "glibc":

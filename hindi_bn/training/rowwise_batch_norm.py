@@ -78,7 +78,7 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Call torch's own kernel with the mean and the deviation of the forward pass."""
+        """Call torch's own kernel with the mean and the std of the forward pass."""
         maps, gamma, mean, inverse = ctx.saved_tensors
         to_maps, to_gamma, to_beta = torch.ops.aten.native_batch_norm_backward(
             gradient, maps, gamma, None, None, mean, inverse, True, ctx.eps, [True, True, True]

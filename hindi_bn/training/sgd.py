@@ -1,7 +1,7 @@
 """Stochastic gradient descent in plain tensor operations, with the bits of torch's.
 
 `torch.optim.SGD` imports torch's compiler when it is made: 1.6 s and 120 MB on the machine of
-docs/performance.md, for a training on the CPU that compiles nothing. It also spends 0.1 ms a step
+docs/performance.md, for a training on the CPU that compiles nothing. It also spends 0.1 ms per step
 on its bookkeeping. On CUDA torch's is used, whose updates are fused into few kernels.
 """
 

@@ -63,7 +63,7 @@ def scaling_constants(train_images: torch.Tensor, scaling: Scaling) -> tuple[flo
     Parameters
     ----------
     train_images
-        uint8 (n, height, width); `standard` takes mean and population deviation from them.
+        uint8 (n, height, width); `standard` takes mean and population std from them.
     """
     if scaling == "unit":
         return 0.0, 1.0

@@ -262,7 +262,7 @@ def test_many_runs_cost_less_side_by_side_or_not_but_are_measured(
     data_dir: Path, images: Path, digits: Digits
 ) -> None:
     measured = measure_many(bench_of(data_dir, images, every=2), digits, 2, CPU)
-    assert (measured.runs, measured.epochs, measured.arithmetic) == (2, 3, "exact")
+    assert (measured.runs, measured.epochs, measured.numerics) == (2, 3, "exact")
     assert "2 runs on" in measured.how
     (document,) = many_document([measured])
     assert document["ratio"] == measured.one_by_one / measured.side_by_side
