@@ -51,10 +51,8 @@ def processor() -> str:
 def describe(device: str) -> dict[str, Any]:
     """Versions, commit, system and device for a run's environment.json.
 
-    Parameters
-    ----------
-    device
-        The device trained on: `cpu`, `cuda` or `mps`.
+    Args:
+        device: The device trained on: `cpu`, `cuda` or `mps`.
     """
     import torch
 

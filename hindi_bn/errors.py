@@ -6,14 +6,10 @@ from __future__ import annotations
 class HindiBnError(Exception):
     """An error that a user can act on; the command line prints it without a traceback, exit code 1.
 
-    Parameters
-    ----------
-    what
-        What happened, in one sentence.
-    why
-        The reason, as far as it is known.
-    next_step
-        What to do now, preferably a command to type.
+    Args:
+        what: What happened, in one sentence.
+        why: The reason, as far as it is known.
+        next_step: What to do now, preferably a command to type.
     """
 
     def __init__(self, what: str, why: str = "", next_step: str = "") -> None:
@@ -58,13 +54,10 @@ class ClaimsError(HindiBnError):
 class DivergedError(HindiBnError):
     """A loss that became infinite or not a number.
 
-    Parameters
-    ----------
-    run
-        Name of the run.
-    epoch, step
-        Where the loss first was not finite, both counted from 0; `step` within the epoch. Where
-        only the test loss is not finite, the epoch's last step.
+    Args:
+        run: Name of the run.
+        epoch, step: Where the loss first was not finite, both counted from 0; `step` within the
+            epoch. Where only the test loss is not finite, the epoch's last step.
     """
 
     def __init__(self, run: str, epoch: int, step: int) -> None:

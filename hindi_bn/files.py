@@ -17,19 +17,16 @@ from hindi_bn.errors import HindiBnError
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; flush it to disk and rename it when the block succeeds.
 
-    Parameters
-    ----------
-    path
-        The final name; its folder is made if it is missing.
+    Args:
+        path: The final name; its folder is made if it is missing.
 
-    Yields
-    ------
-    The temporary path to write to. It keeps the final suffix, so that savers that look at it work.
+    Yields:
+        The temporary path to write to. It keeps the final suffix, so that savers that look at it
+        work.
 
-    Raises
-    ------
-    HindiBnError
-        When the folder cannot be written (read-only, full disk); `path` is then untouched.
+    Raises:
+        HindiBnError: When the folder cannot be written (read-only, full disk); `path` is then
+            untouched.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -29,12 +29,9 @@ DIGITS_OF_A_SOURCE = 16
 def names(folder: str, *, hyphens: bool = True) -> tuple[str, ...]:
     """Return the names of the things in a folder of this package, in alphabetical order.
 
-    Parameters
-    ----------
-    folder
-        Such as `networks/norms`. Files whose names begin with `_` are no things.
-    hyphens
-        Whether names have hyphens where their files have underscores.
+    Args:
+        folder: Such as `networks/norms`. Files whose names begin with `_` are no things.
+        hyphens: Whether names have hyphens where their files have underscores.
     """
     found = [m.name for m in pkgutil.iter_modules([str(PACKAGE / folder)]) if m.name[0] != "_"]
     return tuple(sorted(name.replace("_", "-") if hyphens else name for name in found))
@@ -57,13 +54,10 @@ def find(folder: str, name: str) -> ModuleType:
 def find_class(folder: str, base: str, name: str) -> Any:
     """Return the class called `name`: the only one that its file defines, or one from outside.
 
-    Parameters
-    ----------
-    base
-        Name of the class in the folder's package that all of its classes are subclasses of.
-    name
-        One of `names`, or `package.module:Name` with or without `@` and the digest of its source;
-        StudyError when it cannot be imported from outside, or is no such class.
+    Args:
+        base: Name of the class in the folder's package that all of its classes are subclasses of.
+        name: One of `names`, or `package.module:Name` with or without `@` and the digest of its
+            source; StudyError when it cannot be imported from outside, or is no such class.
     """
     kind = getattr(importlib.import_module(_package(folder)), base)
     if is_outside(name):

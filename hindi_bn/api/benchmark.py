@@ -34,17 +34,12 @@ def measure_speed(
 ) -> dict[str, Any]:
     """Time a study's runs in every way; nothing is recorded.
 
-    Parameters
-    ----------
-    epochs
-        Epochs of each way, of which the median is quoted.
-    short
-        Use every 4th image only.
-    seeds
-        Also measure so many runs side by side, against one after the other.
-    figure
-        Also measure smaller training sets and fewer runs, and draw what they cost into this .png,
-        .svg or .pdf file.
+    Args:
+        epochs: Epochs of each way, of which the median is quoted.
+        short: Use every 4th image only.
+        seeds: Also measure so many runs side by side, against one after the other.
+        figure: Also measure smaller training sets and fewer runs, and draw what they cost into this
+            .png, .svg or .pdf file.
     """
     if figure is not None:
         from hindi_bn.figures.style import format_of

@@ -51,11 +51,10 @@ def read_claims(
 ) -> list[tuple[Claim, ClaimResult | None]]:
     """Read the claims, all or those named by number or name, each with its result if it has one.
 
-    Examples
-    --------
-    >>> ((claim, result),) = read_claims(["13"], out="nowhere")
-    >>> claim.title, result
-    ('Prediction must use the running statistics', None)
+    Examples:
+        >>> ((claim, result),) = read_claims(["13"], out="nowhere")
+        >>> claim.title, result
+        ('Prediction must use the running statistics', None)
     """
     found = {result.id: result for result in found_results(Path(out))}
     return [(claim, found.get(claim.id)) for claim in choose(load_claims(), list(ids))]
@@ -95,16 +94,11 @@ def run_claims(
 ) -> TestedClaims:
     """Train what is missing for claims, test them, and write claims.json, claims.md and figures.
 
-    Parameters
-    ----------
-    ids
-        Claims by number or name; all unless given.
-    scale
-        How much is trained; `seeds` in place of its number of seeds.
-    load, runner, retry_failed, progress
-        As for `sweep`.
-    announce
-        Called with an estimate before anything is trained.
+    Args:
+        ids: Claims by number or name; all unless given.
+        scale: How much is trained; `seeds` in place of its number of seeds.
+        load, runner, retry_failed, progress: As for `sweep`.
+        announce: Called with an estimate before anything is trained.
     """
     asked = Asked(choose(load_claims(), list(ids)), scale, seeds)
     store = RunStore(Path(out))

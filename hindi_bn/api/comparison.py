@@ -32,22 +32,16 @@ def compare(
 ) -> Comparison:
     """Compare runs with each other and, if they are the article's, with its published numbers.
 
-    Parameters
-    ----------
-    what
-        A study, whose missing runs are trained, or two or more runs.
-    digits, data_dir
-        The runs' data; loaded from `data_dir` unless given.
+    Args:
+        what: A study, whose missing runs are trained, or two or more runs.
+        digits, data_dir: The runs' data; loaded from `data_dir` unless given.
 
-    Returns
-    -------
-    The comparison: `summary`, `published`, `per_class` and `confusions` are DataFrames, and
-    `write()` puts tables, figures and a document of both into a folder.
+    Returns:
+        The comparison: `summary`, `published`, `per_class` and `confusions` are DataFrames, and
+        `write()` puts tables, figures and a document of both into a folder.
 
-    Raises
-    ------
-    HindiBnError
-        When a run cannot be read or trained, or was trained on other data.
+    Raises:
+        HindiBnError: When a run cannot be read or trained, or was trained on other data.
     """
     first = what if isinstance(what, Study) else read_runs(what, least=2)[0].study
     data = source.load(Path(data_dir), first.data) if digits is None else digits
@@ -84,10 +78,8 @@ def plot_descent(
 ) -> list[Path]:
     """Draw the training loss along two sample weights (the article's figure 8); return the files.
 
-    Parameters
-    ----------
-    folder
-        Where to: `comparison` beside the runs, unless given.
+    Args:
+        folder: Where to: `comparison` beside the runs, unless given.
     """
     records = read_runs(runs)
     return report.write_descent(
@@ -119,11 +111,10 @@ def reproduce(
     Finished runs are used and unfinished ones resumed, unless `overwrite`. The descent is drawn
     where the study records the two weights for it.
 
-    Parameters
-    ----------
-    digits, data_dir, archive
-        The study's data, or (if the real digits could not be had) the stand-in, which is then in
-        the name of the study's folder. Loaded or fetched unless given; see `load_digits`.
+    Args:
+        digits, data_dir, archive: The study's data, or (if the real digits could not be had) the
+            stand-in, which is then in the name of the study's folder. Loaded or fetched unless
+            given; see `load_digits`.
     """
     data = digits or load_digits(data_dir, study.data, fetch=True, archive=archive)
     study = study.model_copy(update={"data": data.name})

@@ -26,21 +26,15 @@ def load_digits(
 ) -> Digits:
     """Load a data set, every pixel checked.
 
-    Parameters
-    ----------
-    name
-        `digits`, the stand-in, or another data set that `hindi-bn download --name` lists.
-    fetch
-        Get real digits that are not there from the first source that has them: `archive` (a file or
-        folder), archives in `data_dir`, Kaggle, UCI. Where none has, the stand-in takes their place
-        and says so in its title.
-    note, advance
-        Called with what happens in words, and with (task, done, total).
+    Args:
+        name: `digits`, the stand-in, or another data set that `hindi-bn download --name` lists.
+        fetch: Get real digits that are not there from the first source that has them: `archive` (a
+            file or folder), archives in `data_dir`, Kaggle, UCI. Where none has, the stand-in takes
+            their place and says so in its title.
+        note, advance: Called with what happens in words, and with (task, done, total).
 
-    Raises
-    ------
-    DataError
-        When they are missing (without `fetch`), damaged, or not what was accepted.
+    Raises:
+        DataError: When they are missing (without `fetch`), damaged, or not what was accepted.
     """
     folder = Path(data_dir)
     try:
@@ -63,18 +57,14 @@ def download(
 ) -> Digits:
     """Fetch a data set, check it and put it into `data_dir` in one step.
 
-    Parameters
-    ----------
-    origin
-        `kaggle`, `uci`, `archive` or `folder` (with `path`), the stand-in, or another data set by
-        name; `auto` takes `path`, or tries all sources of the real digits in order.
-    force, accept_different
-        Fetch even though verified digits are there; keep digits that are not the article's.
+    Args:
+        origin: `kaggle`, `uci`, `archive` or `folder` (with `path`), the stand-in, or another data
+            set by name; `auto` takes `path`, or tries all sources of the real digits in order.
+        force, accept_different: Fetch even though verified digits are there; keep digits that are
+            not the article's.
 
-    Raises
-    ------
-    DataError
-        When no source can deliver, or what it delivered is damaged or not the article's.
+    Raises:
+        DataError: When no source can deliver, or what it delivered is damaged or not the article's.
     """
     return source.fetch(
         origin, Path(data_dir), None if path is None else Path(path),

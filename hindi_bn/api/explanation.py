@@ -27,21 +27,17 @@ def explain_batch_norm(
 ) -> Explanation:
     """Work batch norm through by hand, each step checked against torch.
 
-    Parameters
-    ----------
-    layer
-        Worked example: the article's batch of feature maps, or a matrix (batch, features).
-    digit, index, image
-        Instead of an example: a real batch that begins with a test image of a digit, or with an
-        image of one's own, through the first batch-norm layer of a trained run.
-    figure
-        Also draw the batch before and after into this .png, .svg or .pdf file.
+    Args:
+        layer: Worked example: the article's batch of feature maps, or a matrix (batch, features).
+        digit, index, image: Instead of an example: a real batch that begins with a test image of a
+            digit, or with an image of one's own, through the first batch-norm layer of a trained
+            run.
+        figure: Also draw the batch before and after into this .png, .svg or .pdf file.
 
-    Examples
-    --------
-    >>> explanation = explain_batch_norm("1d", batch_size=5)
-    >>> explanation.agrees, len(explanation.steps)
-    (True, 9)
+    Examples:
+        >>> explanation = explain_batch_norm("1d", batch_size=5)
+        >>> explanation.agrees, len(explanation.steps)
+        (True, 9)
     """
     if figure is not None:
         from hindi_bn.figures.style import format_of

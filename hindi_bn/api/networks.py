@@ -20,10 +20,9 @@ SHAPING = ("norm", "placement", "dropout", "init", "options")  # keys of a run
 def describe_networks(image_size: int = 32) -> list[dict[str, Any]]:
     """List the networks: name, source, what can be varied, parameters without and with BN.
 
-    Examples
-    --------
-    >>> [row["name"] for row in describe_networks() if row["parameters"] < 20_000]
-    ['conv_pair']
+    Examples:
+        >>> [row["name"] for row in describe_networks() if row["parameters"] < 20_000]
+        ['conv_pair']
     """
     rows = []
     for name in network_names():
@@ -54,17 +53,13 @@ def describe_network(
 ) -> dict[str, Any]:
     """Describe a network: source, settings, parameters, and its layers with their output shapes.
 
-    Parameters
-    ----------
-    norm
-        Normalisation layer; none unless given.
-    settings
-        Keys of a run that shape the network: `norm.groups`, `options.pooling`, `dropout`.
+    Args:
+        norm: Normalisation layer; none unless given.
+        settings: Keys of a run that shape the network: `norm.groups`, `options.pooling`, `dropout`.
 
-    Examples
-    --------
-    >>> describe_network("three_convs")["parameters"]
-    45770
+    Examples:
+        >>> describe_network("three_convs")["parameters"]
+        45770
     """
     run = _run(name, norm, settings)
     network, layers = network_called(run.network), _layers(run, image_size)

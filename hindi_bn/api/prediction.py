@@ -41,21 +41,15 @@ def predict(
 ) -> list[Prediction]:
     """Predict which Hindi digit each image shows, whatever its size and polarity.
 
-    Parameters
-    ----------
-    images
-        Files; each is made like the training images (32 x 32, white on black).
-    run
-        A finished run that was trained on the Hindi digits.
-    data_dir
-        Where the run's data are; needed only for `scaling: standard`.
+    Args:
+        images: Files; each is made like the training images (32 x 32, white on black).
+        run: A finished run that was trained on the Hindi digits.
+        data_dir: Where the run's data are; needed only for `scaling: standard`.
 
-    Raises
-    ------
-    DataError
-        When a file cannot be read as an image or shows nothing.
-    RunError
-        When the run is not finished or damaged, or was not trained on Hindi digits or on these.
+    Raises:
+        DataError: When a file cannot be read as an image or shows nothing.
+        RunError: When the run is not finished or damaged, or was not trained on Hindi digits or on
+            these.
     """
     record = read_run(run)
     if record.study.image_size != SIDE:

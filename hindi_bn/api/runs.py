@@ -38,23 +38,15 @@ def train(
 ) -> list[Record]:
     """Train runs of a study and record each in `<out>/<study>/<run>/`.
 
-    Parameters
-    ----------
-    runs
-        Names; None for all. The random stream is first moved to where a run begins.
-    digits, data_dir
-        What to train on; loaded from `data_dir` unless given.
-    resume
-        Use finished runs as they are and go on with unfinished ones.
-    overwrite
-        Replace what earlier runs recorded.
-    command
-        For the record: the command that was typed.
+    Args:
+        runs: Names; None for all. The random stream is first moved to where a run begins.
+        digits, data_dir: What to train on; loaded from `data_dir` unless given.
+        resume: Use finished runs as they are and go on with unfinished ones.
+        overwrite: Replace what earlier runs recorded.
+        command: For the record: the command that was typed.
 
-    Raises
-    ------
-    HindiBnError
-        See `hindi_bn.training.run.train_run`.
+    Raises:
+        HindiBnError: See `hindi_bn.training.run.train_run`.
     """
     data = source.load(Path(data_dir), study.data) if digits is None else digits
     records = []
@@ -83,10 +75,9 @@ def read_run(run: RunLike) -> Record:
 def read_runs(runs: Sequence[RunLike], least: int = 1) -> list[Record]:
     """Read runs that are to stand side by side.
 
-    Raises
-    ------
-    HindiBnError
-        When there are fewer than `least`, two have the same name, or one has no finished epoch.
+    Raises:
+        HindiBnError: When there are fewer than `least`, two have the same name, or one has no
+            finished epoch.
     """
     if len(runs) < least:
         raise StudyError(
@@ -125,12 +116,10 @@ def plot(
 ) -> list[Path]:
     """Draw one kind of figure of runs (`hindi-bn plot --help` lists the kinds); return the files.
 
-    Parameters
-    ----------
-    folder
-        Where to: `figures` in the run's folder, or beside the first of several, unless given.
-    digit, index
-        For `maps`: which test image is sent through the networks.
+    Args:
+        folder: Where to: `figures` in the run's folder, or beside the first of several, unless
+            given.
+        digit, index: For `maps`: which test image is sent through the networks.
     """
     records = read_runs(runs)
     first = records[0].folder

@@ -16,22 +16,17 @@ def load_study(
 ) -> Study:
     """Load a study by name or file, with some of its keys changed.
 
-    Parameters
-    ----------
-    changes, more
-        Keys and values that beat the file: a key of a run (`lr`, `norm.eps`) holds for every run,
-        `runs.NAME.KEY` for one.
+    Args:
+        changes, more: Keys and values that beat the file: a key of a run (`lr`, `norm.eps`) holds
+            for every run, `runs.NAME.KEY` for one.
 
-    Raises
-    ------
-    StudyError
-        For an unknown key or a wrong value, with the nearest valid name.
+    Raises:
+        StudyError: For an unknown key or a wrong value, with the nearest valid name.
 
-    Examples
-    --------
-    >>> study = load_study("article", {"runs.bn.lr": 0.01}, epochs=5)
-    >>> [(run.name, run.norm.name, run.epochs, run.lr) for run in study.runs]
-    [('no-bn', 'none', 5, 0.001), ('bn', 'batch', 5, 0.01)]
+    Examples:
+        >>> study = load_study("article", {"runs.bn.lr": 0.01}, epochs=5)
+        >>> [(run.name, run.norm.name, run.epochs, run.lr) for run in study.runs]
+        [('no-bn', 'none', 5, 0.001), ('bn', 'batch', 5, 0.01)]
     """
     return files.load_study(os.fspath(config), dict(changes or {}) | more)
 
@@ -44,15 +39,13 @@ def choose_runs(
     Where it has none, the run with BN (or else the last) gets this layer and its name; it
     keeps its place in the random stream. Changes of keys of a run hold for the chosen runs alone.
 
-    Returns
-    -------
-    The study, and the names of the chosen runs in its order.
+    Returns:
+        The study, and the names of the chosen runs in its order.
 
-    Examples
-    --------
-    >>> study, names = choose_runs("article", "layer", epochs=1)
-    >>> names, [run.epochs for run in study.runs]
-    (['layer'], [30, 1])
+    Examples:
+        >>> study, names = choose_runs("article", "layer", epochs=1)
+        >>> names, [run.epochs for run in study.runs]
+        (['layer'], [30, 1])
     """
     config, wanted = os.fspath(config), dict(changes or {}) | more
     plain, name = files.load_study(config), norm.rpartition(":")[2]

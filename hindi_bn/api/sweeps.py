@@ -65,23 +65,18 @@ def sweep(
 
     Runs are kept in `<out>/runs` and never trained twice, whichever sweep they belong to.
 
-    Parameters
-    ----------
-    what
-        A sweep, its file, or the name of one that comes along.
-    changes, seeds
-        Keys and values, and a number of seeds, that beat the file's.
-    load
-        Gives data by name; loaded from `data_dir` unless given, real digits fetched if missing.
-    runner
-        Who trains: worker processes of this machine unless given.
-    retry_failed, fail_fast
-        Train runs again that failed before; stop at the first run that fails.
+    Args:
+        what: A sweep, its file, or the name of one that comes along.
+        changes, seeds: Keys and values, and a number of seeds, that beat the file's.
+        load: Gives data by name; loaded from `data_dir` unless given, real digits fetched if
+            missing.
+        runner: Who trains: worker processes of this machine unless given.
+        retry_failed, fail_fast: Train runs again that failed before; stop at the first run that
+            fails.
 
-    Raises
-    ------
-    HindiBnError
-        When a setting cannot be resolved, data cannot be loaded, or something cannot be written.
+    Raises:
+        HindiBnError: When a setting cannot be resolved, data cannot be loaded, or something cannot
+            be written.
     """
     chosen, runs = _resolved(what, changes, seeds)
     load = load or partial(load_digits, data_dir, fetch=True)

@@ -41,13 +41,12 @@ def against_published(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     Runs that the article does not have give no rows.
 
-    Returns
-    -------
-    A row per published number: `run`, `epoch`, `quantity`, `published`, `ours`, `difference` (ours
-    minus published), `tolerance` and `verdict`: "agrees" when the difference is at most the
-    tolerance plus half a unit of the last printed digit (5e-7, as published numbers are rounded to
-    six decimals), else "differs". A tolerance of 0 therefore means equal at the digits shown.
-    Ordered by run and epoch; the final test accuracy is the row of epoch 29.
+    Returns:
+        A row per published number: `run`, `epoch`, `quantity`, `published`, `ours`, `difference`
+        (ours minus published), `tolerance` and `verdict`: "agrees" when the difference is at most
+        the tolerance plus half a unit of the last printed digit (5e-7, as published numbers are
+        rounded to six decimals), else "differs". A tolerance of 0 therefore means equal at the
+        digits shown. Ordered by run and epoch; the final test accuracy is the row of epoch 29.
     """
     check_histories(histories)
     rows = [
@@ -83,9 +82,9 @@ def _row(
 def agreement(comparison: pd.DataFrame) -> pd.DataFrame:
     """Condense `against_published` to a row per run and quantity.
 
-    Returns
-    -------
-    `run`, `quantity`, `numbers` (how many were compared), `agree`, `largest_difference` (absolute).
+    Returns:
+        `run`, `quantity`, `numbers` (how many were compared), `agree`, `largest_difference`
+        (absolute).
     """
     grouped = comparison.assign(
         agree=comparison["verdict"] == "agrees", distance=comparison["difference"].abs()
@@ -99,11 +98,10 @@ def agreement(comparison: pd.DataFrame) -> pd.DataFrame:
 def summary(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Sum up each run.
 
-    Returns
-    -------
-    A row per run: `run`, `epochs`, `final_test_accuracy`, `best_test_accuracy`, `best_epoch` (the
-    first with it, from 0), `last_five_mean_test_accuracy` (of all epochs when there are fewer),
-    `final_train_loss`, `seconds` (training passes). Accuracies are shares, 0..1.
+    Returns:
+        A row per run: `run`, `epochs`, `final_test_accuracy`, `best_test_accuracy`, `best_epoch`
+        (the first with it, from 0), `last_five_mean_test_accuracy` (of all epochs when there are
+        fewer), `final_train_loss`, `seconds` (training passes). Accuracies are shares, 0..1.
     """
     check_histories(histories)
     return pd.DataFrame([_summary_row(run, history) for run, history in histories.items()])

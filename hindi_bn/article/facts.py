@@ -38,15 +38,12 @@ def _by_run(without: float, with_bn: float) -> Mapping[str, float]:
 class Article:
     """The article's facts (source: see the module).
 
-    Parameters
-    ----------
-    final_test_accuracy
-        After the last epoch, by run.
-    total_seconds
-        Of the author's progress bars (7:30 and 8:14 minutes), by run. They are longer than 30 of
-        the training passes in `published_head`, so they seem to hold the evaluation too.
-    accuracy_figure, loss_figure, descent_figure
-        The article's figure numbers.
+    Args:
+        final_test_accuracy: After the last epoch, by run.
+        total_seconds: Of the author's progress bars (7:30 and 8:14 minutes), by run. They are
+            longer than 30 of the training passes in `published_head`, so they seem to hold the
+            evaluation too.
+        accuracy_figure, loss_figure, descent_figure: The article's figure numbers.
     """
 
     author: str = "M. Kashaboina"
@@ -113,10 +110,9 @@ FINDINGS = (
 def published_head() -> pd.DataFrame:
     """Return the first five epochs of both runs, as the notebook prints them.
 
-    Returns
-    -------
-    Ten rows with `run`, `epoch`, `seconds` (cumulative, the author's machine), `train_loss`, `wx`,
-    `wy`, `test_loss`, `train_accuracy` and `test_accuracy`, rounded to six decimals.
+    Returns:
+        Ten rows with `run`, `epoch`, `seconds` (cumulative, the author's machine), `train_loss`,
+        `wx`, `wy`, `test_loss`, `train_accuracy` and `test_accuracy`, rounded to six decimals.
     """
     import pandas as pd
 

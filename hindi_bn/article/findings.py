@@ -20,15 +20,11 @@ _WITHOUT_NORM = ("no-bn", "none")
 class MeasuredFinding(PublishedFinding):
     """A finding of the article and what our runs give.
 
-    Parameters
-    ----------
-    measured
-        Metrics by run (findings 1 and 3), or by compared run (finding 2); None where the history
-        is too short for one.
-    sentences
-        What was measured, in words; no verdict.
-    method
-        How it was measured.
+    Args:
+        measured: Metrics by run (findings 1 and 3), or by compared run (finding 2); None where the
+            history is too short for one.
+        sentences: What was measured, in words; no verdict.
+        method: How it was measured.
     """
 
     measured: dict[str, dict[str, Any]]
@@ -73,11 +69,10 @@ def _accuracy(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
 def steadiness(history: pd.DataFrame) -> dict[str, Any]:
     """Measure how steadily the test accuracy climbs.
 
-    Returns
-    -------
-    `final_test_accuracy`; `falls` among `changes` from epoch to epoch; `change_deviation`, the
-    sample standard deviation of the last `deviation_changes` changes (None below two);
-    `lowest_of_last_ten` and `highest_of_last_ten` epochs. Accuracies are shares, 0..1.
+    Returns:
+        `final_test_accuracy`; `falls` among `changes` from epoch to epoch; `change_deviation`, the
+        sample standard deviation of the last `deviation_changes` changes (None below two);
+        `lowest_of_last_ten` and `highest_of_last_ten` epochs. Accuracies are shares, 0..1.
     """
     accuracy = history["test_accuracy"].to_numpy(dtype=float)
     changes = np.diff(accuracy)
@@ -167,12 +162,11 @@ def _smoothness(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
 def smoothness(history: pd.DataFrame) -> dict[str, Any]:
     """Measure how smooth the path of the two sample weights is, every axis scaled to its range.
 
-    Returns
-    -------
-    `turning_angle` (mean, degrees) and `tortuosity` of the path (wx, wy, train loss), figure 8 of
-    the article; `projected_turning_angle` and `projected_tortuosity` of (wx, wy); for either weight
-    `…_range` and `…_float32_steps`, that range in float32's spacing at the weight. None where the
-    path is too short.
+    Returns:
+        `turning_angle` (mean, degrees) and `tortuosity` of the path (wx, wy, train loss), figure 8
+        of the article; `projected_turning_angle` and `projected_tortuosity` of (wx, wy); for either
+        weight `…_range` and `…_float32_steps`, that range in float32's spacing at the weight. None
+        where the path is too short.
     """
     path = history[["wx", "wy", "train_loss"]].to_numpy(dtype=float)
     full, projected = scaled_to_range(path), scaled_to_range(path[:, :2])

@@ -30,10 +30,8 @@ def comparison_markdown(document: Mapping[str, Any]) -> str:
 def table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     """Write a Markdown table; columns whose first value is a number are aligned right.
 
-    Parameters
-    ----------
-    columns
-        Key, heading and writer of each column; None is written as a dash.
+    Args:
+        columns: Key, heading and writer of each column; None is written as a dash.
     """
     lines = [_line(heading for _, heading, _ in columns)]
     first = rows[0]

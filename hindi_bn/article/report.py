@@ -36,24 +36,16 @@ COMMAND = "hindi-bn compare"
 class Comparison:
     """Runs beside each other and, if they are the article's, beside its published numbers.
 
-    Parameters
-    ----------
-    histories, environments
-        By run, in study order.
-    title
-        The data's name, as it stands on every table and figure.
-    seed
-        Of the study, None where runs differ.
-    folder
-        Where `write` puts it all unless another is given.
-    summary
-        A row per run: final and best test accuracy, training loss, seconds.
-    published
-        A row per published number, ours beside it; empty where the runs are not the article's.
-    per_class
-        A row per run and digit: precision, recall, F1.
-    confusions
-        A matrix per run: a row per true digit, a column per predicted one.
+    Args:
+        histories, environments: By run, in study order.
+        title: The data's name, as it stands on every table and figure.
+        seed: Of the study, None where runs differ.
+        folder: Where `write` puts it all unless another is given.
+        summary: A row per run: final and best test accuracy, training loss, seconds.
+        published: A row per published number, ours beside it; empty where the runs are not the
+            article's.
+        per_class: A row per run and digit: precision, recall, F1.
+        confusions: A matrix per run: a row per true digit, a column per predicted one.
     """
 
     histories: Mapping[str, pd.DataFrame]
@@ -103,14 +95,12 @@ class Comparison:
 
         What an earlier comparison left in the folder and this one does not have is removed.
 
-        Returns
-        -------
-        The document that comparison.json holds: `document`, and the names of `figures` and `files`.
+        Returns:
+            The document that comparison.json holds: `document`, and the names of `figures` and
+            `files`.
 
-        Raises
-        ------
-        HindiBnError
-            When the folder cannot be written or a format is unknown.
+        Raises:
+            HindiBnError: When the folder cannot be written or a format is unknown.
         """
         folder = Path(folder or self.folder)
         figures = _comparison_figures(self)
@@ -144,19 +134,13 @@ def compare_runs(
 ) -> Comparison:
     """Compare runs; see `Comparison`.
 
-    Parameters
-    ----------
-    predictions
-        The predicted class of each test image, shape (images,), by run; may lack runs.
-    labels
-        The true classes, shape (images,).
-    published
-        Whether the article's numbers may stand beside these: same data, same study.
+    Args:
+        predictions: The predicted class of each test image, shape (images,), by run; may lack runs.
+        labels: The true classes, shape (images,).
+        published: Whether the article's numbers may stand beside these: same data, same study.
 
-    Raises
-    ------
-    HindiBnError
-        When a history or the predictions cannot be analysed.
+    Raises:
+        HindiBnError: When a history or the predictions cannot be analysed.
     """
     check_histories(histories)
     predicted = {run: predictions[run] for run in histories if len(predictions.get(run, ()))}
@@ -184,15 +168,12 @@ def write_descent(
 ) -> list[Path]:
     """Write the descent figures: each run, and all runs side by side, in 3-D and projected.
 
-    Parameters
-    ----------
-    pairs
-        The pair of weights of each run: `layer`, and `wx` and `wy` as names or as indices (filter,
-        channel, row, column).
+    Args:
+        pairs: The pair of weights of each run: `layer`, and `wx` and `wy` as names or as indices
+            (filter, channel, row, column).
 
-    Returns
-    -------
-    The files: `descent-<run>`, `descent-<run>-projected`, `descent`, `descent-projected`.
+    Returns:
+        The files: `descent-<run>`, `descent-<run>-projected`, `descent`, `descent-projected`.
     """
     check_histories(histories)
     names = {run: pair_names(pair) for run, pair in pairs.items()}

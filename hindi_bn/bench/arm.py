@@ -30,18 +30,12 @@ WAYS = (NOTEBOOK, EXACT, FAST)
 class Task:
     """What an arm trains, and how.
 
-    Parameters
-    ----------
-    way
-        `notebook`, or ours: `exact` or `fast`.
-    images
-        Folder with Train/digit_0 … Test/digit_9, for the notebook's way.
-    every
-        4 to use every 4th image of both splits; 1 for all.
-    epochs
-        Most epochs that will be asked for.
-    spawned
-        Seconds since 1970 at which the process was started.
+    Args:
+        way: `notebook`, or ours: `exact` or `fast`.
+        images: Folder with Train/digit_0 … Test/digit_9, for the notebook's way.
+        every: 4 to use every 4th image of both splits; 1 for all.
+        epochs: Most epochs that will be asked for.
+        spawned: Seconds since 1970 at which the process was started.
     """
 
     way: str

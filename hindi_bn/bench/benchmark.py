@@ -36,25 +36,17 @@ def benchmark(
 ) -> dict[str, Any]:
     """Measure and describe everything in one document, which JSON can hold.
 
-    Parameters
-    ----------
-    epochs
-        Epochs of each way, of which the median is taken.
-    every
-        4 to use every 4th image of both splits.
-    seeds
-        Numbers of runs to train side by side and one after the other: the study's first run.
-    fractions
-        Train the first run on every 8th of these images, too, where 8 is among these numbers.
-    note
-        Called with what was measured, in a line.
+    Args:
+        epochs: Epochs of each way, of which the median is taken.
+        every: 4 to use every 4th image of both splits.
+        seeds: Numbers of runs to train side by side and one after the other: the study's first run.
+        fractions: Train the first run on every 8th of these images, too, where 8 is among these
+            numbers.
+        note: Called with what was measured, in a line.
 
-    Raises
-    ------
-    StudyError
-        When a run's training images are not those of the notebook's way.
-    HindiBnError
-        When the data are not there, or one of the processes or runs fails.
+    Raises:
+        StudyError: When a run's training images are not those of the notebook's way.
+        HindiBnError: When the data are not there, or one of the processes or runs fails.
     """
     _refuse_other_images(study)
     device, digits = choose_device(study.device), load(data_dir, study.data)

@@ -57,14 +57,12 @@ class Bench:
 class Measured:
     """What one way gave: a row per epoch, and when its process came how far.
 
-    Parameters
-    ----------
-    rows
-        Losses, accuracies, `train_seconds` (the training pass) and `seconds` (with evaluation).
-    start
-        Seconds from the start of the process until `torch`, `data` and the first `step`.
-    memory, torch_memory, gpu_memory
-        Peak resident memory, that of importing torch alone, and torch's peak on the GPU, in MiB.
+    Args:
+        rows: Losses, accuracies, `train_seconds` (the training pass) and `seconds` (with
+            evaluation).
+        start: Seconds from the start of the process until `torch`, `data` and the first `step`.
+        memory, torch_memory, gpu_memory: Peak resident memory, that of importing torch alone, and
+            torch's peak on the GPU, in MiB.
     """
 
     way: str

@@ -23,12 +23,9 @@ if TYPE_CHECKING:
 class ArmTable:
     """The runs of one of a claim's sweeps.
 
-    Parameters
-    ----------
-    arms
-        Values of every varied key by arm; `run` is the run's name in a study of several.
-    runs
-        A row per run with the columns `arm` and `seed` and a column per metric.
+    Args:
+        arms: Values of every varied key by arm; `run` is the run's name in a study of several.
+        runs: A row per run with the columns `arm` and `seed` and a column per metric.
     """
 
     arms: Mapping[str, Mapping[str, Any]]
@@ -63,15 +60,12 @@ def terms_of(test: Contrast) -> list[tuple[Term, str]]:
 def effects(test: Contrast, tables: Mapping[str, ArmTable], first: str) -> NDArray[np.float64]:
     """Return a comparison's effect of each seed.
 
-    Parameters
-    ----------
-    tables
-        The claim's sweeps by name; terms that name none mean `first`.
+    Args:
+        tables: The claim's sweeps by name; terms that name none mean `first`.
 
-    Returns
-    -------
-    float64 (seeds,), in the test's unit, seeds in ascending order; not a number where one of the
-    terms is missing.
+    Returns:
+        float64 (seeds,), in the test's unit, seeds in ascending order; not a number where one of
+        the terms is missing.
     """
     effect = _total(test, test.plus, tables, first)
     if test.unit == "doublings":

@@ -22,14 +22,11 @@ LAST = 10
 class Gaps:
     """Gaps in test accuracy by seed and stopping epoch, the first of `arms` less the second.
 
-    Parameters
-    ----------
-    pairs, means
-        `seed`, `epoch` and `value`, a share; and a table of means of it by `epoch`.
-    late
-        The pairs of the last epochs, with `reached`: whether the gap is at least the published one.
-    published
-        The published gap, in points.
+    Args:
+        pairs, means: `seed`, `epoch` and `value`, a share; and a table of means of it by `epoch`.
+        late: The pairs of the last epochs, with `reached`: whether the gap is at least the
+            published one.
+        published: The published gap, in points.
     """
 
     pairs: pd.DataFrame

@@ -68,17 +68,12 @@ class TrainedClaim:
 def plan_claim(claim: Claim, scale: ScaleName, images: int, seeds: int | None = None) -> ClaimPlan:
     """Return what a claim is tested with.
 
-    Parameters
-    ----------
-    images
-        Training images that there are.
-    seeds
-        Number of seeds in place of the scale's.
+    Args:
+        images: Training images that there are.
+        seeds: Number of seeds in place of the scale's.
 
-    Raises
-    ------
-    StudyError
-        When one of the claim's sweeps is wrong; the message names its key.
+    Raises:
+        StudyError: When one of the claim's sweeps is wrong; the message names its key.
     """
     chosen = {}
     for part in claim.sweeps:
@@ -112,10 +107,8 @@ def read_plan(
 ) -> TrainedClaim:
     """Read what is in the store of a plan's runs, and measure what its tests ask for.
 
-    Raises
-    ------
-    RunError
-        When a run's folder cannot be read.
+    Raises:
+        RunError: When a run's folder cannot be read.
     """
     runs, epochs, arms = {}, {}, {}
     for name, chosen in plan.cells.items():

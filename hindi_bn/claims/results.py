@@ -27,18 +27,13 @@ FILE = "claims.json"
 class ClaimResult:
     """A claim, what was trained for it, and what its tests found.
 
-    Parameters
-    ----------
-    sizes
-        For each sweep, how many arms, seeds and epochs.
-    data
-        Name of the data.
-    runs
-        Number of runs by status.
-    findings
-        Further sentences that no verdict depends on.
-    verdict, p_holds, p_fails, p_corrected
-        See `hindi_bn.claims.verdict`; corrected over the claims in the same document.
+    Args:
+        sizes: For each sweep, how many arms, seeds and epochs.
+        data: Name of the data.
+        runs: Number of runs by status.
+        findings: Further sentences that no verdict depends on.
+        verdict, p_holds, p_fails, p_corrected: See `hindi_bn.claims.verdict`; corrected over the
+            claims in the same document.
     """
 
     id: int

@@ -98,10 +98,8 @@ def judge_claims(
     corrected over all of them together. The claims' runs and figures are written beside them.
     Returns every claim in the document, in the order of their numbers.
 
-    Raises
-    ------
-    HindiBnError
-        When something cannot be read or written.
+    Raises:
+        HindiBnError: When something cannot be read or written.
     """
     results = {result.id: result for result in read_results(folder)}
     for plan in plans:

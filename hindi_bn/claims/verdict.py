@@ -39,23 +39,17 @@ ZERO_TESTS = {
 class Effect:
     """What a test found.
 
-    Parameters
-    ----------
-    by_seed
-        The effect of each seed, in the test's unit.
-    left_out
-        Seeds without the metric.
-    mean, low, high, method
-        Mean and its 95 % interval; not a number where there are too few seeds.
-    p_zero, zero_test, effect_size
-        Two-sided p of an effect of zero by flipping signs, the name of that test, and the mean over
-        the standard deviation.
-    p_holds, p_fails
-        Two-sided p of what would have to be the case if the test did not hold, or did.
-    verdict
-        Of this test alone, uncorrected.
-    p_t
-        Two-sided p of an effect of zero by the t-test, which agrees with the interval.
+    Args:
+        by_seed: The effect of each seed, in the test's unit.
+        left_out: Seeds without the metric.
+        mean, low, high, method: Mean and its 95 % interval; not a number where there are too few
+            seeds.
+        p_zero, zero_test, effect_size: Two-sided p of an effect of zero by flipping signs, the name
+            of that test, and the mean over the standard deviation.
+        p_holds, p_fails: Two-sided p of what would have to be the case if the test did not hold, or
+            did.
+        verdict: Of this test alone, uncorrected.
+        p_t: Two-sided p of an effect of zero by the t-test, which agrees with the interval.
     """
 
     label: str
@@ -107,11 +101,10 @@ def region_p(
 ) -> tuple[float, float]:
     """Test whether a mean of finite values (n,) lies in a region, and whether it lies outside.
 
-    Returns
-    -------
-    Two-sided p-values (twice the one-sided ones, 1 at most). The first is small when the mean is
-    shown to lie inside, the second when it is shown to lie outside: 0.05 is where the 95 % interval
-    of Student's t touches an end.
+    Returns:
+        Two-sided p-values (twice the one-sided ones, 1 at most). The first is small when the mean
+        is shown to lie inside, the second when it is shown to lie outside: 0.05 is where the 95 %
+        interval of Student's t touches an end.
     """
     if len(values) < FEWEST:
         return 1.0, 1.0

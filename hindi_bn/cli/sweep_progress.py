@@ -27,10 +27,8 @@ ENDED = ("finished", "diverged")
 def sweep_progress(*, quiet: bool) -> Iterator[OnEvent]:
     """Give what `run_sweep` calls with its progress; it writes on stderr, or nothing if quiet.
 
-    Raises
-    ------
-    KeyboardInterrupt
-        On Ctrl-C, with a sentence on how to go on.
+    Raises:
+        KeyboardInterrupt: On Ctrl-C, with a sentence on how to go on.
     """
     from rich.console import Console
 

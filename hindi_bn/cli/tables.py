@@ -31,10 +31,8 @@ def table_of(
 ) -> Table:
     """Return a table of the given keys of each row.
 
-    Parameters
-    ----------
-    columns
-        Key of a row -> heading and format of its column, in order.
+    Args:
+        columns: Key of a row -> heading and format of its column, in order.
     """
     from rich import box
     from rich.table import Table

@@ -26,19 +26,14 @@ Note = Callable[[str], None]
 class Digits:
     """A set of digits whose pixels have been checked against their digests.
 
-    Parameters
-    ----------
-    name
-        Of the data set: `digits`, `stand-in` …
-    source
-        Where they came from, as `kaggle` or `archive hindi-character-recognition.zip`.
-    train_images, test_images
-        uint8 (17000, 32, 32) and (3000, 32, 32), white strokes on black, ordered by class;
-        (60000, 28, 28) and (10000, 28, 28) for MNIST and Fashion-MNIST, in their own order.
-    train_labels, test_labels
-        int64 (17000,) and (3000,), or (60000,) and (10000,); 0 to 9.
-    digests
-        SHA-256 (hex) of the pixels, by split.
+    Args:
+        name: Of the data set: `digits`, `stand-in` …
+        source: Where they came from, as `kaggle` or `archive hindi-character-recognition.zip`.
+        train_images, test_images: uint8 (17000, 32, 32) and (3000, 32, 32), white strokes on black,
+            ordered by class; (60000, 28, 28) and (10000, 28, 28) for MNIST and Fashion-MNIST, in
+            their own order.
+        train_labels, test_labels: int64 (17000,) and (3000,), or (60000,) and (10000,); 0 to 9.
+        digests: SHA-256 (hex) of the pixels, by split.
     """
 
     name: str
@@ -118,10 +113,8 @@ def data_set(name: str) -> DataSet:
 def load(data_dir: Path, name: str = "digits", advance: Advance = silent) -> Digits:
     """Load a data set that is in `data_dir`, checked; nothing is fetched.
 
-    Raises
-    ------
-    DataError
-        When it is missing, incomplete, damaged, or not what was accepted when fetched.
+    Raises:
+        DataError: When it is missing, incomplete, damaged, or not what was accepted when fetched.
     """
     return data_set(name).load(data_dir, advance)
 

@@ -35,28 +35,19 @@ def fetch(
 ) -> Digits:
     """Fetch a data set, verify it and put it into `data_dir` in one step.
 
-    Parameters
-    ----------
-    source
-        A source of the digits (`kaggle`, `uci`; `archive` or `folder` with `path`), `auto` for the
-        path given or the first source that has them, or the name of another data set.
-    force
-        Fetch even though verified data are there.
-    accept_different
-        Keep digits whose pixels are not the article's; everything made from them says so.
-    note
-        Called with a sentence for what happens.
-    advance
-        Called with the progress in bytes or images.
+    Args:
+        source: A source of the digits (`kaggle`, `uci`; `archive` or `folder` with `path`), `auto`
+            for the path given or the first source that has them, or the name of another data set.
+        force: Fetch even though verified data are there.
+        accept_different: Keep digits whose pixels are not the article's; everything made from them
+            says so.
+        note: Called with a sentence for what happens.
+        advance: Called with the progress in bytes or images.
 
-    Raises
-    ------
-    SourceError
-        When the source cannot deliver, or no source can.
-    DataError
-        When what it delivered is damaged, incomplete or not the article's.
-    HindiBnError
-        When `data_dir` cannot be written.
+    Raises:
+        SourceError: When the source cannot deliver, or no source can.
+        DataError: When what it delivered is damaged, incomplete or not the article's.
+        HindiBnError: When `data_dir` cannot be written.
     """
     if source == AUTO and path is None:
         return _first_available(
@@ -124,10 +115,8 @@ def resolve(
     HINDI_BN_ARCHIVE; archives that lie in `data_dir`; Kaggle, if there are credentials; UCI; the
     stand-in, with a note that gives the reason why each source failed.
 
-    Raises
-    ------
-    HindiBnError
-        When `data_dir` cannot be written.
+    Raises:
+        HindiBnError: When `data_dir` cannot be written.
     """
     try:
         return _first_available(data_dir, archive, note=note, advance=advance)

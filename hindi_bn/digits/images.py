@@ -74,14 +74,12 @@ def fingerprint(folder: Path) -> str:
 def decode(folder: Path, advance: Advance = silent) -> dict[str, Pixels]:
     """Decode Train/digit_0 … Test/digit_9 in the order of `torchvision.datasets.ImageFolder`.
 
-    Returns
-    -------
-    uint8 (10 * n, 32, 32) by split, classes 0 to 9 in turn.
+    Returns:
+        uint8 (10 * n, 32, 32) by split, classes 0 to 9 in turn.
 
-    Raises
-    ------
-    DataError
-        Naming the class with a wrong count or the image that is damaged or of another size.
+    Raises:
+        DataError: Naming the class with a wrong count or the image that is damaged or of another
+            size.
     """
     check_counts(folder)
     done = 0
@@ -118,14 +116,12 @@ def image_folder(folder: Path, **options: Any) -> Any:
 def read_image(path: Path) -> Pixels:
     """Read one PNG as grey values, checking every chunk.
 
-    Returns
-    -------
-    uint8 (32, 32); RGB is turned to grey with the weights of ITU-R 601-2, equal channels exactly.
+    Returns:
+        uint8 (32, 32); RGB is turned to grey with the weights of ITU-R 601-2, equal channels
+        exactly.
 
-    Raises
-    ------
-    DataError
-        When the file cannot be read, is damaged, or is not 32 x 32 in 8-bit grey or RGB.
+    Raises:
+        DataError: When the file cannot be read, is damaged, or is not 32 x 32 in 8-bit grey or RGB.
     """
     from PIL import Image, UnidentifiedImageError
 

@@ -31,14 +31,11 @@ def prepare(path: Path) -> tuple[NDArray[np.uint8], list[str]]:
     the border). The strokes' box is stretched to 28 x 28 and stands inside two empty pixels. An
     image that looks like the data set's already is left as it is.
 
-    Returns
-    -------
-    The image, uint8 (32, 32), white strokes on black; and what was done, a sentence per step.
+    Returns:
+        The image, uint8 (32, 32), white strokes on black; and what was done, a sentence per step.
 
-    Raises
-    ------
-    DataError
-        When the file cannot be read as an image, or shows nothing.
+    Raises:
+        DataError: When the file cannot be read as an image, or shows nothing.
     """
     grey, done = _read_grey(path)
     if _is_prepared(grey):

@@ -26,12 +26,9 @@ def locked(data_dir: Path, note: Note | None = None) -> Iterator[None]:
 
     It is made if it is missing; `note` is called when another process has to be waited for.
 
-    Raises
-    ------
-    HindiBnError
-        When the folder cannot be written.
-    DataError
-        When another process holds it for longer than `PATIENCE`.
+    Raises:
+        HindiBnError: When the folder cannot be written.
+        DataError: When another process holds it for longer than `PATIENCE`.
     """
     with cannot_write(data_dir):
         data_dir.mkdir(parents=True, exist_ok=True)

@@ -43,24 +43,18 @@ def draw(
 ) -> tuple[Images, Images]:
     """Draw the stand-in's training and test images.
 
-    Parameters
-    ----------
-    seed
-        Start of the random streams, 0 or more; equal seeds give equal bytes. Asking for fewer
-        images gives the first ones of each class, unchanged.
-    train_per_class, test_per_class
-        Images of each class, 0 or more.
+    Args:
+        seed: Start of the random streams, 0 or more; equal seeds give equal bytes. Asking for fewer
+            images gives the first ones of each class, unchanged.
+        train_per_class, test_per_class: Images of each class, 0 or more.
 
-    Returns
-    -------
-    uint8 arrays `(10 * train_per_class, 32, 32)` and `(10 * test_per_class, 32, 32)`, ordered by
-    class 0 to 9 as `torchvision.datasets.ImageFolder` orders them: white strokes (255) on black
-    (0), the outer two pixels empty.
+    Returns:
+        uint8 arrays `(10 * train_per_class, 32, 32)` and `(10 * test_per_class, 32, 32)`, ordered
+        by class 0 to 9 as `torchvision.datasets.ImageFolder` orders them: white strokes (255) on
+        black (0), the outer two pixels empty.
 
-    Raises
-    ------
-    ValueError
-        When the seed or a count is negative.
+    Raises:
+        ValueError: When the seed or a count is negative.
     """
     if min(seed, train_per_class, test_per_class) < 0:
         raise ValueError("the seed and the numbers of images must be 0 or more")
@@ -88,13 +82,10 @@ def _split(seed: int, split: int, per_class: int) -> Images:
 class Form:
     """A written form: control points, and the linear map from them to points along the curve.
 
-    Attributes
-    ----------
-    control
-        `(n, 2)` control points x, y in the form's box of 100 x 100.
-    curve
-        `(160, n)`: `curve @ control` are points evenly spaced along the path. The map stays the
-        same when the control points move a little, which is what makes drawing fast.
+    Attributes:
+        control: `(n, 2)` control points x, y in the form's box of 100 x 100.
+        curve: `(160, n)`: `curve @ control` are points evenly spaced along the path. The map stays
+            the same when the control points move a little, which is what makes drawing fast.
     """
 
     control: Floats

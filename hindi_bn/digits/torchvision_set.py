@@ -44,10 +44,8 @@ OTHER_FILE = "what it sends is cut off, or no file of this data set (by its MD5)
 class TorchvisionSet(DataSet):
     """A data set of torchvision's, kept as `<name>.safetensors` in its order.
 
-    Parameters
-    ----------
-    torchvision_name
-        Its class in `torchvision.datasets`.
+    Args:
+        torchvision_name: Its class in `torchvision.datasets`.
     """
 
     torchvision_name: str

@@ -55,14 +55,10 @@ class Step:
 class Explanation:
     """A numbered list of steps.
 
-    Parameters
-    ----------
-    data
-        What the batch is, for the heading and for figures.
-    layer
-        The layer of torch that is explained: `BatchNorm1d` or `BatchNorm2d`.
-    arrays
-        float64 arrays that figures draw, by name; they are not part of `document`.
+    Args:
+        data: What the batch is, for the heading and for figures.
+        layer: The layer of torch that is explained: `BatchNorm1d` or `BatchNorm2d`.
+        arrays: float64 arrays that figures draw, by name; they are not part of `document`.
     """
 
     title: str

@@ -25,12 +25,9 @@ LABELS = 40  # digits of a batch that are listed
 def explain_run(record: Record, digits: Digits, batch: RealBatch) -> Explanation:
     """Follow a batch into the first batch-norm layer of a finished run's network.
 
-    Raises
-    ------
-    RunError
-        When the run is unfinished or damaged, or was trained on other data than `digits`.
-    HindiBnError
-        See `explain_batch`.
+    Raises:
+        RunError: When the run is unfinished or damaged, or was trained on other data than `digits`.
+        HindiBnError: See `explain_batch`.
     """
     record.check_data(digits)
     network, constants = load_network(record), run_constants(digits, record.run)
@@ -44,21 +41,17 @@ def explain_batch(
 ) -> Explanation:
     """Follow a batch into a trained network's first batch-norm layer; the network stays as it is.
 
-    Parameters
-    ----------
-    scaled
-        The batch's images as the network takes them: float32 (batch, channels, height, width).
+    Args:
+        scaled: The batch's images as the network takes them: float32 (batch, channels, height,
+            width).
 
-    Returns
-    -------
-    The steps; `arrays` holds `before`, `train` and `eval`, the layer's input and its outputs in
-    both modes, and `batch_mean`, `batch_std`, `running_mean`, `running_std`, each (channels,).
+    Returns:
+        The steps; `arrays` holds `before`, `train` and `eval`, the layer's input and its outputs in
+        both modes, and `batch_mean`, `batch_std`, `running_mean`, `running_std`, each (channels,).
 
-    Raises
-    ------
-    HindiBnError
-        When the network has no layer of `nn.BatchNorm1d` or `nn.BatchNorm2d`, or when its first
-        one gets a single value per channel.
+    Raises:
+        HindiBnError: When the network has no layer of `nn.BatchNorm1d` or `nn.BatchNorm2d`, or when
+            its first one gets a single value per channel.
     """
     network = copy.deepcopy(network).eval()
     place, layer = _first_batch_norm(network)

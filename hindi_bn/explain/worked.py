@@ -31,14 +31,11 @@ REPEATS = (1, 2, 10, 50)
 def worked_batch(layer: Example, batch_size: int | None = None) -> Array:
     """Return the batch of a worked example: float64 (batch, 3, 3, 3) or (batch, 3).
 
-    Parameters
-    ----------
-    layer
-        `2d`: drawn from seed 5842 image by image, channel by channel, whole numbers from 0..8,
-        20..39 and 80..98, as the article draws them; torch's default generator is left alone.
-        `1d`: the numbers from 0 on, row by row.
-    batch_size
-        Images, or rows; the article's 2, or 5, when not given.
+    Args:
+        layer: `2d`: drawn from seed 5842 image by image, channel by channel, whole numbers from
+            0..8, 20..39 and 80..98, as the article draws them; torch's default generator is left
+            alone. `1d`: the numbers from 0 on, row by row.
+        batch_size: Images, or rows; the article's 2, or 5, when not given.
     """
     images = batch_size or BATCH_SIZES[layer]
     if layer == "1d":

@@ -103,14 +103,10 @@ def descent_figure(
 ) -> Figure:
     """Compose the paths of one or more runs side by side, at most three in a row.
 
-    Parameters
-    ----------
-    recorded
-        A run's `layer`, `wx` and `wy`: the names of what was recorded.
-    projected
-        Draw `descent_2d` instead of `descent_3d`.
-    colours
-        A colour by run; those of `style.looks` when None.
+    Args:
+        recorded: A run's `layer`, `wx` and `wy`: the names of what was recorded.
+        projected: Draw `descent_2d` instead of `descent_3d`.
+        colours: A colour by run; those of `style.looks` when None.
     """
     colours = colours or {run: look.colour for run, look in looks(histories).items()}
     columns = min(len(histories), _COLUMNS)

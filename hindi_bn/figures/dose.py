@@ -62,15 +62,11 @@ def places_of(values: pd.Series) -> Places:
 class Dose(NamedTuple):
     """A metric against a key: what is drawn, and by what it stands along the axis.
 
-    Parameters
-    ----------
-    values, means
-        A table of values, and one of means by `x` and `hue`.
-    x
-        The key along the axis. Powers of two have a binary logarithmic axis, numbers that span a
-        decade a decimal one; text stands in the order of its first rows.
-    hue
-        The key whose values differ in colour; None for a single line.
+    Args:
+        values, means: A table of values, and one of means by `x` and `hue`.
+        x: The key along the axis. Powers of two have a binary logarithmic axis, numbers that span a
+            decade a decimal one; text stands in the order of its first rows.
+        hue: The key whose values differ in colour; None for a single line.
     """
 
     values: pd.DataFrame

@@ -126,12 +126,9 @@ def composing(
 ) -> Iterator[Figure]:
     """Give an empty figure with a title, in the theme, and write its caption at the bottom.
 
-    Parameters
-    ----------
-    width, height, bottom
-        In inches; `bottom` is what stays free for the caption at least.
-    row_gap
-        Space between rows of panels, a share of a panel's height.
+    Args:
+        width, height, bottom: In inches; `bottom` is what stays free for the caption at least.
+        row_gap: Space between rows of panels, a share of a panel's height.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -179,17 +176,13 @@ def save(
 ) -> list[Path]:
     """Write the figure once per format, each in one step; equal figures give equal bytes.
 
-    Parameters
-    ----------
-    path
-        Where to, without a suffix.
-    dpi
-        Dots per inch of a PNG.
+    Args:
+        path: Where to, without a suffix.
+        dpi: Dots per inch of a PNG.
 
-    Raises
-    ------
-    HindiBnError
-        When a format is unknown, `dpi` is not positive, or the file cannot be written.
+    Raises:
+        HindiBnError: When a format is unknown, `dpi` is not positive, or the file cannot be
+            written.
     """
     _check(formats, dpi)
     written = []

@@ -94,9 +94,8 @@ def _answers(
 ) -> torch.Tensor:
     """Classify images in batches of `size` in the given order, by the batches' own statistics.
 
-    Returns
-    -------
-    int64 (images,), in the order of the images.
+    Returns:
+        int64 (images,), in the order of the images.
     """
     answers = torch.empty(len(images), dtype=torch.int64)
     for batch in _batches(order, size):

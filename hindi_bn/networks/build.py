@@ -28,19 +28,15 @@ def network_called(name: str) -> type[Network]:
 def build(name: str, norm: Any = "none", *, image_size: int = 32, **settings: Any) -> nn.Sequential:
     """Build a network on the CPU; its initial weights come from torch's default generator.
 
-    Parameters
-    ----------
-    norm
-        The normalisation layer: a name, a mapping of name and parameters, or a model of them.
-    image_size
-        Height and width of the grey images in pixels.
-    settings
-        Other keys of a run that shape the network: `placement`, `dropout`, `init`, `options`.
+    Args:
+        norm: The normalisation layer: a name, a mapping of name and parameters, or a model of them.
+        image_size: Height and width of the grey images in pixels.
+        settings: Other keys of a run that shape the network: `placement`, `dropout`, `init`,
+            `options`.
 
-    Returns
-    -------
-    A network that takes (batch, 1, image_size, image_size) and gives (batch, 10) logits. StudyError
-    for an unknown name or setting, or a layer that cannot stand where it would.
+    Returns:
+        A network that takes (batch, 1, image_size, image_size) and gives (batch, 10) logits.
+        StudyError for an unknown name or setting, or a layer that cannot stand where it would.
     """
     return build_run(run_of(name, norm, **settings), image_size)
 

@@ -32,16 +32,13 @@ _KINDS: Mapping[str, tuple[type[nn.Module], ...]] = {
 class Layer:
     """A row of the layer table.
 
-    Parameters
-    ----------
-    name
-        Of the module in the network, as recordings name it; "input" for the images.
-    shape
-        Of its output without the batch: (channels, height, width) or (features,).
-    receptive_field
-        Side in pixels of the square of the image that one output value sees through convolutions
-        and poolings, not cut at the image's edge; None once all pixels are seen (linear layers).
-        The statistics of normalisation layers see more: the whole map, or the whole batch.
+    Args:
+        name: Of the module in the network, as recordings name it; "input" for the images.
+        shape: Of its output without the batch: (channels, height, width) or (features,).
+        receptive_field: Side in pixels of the square of the image that one output value sees
+            through convolutions and poolings, not cut at the image's edge; None once all pixels are
+            seen (linear layers). The statistics of normalisation layers see more: the whole map, or
+            the whole batch.
     """
 
     name: str

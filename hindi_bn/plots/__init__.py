@@ -37,14 +37,11 @@ def write_plot(
 ) -> list[Path]:
     """Draw one kind of figure of runs, whose names differ, into a folder; return the files.
 
-    Raises
-    ------
-    StudyError
-        When there is no such kind, a run has not recorded what is to be drawn, or its network has
-        no such layers.
-    RunError
-        When a run is unfinished and its weights are needed, or was trained on other data than the
-        image is from.
+    Raises:
+        StudyError: When there is no such kind, a run has not recorded what is to be drawn, or its
+            network has no such layers.
+        RunError: When a run is unfinished and its weights are needed, or was trained on other data
+            than the image is from.
     """
     from hindi_bn.figures.style import save
 

@@ -46,17 +46,12 @@ def described(layer: Layer) -> str:
 def recorded(records: Sequence[Record], kind: str, example: str, why_empty: str = "") -> Recorded:
     """Read what runs recorded of one kind.
 
-    Parameters
-    ----------
-    example
-        The recording as a study's file asks for it.
-    why_empty
-        Why there may be no row, if not because the run ended before the first was due.
+    Args:
+        example: The recording as a study's file asks for it.
+        why_empty: Why there may be no row, if not because the run ended before the first was due.
 
-    Raises
-    ------
-    StudyError
-        When a run has recorded none.
+    Raises:
+        StudyError: When a run has recorded none.
     """
     read = {record.run.name: _rows(record, kind, example, why_empty) for record in records}
     names = dict.fromkeys(name for rows in read.values() for name in rows["name"])

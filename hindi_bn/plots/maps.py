@@ -62,10 +62,9 @@ def pick(digits: Digits, digit: int, index: int) -> torch.Tensor:
 def feature_maps(network: nn.Module, image: torch.Tensor) -> list[tuple[str, torch.Tensor]]:
     """Send a scaled image (1, height, width) through a network in eval mode.
 
-    Returns
-    -------
-    Name and output without the batch, (channels, height, width) or (features,), of every layer
-    but flatten, in order.
+    Returns:
+        Name and output without the batch, (channels, height, width) or (features,), of every layer
+        but flatten, in order.
     """
     outputs, x = [], image.unsqueeze(0)
     network.eval()

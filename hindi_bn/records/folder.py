@@ -38,14 +38,10 @@ COLUMNS = ("epoch", "seconds", "train_loss", "train_accuracy", "test_loss", "tes
 class Checkpoint:
     """Where an unfinished run stands.
 
-    Parameters
-    ----------
-    tensors
-        The network's and the optimiser's tensors and the random state, by name.
-    rows
-        The finished epochs' rows of history.csv.
-    settings
-        What the run depends on; a run is resumed only with equal settings.
+    Args:
+        tensors: The network's and the optimiser's tensors and the random state, by name.
+        rows: The finished epochs' rows of history.csv.
+        settings: What the run depends on; a run is resumed only with equal settings.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -73,10 +69,8 @@ class Record:
 
         Their pixels would be scaled by other constants, and its numbers would be of other images.
 
-        Raises
-        ------
-        RunError
-            When they are others.
+        Raises:
+            RunError: When they are others.
         """
         if self.environment["data"]["sha256"] != dict(digits.digests):
             raise RunError(
@@ -88,10 +82,8 @@ class Record:
     def recorded_pair(self) -> dict[str, Any]:
         """Return what wx and wy in the run's history are: `layer`, and both indices.
 
-        Raises
-        ------
-        RunError
-            When the run does not record them.
+        Raises:
+            RunError: When the run does not record them.
         """
         pair = self.run.recorded_pair()
         if pair is None:
@@ -106,10 +98,8 @@ class Record:
 class RunFolder:
     """The folder of one run.
 
-    Parameters
-    ----------
-    path
-        `<out>/<study>/<run>`; it need not exist.
+    Args:
+        path: `<out>/<study>/<run>`; it need not exist.
     """
 
     def __init__(self, path: Path) -> None:

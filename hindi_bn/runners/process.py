@@ -30,12 +30,9 @@ LAST_WORDS = 2000  # characters
 class Child:
     """A Python module that calls `serve`, in a process of its own, as its parent sees it.
 
-    Parameters
-    ----------
-    module
-        Such as `hindi_bn.runners.worker`.
-    variables
-        Environment variables that it gets beside this process's own.
+    Args:
+        module: Such as `hindi_bn.runners.worker`.
+        variables: Environment variables that it gets beside this process's own.
     """
 
     def __init__(self, module: str, **variables: str) -> None:

@@ -47,11 +47,9 @@ def connected(address: str | None) -> Iterator[ModuleType]:
     None starts a cluster on this machine with all cores that this process may use, and shuts it
     down in the end. A connection that the process already has is used and left as it is.
 
-    Raises
-    ------
-    HindiBnError
-        When Ray is not installed, the cluster does not answer, or the process is connected to
-        another one.
+    Raises:
+        HindiBnError: When Ray is not installed, the cluster does not answer, or the process is
+            connected to another one.
     """
     ray = import_ray()
     if ray.is_initialized():

@@ -42,16 +42,12 @@ OnEvent = Callable[[Event], None]
 class RayRunner:
     """Trains runs on a Ray cluster.
 
-    Parameters
-    ----------
-    address
-        As in `hindi_bn.runners.ray_cluster.connected`.
-    cpus_per_run, gpus_per_run
-        What a run reserves; 0.25 GPUs let four runs share one. Without GPUs runs that do not name
-        a device are trained on the CPU, otherwise on CUDA.
-    max_retries
-        How often a run is given out again when its worker or node died. A run's own error is its
-        result and is not tried again.
+    Args:
+        address: As in `hindi_bn.runners.ray_cluster.connected`.
+        cpus_per_run, gpus_per_run: What a run reserves; 0.25 GPUs let four runs share one. Without
+            GPUs runs that do not name a device are trained on the CPU, otherwise on CUDA.
+        max_retries: How often a run is given out again when its worker or node died. A run's own
+            error is its result and is not tried again.
     """
 
     address: str | None = None

@@ -20,15 +20,11 @@ ROUNDING = 1e-12  # relative; values closer than that differ by float64's roundi
 class Summary:
     """One number per seed, summed up, in the values' unit.
 
-    Parameters
-    ----------
-    n
-        How many values.
-    std
-        The sample's standard deviation (n - 1), NaN below two values.
-    low, high, method
-        The mean's 95 % confidence interval, and how it was made: "t", or "none (n < 2)" with NaN
-        bounds. It has no width when all values are equal.
+    Args:
+        n: How many values.
+        std: The sample's standard deviation (n - 1), NaN below two values.
+        low, high, method: The mean's 95 % confidence interval, and how it was made: "t", or "none
+            (n < 2)" with NaN bounds. It has no width when all values are equal.
     """
 
     n: int

@@ -34,14 +34,11 @@ HISTORY_COLUMNS = (
 class Metric:
     """A number of a run.
 
-    Parameters
-    ----------
-    label
-        As it is called on an axis.
-    unit, difference_unit, factor
-        A table's value times `factor` is in `unit`; differences of such are in `difference_unit`.
-    diverged
-        What a run that diverged counts as, in the table's unit; NaN: it has no value.
+    Args:
+        label: As it is called on an axis.
+        unit, difference_unit, factor: A table's value times `factor` is in `unit`; differences of
+            such are in `difference_unit`.
+        diverged: What a run that diverged counts as, in the table's unit; NaN: it has no value.
     """
 
     label: str
@@ -131,11 +128,9 @@ def metric_named(name: str) -> Metric:
 def check_histories(histories: Mapping[str, pd.DataFrame]) -> None:
     """Refuse histories that cannot be analysed.
 
-    Raises
-    ------
-    RunError
-        When there is no run, or a history lacks columns, has no epoch, or does not count its epochs
-        from 0.
+    Raises:
+        RunError: When there is no run, or a history lacks columns, has no epoch, or does not count
+            its epochs from 0.
     """
     if not histories:
         raise RunError("There is no run to analyse.", "", "train one with `hindi-bn train`")
@@ -161,10 +156,8 @@ def metrics_of(history: pd.DataFrame, status: str = "finished") -> dict[str, flo
     What a run did not reach, or has too few epochs for, is NaN; for a run that diverged see the
     module. The history is not looked at unless the run finished.
 
-    Raises
-    ------
-    RunError
-        When the status is unknown, or a finished run's history cannot be analysed.
+    Raises:
+        RunError: When the status is unknown, or a finished run's history cannot be analysed.
     """
     if status not in STATUSES:
         raise RunError(

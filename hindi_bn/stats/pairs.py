@@ -26,23 +26,17 @@ _SEED = 0  # of the generator that draws them: equal differences have equal p
 class Paired:
     """Differences of pairs, summed up and tested.
 
-    Parameters
-    ----------
-    n
-        How many pairs.
-    mean_difference, std
-        Of first minus second, in the values' unit.
-    low, high, method
-        The mean difference's confidence interval, see `Summary`.
-    p
-        Two-sided p value of a mean difference of 0 by the t-test, which agrees with the interval;
-        NaN below two pairs. Where all differences are equal it is 0, or 1 when they are 0.
-    p_sign_flip, sign_flip
-        Two-sided p value of "the differences are symmetric about 0", and how it was computed:
-        "exact", "Monte Carlo", or "none (n = 0)".
-    effect_size
-        Cohen's d_z: the mean difference over the differences' standard deviation. NaN where that is
-        0 or there are fewer than two pairs.
+    Args:
+        n: How many pairs.
+        mean_difference, std: Of first minus second, in the values' unit.
+        low, high, method: The mean difference's confidence interval, see `Summary`.
+        p: Two-sided p value of a mean difference of 0 by the t-test, which agrees with the
+            interval; NaN below two pairs. Where all differences are equal it is 0, or 1 when they
+            are 0.
+        p_sign_flip, sign_flip: Two-sided p value of "the differences are symmetric about 0", and
+            how it was computed: "exact", "Monte Carlo", or "none (n = 0)".
+        effect_size: Cohen's d_z: the mean difference over the differences' standard deviation. NaN
+            where that is 0 or there are fewer than two pairs.
     """
 
     n: int

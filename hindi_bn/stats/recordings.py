@@ -8,14 +8,12 @@ import pandas as pd
 def gradient_norms(gradients: pd.DataFrame) -> pd.DataFrame:
     """Join the norms of a layer's parameters into the norm of its gradient.
 
-    Parameters
-    ----------
-    gradients
-        Columns `layer`, `step` and `value`, a row per parameter (weight, bias).
+    Args:
+        gradients: Columns `layer`, `step` and `value`, a row per parameter (weight, bias).
 
-    Returns
-    -------
-    Columns `layer`, `step` and `value`: the root of the sum of squares of the parameters' norms.
+    Returns:
+        Columns `layer`, `step` and `value`: the root of the sum of squares of the parameters'
+        norms.
     """
     squares = gradients.assign(value=gradients["value"] ** 2)
     joined = squares.groupby(["layer", "step"], sort=False)["value"].sum().reset_index()

@@ -19,20 +19,15 @@ def per_class(
 ) -> pd.DataFrame:
     """Score every class.
 
-    Parameters
-    ----------
-    labels, predictions
-        True and predicted class of each image, shape (images,).
+    Args:
+        labels, predictions: True and predicted class of each image, shape (images,).
 
-    Returns
-    -------
-    A row per class, in the order of `classes`: `class`, `precision`, `recall`, `f1` (0..1; 0 where
-    nothing was predicted or nothing is there), `support` (images of the class).
+    Returns:
+        A row per class, in the order of `classes`: `class`, `precision`, `recall`, `f1` (0..1; 0
+        where nothing was predicted or nothing is there), `support` (images of the class).
 
-    Raises
-    ------
-    RunError
-        When the two do not have the same length, or there is no image.
+    Raises:
+        RunError: When the two do not have the same length, or there is no image.
     """
     from sklearn.metrics import precision_recall_fscore_support
 

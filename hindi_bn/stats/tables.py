@@ -43,18 +43,14 @@ def epoch_values(
 ) -> pd.DataFrame:
     """Return a column of the histories as it counts: a run's test accuracy is chance once diverged.
 
-    Parameters
-    ----------
-    epochs
-        A row per run and epoch: `arm`, `seed`, `epoch` (from 0) and the column `name`.
-    runs
-        A row per run: `arm`, `seed` and `status`; without it all finished.
+    Args:
+        epochs: A row per run and epoch: `arm`, `seed`, `epoch` (from 0) and the column `name`.
+        runs: A row per run: `arm`, `seed` and `status`; without it all finished.
 
-    Returns
-    -------
-    `arm`, `seed`, `epoch`, `status`, `value` and `recorded`, which is what the history holds. A run
-    that diverged has a row for every epoch of its arm, also those after it stopped; one that
-    neither finished nor diverged has no value.
+    Returns:
+        `arm`, `seed`, `epoch`, `status`, `value` and `recorded`, which is what the history holds. A
+        run that diverged has a row for every epoch of its arm, also those after it stopped; one
+        that neither finished nor diverged has no value.
     """
     keys = ["arm", "seed"]
     if runs is None:
@@ -109,15 +105,12 @@ def summary_by(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 def summary_table(runs: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:
     """Sum up metrics of every arm, by default every one of `METRICS` that `runs` has.
 
-    Returns
-    -------
-    A row per arm and metric, arms in the order of `runs`: `arm`, `metric`, and the columns of a
-    table of means.
+    Returns:
+        A row per arm and metric, arms in the order of `runs`: `arm`, `metric`, and the columns of a
+        table of means.
 
-    Raises
-    ------
-    StatisticsError
-        When a column is missing or an arm has a seed twice.
+    Raises:
+        StatisticsError: When a column is missing or an arm has a seed twice.
     """
     names = _checked(runs, metrics)
     parts = [
@@ -132,20 +125,15 @@ def paired_values(
 ) -> pd.DataFrame:
     """Subtract the baseline's value from every other arm's of the same seed.
 
-    Parameters
-    ----------
-    values
-        A table of values: `arm`, the columns `on`, `value` and `status`.
+    Args:
+        values: A table of values: `arm`, the columns `on`, `value` and `status`.
 
-    Returns
-    -------
-    A row per pair that both arms have: `arm`, the columns `on`, `value` (NaN where one has none)
-    and `status`, which is `diverged` when one of the two diverged.
+    Returns:
+        A row per pair that both arms have: `arm`, the columns `on`, `value` (NaN where one has
+        none) and `status`, which is `diverged` when one of the two diverged.
 
-    Raises
-    ------
-    StatisticsError
-        When there is no such arm.
+    Raises:
+        StatisticsError: When there is no such arm.
     """
     arms = list(dict.fromkeys(values["arm"].astype(str)))
     if baseline not in arms:
@@ -170,16 +158,13 @@ def paired_table(
 ) -> pd.DataFrame:
     """Compare every other arm with the baseline, seed by seed; metrics as in `summary_table`.
 
-    Returns
-    -------
-    A row per arm and metric: `arm`, `baseline`, `metric`, the counts of a table of means (of pairs;
-    a pair of which one run diverged counts as diverged), the fields of `Paired`, and `p_holm`:
-    `p` corrected over the arms, each metric for itself.
+    Returns:
+        A row per arm and metric: `arm`, `baseline`, `metric`, the counts of a table of means (of
+        pairs; a pair of which one run diverged counts as diverged), the fields of `Paired`, and
+        `p_holm`: `p` corrected over the arms, each metric for itself.
 
-    Raises
-    ------
-    StatisticsError
-        When there is no such arm, and as in `summary_table`.
+    Raises:
+        StatisticsError: When there is no such arm, and as in `summary_table`.
     """
     names = _checked(runs, metrics)
     parts = []

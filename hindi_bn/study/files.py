@@ -74,21 +74,15 @@ def load_study(
 ) -> Study:
     """Read a study file, apply `overrides` and validate.
 
-    Parameters
-    ----------
-    config
-        Path of a study file or the name of one that comes along.
-    overrides
-        Dotted keys and values that beat the file. A key of a run (`lr`, `norm.eps`) holds for every
-        run, `runs.NAME.KEY` for one, any other key for the study.
-    only
-        Names of the runs that plain run keys hold for; the others keep the file's settings.
+    Args:
+        config: Path of a study file or the name of one that comes along.
+        overrides: Dotted keys and values that beat the file. A key of a run (`lr`, `norm.eps`)
+            holds for every run, `runs.NAME.KEY` for one, any other key for the study.
+        only: Names of the runs that plain run keys hold for; the others keep the file's settings.
 
-    Raises
-    ------
-    StudyError
-        For a missing or unreadable file, an unknown key or a wrong value; the message names the
-        key, the file and the nearest valid name.
+    Raises:
+        StudyError: For a missing or unreadable file, an unknown key or a wrong value; the message
+            names the key, the file and the nearest valid name.
     """
     path = find_study(config)
     return validate(overridden(read_yaml(path), str(path), overrides, only), str(path))

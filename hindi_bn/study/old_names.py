@@ -29,10 +29,8 @@ PAIR = "capture"
 def with_new_names(settings: Mapping[str, Any], *, note: bool = False) -> dict[str, Any]:
     """Return a study's or run's mapping with today's names, those of the study's runs too.
 
-    Parameters
-    ----------
-    note
-        Whether to tell the person at the terminal, who wrote the old names: once for each.
+    Args:
+        note: Whether to tell the person at the terminal, who wrote the old names: once for each.
     """
     renamed = {}
     for old, value in settings.items():

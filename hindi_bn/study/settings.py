@@ -45,16 +45,11 @@ def chosen_by(
 ) -> BeforeValidator:
     """Return a validator of settings that are a name, or a mapping with the name and parameters.
 
-    Parameters
-    ----------
-    key
-        Key of the name in the mapping: name, kind.
-    names
-        Gives the names to choose from.
-    find
-        Gives the settings of one of them; it may import the file that holds them.
-    outside
-        Whether `find` takes names of things from outside too, `package.module:Name`.
+    Args:
+        key: Key of the name in the mapping: name, kind.
+        names: Gives the names to choose from.
+        find: Gives the settings of one of them; it may import the file that holds them.
+        outside: Whether `find` takes names of things from outside too, `package.module:Name`.
     """
 
     def settings_of(value: Any) -> Any:

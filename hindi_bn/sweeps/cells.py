@@ -55,11 +55,9 @@ def cells(sweep: Sweep, origin: str = "") -> tuple[Cell, ...]:
 
     `origin` is where the sweep came from, for messages: its file.
 
-    Raises
-    ------
-    StudyError
-        When the study cannot be read, a key or a value is wrong (the message names the cell, the
-        key, the file and the nearest valid name), or nothing is left of the grid.
+    Raises:
+        StudyError: When the study cannot be read, a key or a value is wrong (the message names the
+            cell, the key, the file and the nearest valid name), or nothing is left of the grid.
     """
     origin = origin or f"sweep {sweep.name!r}"
     arms = list(_arms(sweep, origin))

@@ -39,12 +39,11 @@ class SweepTables:
 def sweep_figures(tables: SweepTables, caption: Caption) -> dict[str, Figure]:
     """Draw what a sweep's tables allow.
 
-    Returns
-    -------
-    Figures by file name without a suffix: `curves-test-accuracy` and `curves-train-loss` once there
-    are epochs, `final-accuracy` once there is a run with a result, `paired` once two arms share a
-    seed, and `heat-map` when two keys vary, or three of which the one with the fewest values, at
-    most six, has a panel per value.
+    Returns:
+        Figures by file name without a suffix: `curves-test-accuracy` and `curves-train-loss` once
+        there are epochs, `final-accuracy` once there is a run with a result, `paired` once two arms
+        share a seed, and `heat-map` when two keys vary, or three of which the one with the fewest
+        values, at most six, has a panel per value.
     """
     figures: dict[str, Figure] = {}
     runs, epochs = tables.runs, tables.epochs

@@ -25,18 +25,13 @@ CHOICES = ("name", "kind")
 def run_key(study: Study, run: Run, digests: Mapping[str, str]) -> str:
     """Return the key of a run that restarts the random stream from its study's seed.
 
-    Parameters
-    ----------
-    study
-        Gives seed, precision and numerics; its name, device and threads do not count.
-    run
-        Its name does not count.
-    digests
-        sha256 of the pixels of each split.
+    Args:
+        study: Gives seed, precision and numerics; its name, device and threads do not count.
+        run: Its name does not count.
+        digests: sha256 of the pixels of each split.
 
-    Returns
-    -------
-    16 hexadecimal digits.
+    Returns:
+        16 hexadecimal digits.
     """
     document = {
         "run": _run_document(study, run),

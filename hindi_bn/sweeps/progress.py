@@ -17,18 +17,12 @@ from hindi_bn.sweeps.store import RunStore, Status, SweepRun
 class Progress:
     """The state of a sweep that is being trained, by the runs' keys.
 
-    Parameters
-    ----------
-    runs
-        Every cell's run, in table order; some may share a key.
-    todo
-        Keys that are trained now.
-    epochs
-        Finished epochs, of `todo`.
-    accuracy
-        Final test accuracy (share) of the runs that ended; guessing where they diverged.
-    died
-        Why runs ended that were not recorded: their process died or they were in use.
+    Args:
+        runs: Every cell's run, in table order; some may share a key.
+        todo: Keys that are trained now.
+        epochs: Finished epochs, of `todo`.
+        accuracy: Final test accuracy (share) of the runs that ended; guessing where they diverged.
+        died: Why runs ended that were not recorded: their process died or they were in use.
     """
 
     runs: tuple[SweepRun, ...]

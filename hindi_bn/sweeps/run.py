@@ -112,19 +112,15 @@ def run_sweep(
     the rest goes on. A run whose process was killed, or that another process is training, is not
     recorded: it is open, and trained by the next call.
 
-    Parameters
-    ----------
-    retry_failed
-        Train runs again that failed before, from their beginning; never those that diverged.
-    fail_fast
-        Stop at the first run that fails; the runs in progress are saved.
+    Args:
+        retry_failed: Train runs again that failed before, from their beginning; never those that
+            diverged.
+        fail_fast: Stop at the first run that fails; the runs in progress are saved.
 
-    Raises
-    ------
-    HindiBnError
-        When a cell cannot be resolved, its data cannot be loaded, or the store cannot be used.
-    KeyboardInterrupt
-        On Ctrl-C, after the runs in progress have been saved.
+    Raises:
+        HindiBnError: When a cell cannot be resolved, its data cannot be loaded, or the store cannot
+            be used.
+        KeyboardInterrupt: On Ctrl-C, after the runs in progress have been saved.
     """
     plan = plan_sweep(what, load, store, command)
     todo = plan.todo(store, retry_failed=retry_failed)

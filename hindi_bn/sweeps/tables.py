@@ -27,16 +27,13 @@ def runs_table(
 ) -> pd.DataFrame:
     """Return a row per run.
 
-    Returns
-    -------
-    Columns `arm`, `seed`, `key`, `status`, the varied keys, the metrics of
-    `hindi_bn.stats.metrics`, `diverged_epoch` and `diverged_step` (NaN unless it diverged),
-    `epochs` (finished ones) and `seconds` (of training).
+    Returns:
+        Columns `arm`, `seed`, `key`, `status`, the varied keys, the metrics of
+        `hindi_bn.stats.metrics`, `diverged_epoch` and `diverged_step` (NaN unless it diverged),
+        `epochs` (finished ones) and `seconds` (of training).
 
-    Raises
-    ------
-    RunError
-        When a run's folder cannot be read.
+    Raises:
+        RunError: When a run's folder cannot be read.
     """
     import pandas as pd
 

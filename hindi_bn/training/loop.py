@@ -53,10 +53,9 @@ class Result:
     def row(self, run: str, epoch: int, seconds: float) -> EpochRow:
         """Return the epoch's row of history.csv.
 
-        Raises
-        ------
-        DivergedError
-            When a loss is not finite: at the first such step, or at the last if it is the test's.
+        Raises:
+            DivergedError: When a loss is not finite: at the first such step, or at the last if it
+                is the test's.
         """
         wrong = (~torch.isfinite(self.losses)).nonzero()
         if len(wrong) or not math.isfinite(self.test_loss):
@@ -72,12 +71,9 @@ class Result:
 class Learner:
     """What learns: one network, or several of one architecture, stacked.
 
-    Parameters
-    ----------
-    layers
-        Map images (*lead, batch, 1, height, width) to logits (*lead, batch, classes).
-    lead
-        Leading shape of all results: () for one network, (members,) for a stack.
+    Args:
+        layers: Map images (*lead, batch, 1, height, width) to logits (*lead, batch, classes).
+        lead: Leading shape of all results: () for one network, (members,) for a stack.
     """
 
     layers: nn.Module
@@ -100,9 +96,8 @@ def step(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Make a step on images (*lead, batch, 1, height, width) and labels (*lead, batch).
 
-    Returns
-    -------
-    The mean loss before the step (*lead), and the logits (*lead, batch, classes).
+    Returns:
+        The mean loss before the step (*lead), and the logits (*lead, batch, classes).
     """
     learner.optimizer.zero_grad()
     with autocast(learner.precision, images.device):
@@ -127,10 +122,9 @@ def train_epoch(
 
     `on_step` is called with (steps done, steps in all); it must not wait for the device.
 
-    Returns
-    -------
-    The mean loss of each batch, float32 (steps,) on the CPU, and the accuracy over all images of
-    the running epoch: train mode, each batch before its update.
+    Returns:
+        The mean loss of each batch, float32 (steps,) on the CPU, and the accuracy over all images
+        of the running epoch: train mode, each batch before its update.
     """
     learner.layers.train()
     steps = batches(len(order), batch_size)
@@ -155,10 +149,9 @@ def evaluate(
 ) -> tuple[float, float]:
     """Evaluate in eval mode.
 
-    Returns
-    -------
-    The loss, a plain mean over batches of each batch's mean loss (the last batch may be smaller,
-    and counts as much as the others), and the accuracy over all images.
+    Returns:
+        The loss, a plain mean over batches of each batch's mean loss (the last batch may be
+        smaller, and counts as much as the others), and the accuracy over all images.
     """
     network.eval()
     losses, correct = [], torch.zeros((), dtype=torch.int64, device=labels.device)
@@ -228,9 +221,8 @@ def train_epochs(
 ) -> Iterator[tuple[int, list[Result], float]]:
     """Train epoch by epoch on `images` images, in the orders that `rng` draws.
 
-    Yields
-    ------
-    The epoch's number, its result for each network, and the seconds of its training.
+    Yields:
+        The epoch's number, its result for each network, and the seconds of its training.
     """
     for epoch in numbers:
         engine.train(rng.begin(images), epoch, on_step)
@@ -250,17 +242,14 @@ def run_epochs(
 ) -> Iterator[EpochRow]:
     """Train one run from epoch `first` to its last one, giving a row after each epoch.
 
-    Parameters
-    ----------
-    first, seconds
-        Where a resumed run goes on: the number of finished epochs and their training time.
-    on_losses
-        Called before each row with its epoch and the losses of its steps, float (steps,).
+    Args:
+        first, seconds: Where a resumed run goes on: the number of finished epochs and their
+            training time.
+        on_losses: Called before each row with its epoch and the losses of its steps, float
+            (steps,).
 
-    Raises
-    ------
-    DivergedError
-        When a loss is not finite; the rows before that epoch have been given.
+    Raises:
+        DivergedError: When a loss is not finite; the rows before that epoch have been given.
     """
     numbers = range(first, run.epochs)
     for epoch, (result,), took in train_epochs(engine, EpochRng(), images, numbers, on_step):

@@ -34,10 +34,8 @@ class EpochRng:
 class EpochRngs:
     """The draws of several streams at once; the default generator stays where it is.
 
-    Parameters
-    ----------
-    states
-        State of the default generator from which each stream draws its first epoch.
+    Args:
+        states: State of the default generator from which each stream draws its first epoch.
     """
 
     def __init__(self, states: Sequence[torch.Tensor]) -> None:

@@ -61,25 +61,18 @@ def train_run(
 ) -> Record:
     """Train one run of a study into `<out>/<study>/<name>/`.
 
-    Parameters
-    ----------
-    resume
-        Go on from the checkpoint of an unfinished run (or start, if there is no folder yet).
-    overwrite
-        Delete what an earlier run recorded in the folder.
+    Args:
+        resume: Go on from the checkpoint of an unfinished run (or start, if there is no folder
+            yet).
+        overwrite: Delete what an earlier run recorded in the folder.
 
-    Raises
-    ------
-    RunError
-        When the folder exists without `resume` or `overwrite`, is in use, cannot be written, or
-        cannot be resumed.
-    StudyError
-        When the device is not there, has not the precision, or what is to be recorded does not
-        exist.
-    DivergedError
-        When the loss is no longer finite; the history so far is kept.
-    RunInterrupted
-        On Ctrl-C, after everything finished has been saved.
+    Raises:
+        RunError: When the folder exists without `resume` or `overwrite`, is in use, cannot be
+            written, or cannot be resumed.
+        StudyError: When the device is not there, has not the precision, or what is to be recorded
+            does not exist.
+        DivergedError: When the loss is no longer finite; the history so far is kept.
+        RunInterrupted: On Ctrl-C, after everything finished has been saved.
     """
     run, folder = study.run(name), run_folder(study, name, out)
     device = choose_device(study.device)

@@ -31,10 +31,8 @@ def training_digits(digits: Digits, run: Run) -> Digits:
     Of each digit the same number of images count, evenly spread over the data set's order: images
     that stand together may be of the same hand.
 
-    Raises
-    ------
-    StudyError
-        When there are not so many, or they cannot be the same number of each digit.
+    Raises:
+        StudyError: When there are not so many, or they cannot be the same number of each digit.
     """
     wanted, labels = run.train_images, digits.train_labels
     if wanted is None or wanted == len(labels):
@@ -60,10 +58,8 @@ def training_digits(digits: Digits, run: Run) -> Digits:
 def scaling_constants(train_images: torch.Tensor, scaling: Scaling) -> tuple[float, float]:
     """Return (shift, divisor) for grey values 0..1: scaled = (x - shift) / divisor.
 
-    Parameters
-    ----------
-    train_images
-        uint8 (n, height, width); `standard` takes mean and population std from them.
+    Args:
+        train_images: uint8 (n, height, width); `standard` takes mean and population std from them.
     """
     if scaling == "unit":
         return 0.0, 1.0

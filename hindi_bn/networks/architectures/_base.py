@@ -38,13 +38,9 @@ class Network(ABC):
     def layers(blocks: Blocks, side: int, options: Values) -> Sequence[nn.Module]:
         """Make the layers, from (batch, 1, side, side) images to (batch, 10) logits.
 
-        Parameters
-        ----------
-        blocks
-            Makes layers with the run's norm, activation, pooling and dropout; torch's own layers
-            and others may stand beside them (see `hindi_bn.networks.table.kind_of`).
-        side
-            Height and width of the images in pixels.
-        options
-            The run's choices, and the network's own where the run makes none.
+        Args:
+            blocks: Makes layers with the run's norm, activation, pooling and dropout; torch's own
+                layers and others may stand beside them (see `hindi_bn.networks.table.kind_of`).
+            side: Height and width of the images in pixels.
+            options: The run's choices, and the network's own where the run makes none.
         """

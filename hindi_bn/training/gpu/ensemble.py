@@ -58,16 +58,12 @@ class Member:
 class Trained:
     """A member's training.
 
-    Parameters
-    ----------
-    together
-        With how many members at once it was trained, itself included.
-    rows
-        A row per epoch; `seconds` are the member's share of the time of those stacked with it.
-    columns
-        What its recordings add to each row.
-    weights
-        Trained weights and buffers by name, on the CPU; None when it diverged.
+    Args:
+        together: With how many members at once it was trained, itself included.
+        rows: A row per epoch; `seconds` are the member's share of the time of those stacked with
+            it.
+        columns: What its recordings add to each row.
+        weights: Trained weights and buffers by name, on the CPU; None when it diverged.
     """
 
     member: Member

@@ -25,19 +25,14 @@ IMAGES_AT_ONCE = 4096
 class Program:
     """The epochs of a learner as work on buffers; nothing but `results` waits for the device.
 
-    Parameters
-    ----------
-    images_at_once
-        Test images (times networks) in one forward pass; whole test batches, at least one.
-    seed
-        Of the augmentation, if the run has one; all networks then see the same images.
+    Args:
+        images_at_once: Test images (times networks) in one forward pass; whole test batches, at
+            least one.
+        seed: Of the augmentation, if the run has one; all networks then see the same images.
 
-    Attributes
-    ----------
-    sizes
-        Images of each step of an epoch; the last may be smaller.
-    order
-        The epoch's order of the training images: int64 (*lead, images).
+    Attributes:
+        sizes: Images of each step of an epoch; the last may be smaller.
+        order: The epoch's order of the training images: int64 (*lead, images).
     """
 
     def __init__(

@@ -14,11 +14,9 @@ from hindi_bn.networks import norm_of
 class Stack(nn.Module):
     """Networks of one architecture, their tensors stacked.
 
-    Parameters
-    ----------
-    networks
-        At least one. Their tensors become views of the stacked ones, so that they are always what
-        the members are; they can be read, not trained.
+    Args:
+        networks: At least one. Their tensors become views of the stacked ones, so that they are
+            always what the members are; they can be read, not trained.
     """
 
     def __init__(self, networks: Sequence[nn.Sequential]) -> None:

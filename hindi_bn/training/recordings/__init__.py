@@ -49,10 +49,8 @@ class Recording(study.Recording):
     def reader(self, network: nn.Module, data: Tensors) -> Reader:
         """Return what reads it from a network, layers by name, that is trained on the data.
 
-        Raises
-        ------
-        StudyError
-            At once, when something that it names is not there.
+        Raises:
+            StudyError: At once, when something that it names is not there.
         """
         raise NotImplementedError
 
@@ -84,10 +82,8 @@ class Timed(Recording):
 class Series(Reader):
     """Values that are read at the steps that are due, and kept on their device until the end.
 
-    Parameters
-    ----------
-    at_start
-        Whether the untrained network is read, as step 0.
+    Args:
+        at_start: Whether the untrained network is read, as step 0.
     """
 
     name: str
