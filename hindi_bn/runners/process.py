@@ -6,7 +6,6 @@ stopped or died: what it is doing is interrupted, as by Ctrl-C.
 
 from __future__ import annotations
 
-import _thread
 import json
 import os
 import queue
@@ -121,5 +120,7 @@ def _read(lines: TextIO, inbox: queue.SimpleQueue[Message]) -> None:
         inbox.put(message)
         if message == QUIT:
             return
-    _thread.interrupt_main()
+    main = threading.main_thread().ident
+    assert main is not None
+    signal.pthread_kill(main, signal.SIGINT)  # a true signal also ends what it waits for
     inbox.put(QUIT)  # wakes the main thread if it waits for a message
