@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from hindi_bn.sweeps.estimate import Estimate
 
 
-SHORT = 12  # characters
+SHORT = 18  # characters
 
 
 def show(parts: Iterable[Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -41,6 +41,8 @@ def descent_3d(
     `history` has `epoch`, `wx`, `wy` and `train_loss` (cross-entropy, nats); `names` say what wx
     and wy are, such as `{"wx": "weight[3, 4, 1, 0]", …}`, for the axis labels. `ax` is a 3-D one.
     """
+    from matplotlib.ticker import ScalarFormatter
+
     x, y = (_Change(history[name].to_numpy(dtype=float)) for name in ("wx", "wy"))
     z = history["train_loss"].to_numpy(dtype=float)
     points = np.column_stack([x.scaled, y.scaled, z])
@@ -51,13 +53,15 @@ def descent_3d(
     _mark_ends(history, lambda row, **how: ax.scatter(*points[row], zorder=4, **how))
     ax.set_xlabel(x.label("wx", names, "\n"), labelpad=18)
     ax.set_ylabel(y.label("wy", names, "\n"), labelpad=22)
-    ax.set_zlabel("Training loss (nats)", labelpad=17)
-    ax.tick_params(axis="z", pad=8)
     ax.view_init(elev=24, azim=-58)
     ax.set_box_aspect((1.0, 1.0, 0.92), zoom=0.93)  # keeps the labels inside the panel
     for letter, values in zip("xyz", points.T, strict=True):
         low, high, ticks = _room(values)
         ax.set(**{f"{letter}lim": (low, high), f"{letter}ticks": ticks})
+    ax.zaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+    longer = max(0, *(len(text) - 4 for text in ax.zaxis.get_major_formatter().format_ticks(ticks)))
+    ax.tick_params(axis="z", pad=8 + 3 * longer)
+    ax.set_zlabel("Training loss (nats)", labelpad=17 + 5 * longer)
     return ax
 
 
@@ -184,17 +188,25 @@ def _loss_scale(losses: pd.Series) -> Normalize | LogNorm:
 
 def _colour_bar(ax: Axes, dots: Any) -> None:
     from matplotlib.colors import LogNorm
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     bar = ax.figure.colorbar(dots, ax=ax, label="Training loss (nats)", pad=0.02)
     low, high = dots.norm.vmin, dots.norm.vmax
     if isinstance(dots.norm, LogNorm):
-        ticks = np.geomspace(low, high, 5)
-        bar.set_ticks(list(ticks))
+        ticks = list(np.geomspace(low, high, 5))
     else:
-        bar.locator = MaxNLocator(5)
-    bar.formatter = FuncFormatter(lambda value, _: f"{value:.3g}")
+        ticks = [tick for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
+    bar.set_ticks(ticks, labels=_apart(ticks))
     bar.minorticks_off()
+
+
+def _apart(ticks: Sequence[float]) -> list[str]:
+    """Write ticks to three digits, or to as many as tell them apart."""
+    for digits in range(3, 9):
+        texts = [f"{tick:.{digits}g}" for tick in ticks]
+        if len(set(texts)) == len(ticks):
+            break
+    return texts
 
 
 def _room(values: NDArray[np.float64]) -> tuple[float, float, list[float]]:
@@ -211,6 +223,8 @@ def _room(values: NDArray[np.float64]) -> tuple[float, float, list[float]]:
 
 def _panel_title(run: str, names: Mapping[str, str]) -> str:
     layer = names.get("layer")
+    if layer == "last-conv":
+        return f"{run} (last convolution)"
     return f"{run} (layer {layer})" if layer else run
 
 

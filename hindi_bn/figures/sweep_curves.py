@@ -86,7 +86,10 @@ def _seed_line(ax: Axes, run: pd.DataFrame, look: Look, faint: float) -> None:
         done = run["recorded"].notna()
         if done.any() or run["epoch"].iloc[0] == 0:  # else it diverged before these epochs
             end = run[done].iloc[-1:] if done.all() else run[~done].iloc[:1]
-            ax.plot(end["epoch"], end["value"], marker="x", zorder=4, **how)
+            ax.plot(
+                end["epoch"], end["value"], color=look.colour, marker="x", markersize=9,
+                markeredgewidth=1.4, zorder=4,
+            )  # fmt: skip
 
 
 def _mean_line(ax: Axes, means: pd.DataFrame, look: Look, arm: str, lowest: float) -> None:
