@@ -36,7 +36,7 @@ PUBLISHED = pd.DataFrame(
         "train_loss": [2.1, 0.6, 0.3, 0.2, 0.1],
     }
 )
-CAPTURES = {
+PAIRS = {
     run: {"layer": layer, "wx": "weight[3, 4, 1, 0]", "wy": "weight[3, 8, 1, 0]"}
     for run, layer in (("no-bn", "4"), ("bn", "6"))
 }
@@ -136,8 +136,8 @@ folder = Path(sys.argv[1])
 formats = ("png", "svg", "pdf")
 caption = Caption(STAND_IN, "n = 1")
 save(accuracy_figure(HISTORIES, caption, PUBLISHED), folder / "accuracy", formats, 40)
-save(descent_figure(HISTORIES, CAPTURES, caption), folder / "descent", formats, 40)
-save(descent_figure(HISTORIES, CAPTURES, caption, projected=True), folder / "above", formats, 40)
+save(descent_figure(HISTORIES, PAIRS, caption), folder / "descent", formats, 40)
+save(descent_figure(HISTORIES, PAIRS, caption, projected=True), folder / "above", formats, 40)
 """
 
 
@@ -164,7 +164,7 @@ def test_drawing_leaves_no_trace_in_matplotlib() -> None:
 
     before = dict(mpl.rcParams)
     accuracy_figure(HISTORIES, Caption(STAND_IN))
-    descent_figure(HISTORIES, CAPTURES, Caption(STAND_IN))
+    descent_figure(HISTORIES, PAIRS, Caption(STAND_IN))
     assert plt.get_fignums() == []
     assert dict(mpl.rcParams) == before
 
@@ -175,8 +175,8 @@ def test_every_figure_names_the_data_and_the_details() -> None:
     for figure in (
         accuracy_figure(HISTORIES, ONE_EACH),
         loss_figure(HISTORIES, ONE_EACH),
-        descent_figure(HISTORIES, CAPTURES, ONE_EACH),
-        descent_figure(HISTORIES, CAPTURES, ONE_EACH, projected=True),
+        descent_figure(HISTORIES, PAIRS, ONE_EACH),
+        descent_figure(HISTORIES, PAIRS, ONE_EACH, projected=True),
         confusion_figure({"bn": matrix}, ONE_EACH),
         class_scores_figure(scores, ONE_EACH),
     ):
@@ -244,8 +244,8 @@ def test_no_text_is_cut_off(epochs: int) -> None:
     assert inside(accuracy_figure(histories, Caption(IDENTICAL, "n = 1"), PUBLISHED, ends))
     assert inside(loss_figure(histories, Caption(IDENTICAL, "n = 1"), PUBLISHED))
     for chosen in (histories, {"bn": histories["bn"]}):
-        assert inside(descent_figure(chosen, CAPTURES, Caption(IDENTICAL)))
-        assert inside(descent_figure(chosen, CAPTURES, Caption(IDENTICAL), projected=True))
+        assert inside(descent_figure(chosen, PAIRS, Caption(IDENTICAL)))
+        assert inside(descent_figure(chosen, PAIRS, Caption(IDENTICAL), projected=True))
 
 
 # descent
@@ -260,7 +260,7 @@ def arrows(ax: Axes) -> int:
 
 def test_descent_shows_the_change_from_the_start_in_a_readable_unit() -> None:
     steps = history([2.0, 1.0, 0.5], wx=[-0.07, -0.068, -0.064], wy=[0.04, 0.04, 0.04 - 3e-7])
-    ax = descent_3d(steps, panel("3d"), CAPTURES["bn"])
+    ax = descent_3d(steps, panel("3d"), PAIRS["bn"])
     x, y, z = ax.lines[0].get_data_3d()
     assert list(x) == pytest.approx([0, 2, 6])
     assert list(y) == pytest.approx([0, 0, -3])
@@ -275,6 +275,19 @@ def test_descent_shows_the_change_from_the_start_in_a_readable_unit() -> None:
     assert arrows(ax) == 2
 
 
+def test_losses_that_hardly_differ_are_told_apart_on_the_axes() -> None:
+    still = history([2.30374, 2.30368, 2.30370])
+    ax = descent_3d(still, panel("3d"))
+    ax.figure.canvas.draw()
+    texts = [text.get_text() for text in ax.zaxis.get_ticklabels()]
+    assert [float(text) for text in texts] == pytest.approx(list(ax.get_zticks()), abs=1e-9)
+    assert ax.zaxis.get_offset_text().get_text() == ""
+    flat = panel()
+    descent_2d(still, flat)
+    bar = [text.get_text() for text in flat.figure.axes[1].get_yticklabels()]
+    assert len(bar) == len(set(bar)) == 5
+
+
 def test_ticks_of_a_3d_panel_stay_away_from_the_corners() -> None:
     ax = descent_3d(history(list(np.geomspace(2, 0.1, 30))), panel("3d"))
     for name in "xyz":
@@ -286,7 +299,7 @@ def test_ticks_of_a_3d_panel_stay_away_from_the_corners() -> None:
 
 
 def test_the_projection_is_coloured_by_the_loss() -> None:
-    ax = descent_2d(HISTORIES["bn"], panel(), CAPTURES["bn"])
+    ax = descent_2d(HISTORIES["bn"], panel(), PAIRS["bn"])
     dots = ax.collections[0]
     array = dots.get_array()
     assert array is not None
@@ -331,7 +344,7 @@ def test_panels_of_many_runs_stand_in_rows_of_three() -> None:
 
 def test_a_panel_names_run_and_layer_in_the_run_s_colour() -> None:
     figure = descent_figure(
-        {"bn": HISTORIES["bn"]}, CAPTURES, Caption(IDENTICAL), colours={"bn": "#123456"}
+        {"bn": HISTORIES["bn"]}, PAIRS, Caption(IDENTICAL), colours={"bn": "#123456"}
     )
     title = figure.axes[0].get_legend().get_title()
     assert (title.get_text(), title.get_color()) == ("bn (layer 6)", "#123456")
