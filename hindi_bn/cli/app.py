@@ -26,6 +26,12 @@ ORDER = (
 class Group(TyperGroup):
     """Turns an expected error into one message and exit code 1, and Ctrl-C into exit code 130."""
 
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for command in self.commands.values():  # else help breaks its lines as the source does
+            paragraphs = (command.help or "").split("\n\n")
+            command.help = "\n\n".join(" ".join(text.split()) for text in paragraphs)
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the commands' names in the order of a study's way."""
         names = super().list_commands(ctx)
