@@ -10,16 +10,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hindi_bn.runners.process import Message, Send, serve
-from hindi_bn.study import Numerics, Study
+from hindi_bn.study import Numerics, Run, Study
 
 if TYPE_CHECKING:
-    import torch
-
     from hindi_bn.digits import Digits
 
 NOTEBOOK, EXACT, FAST = "notebook", "exact", "fast"
@@ -28,14 +26,10 @@ WAYS = (NOTEBOOK, EXACT, FAST)
 
 @dataclass(frozen=True)
 class Task:
-    """What an arm trains, and how.
+    """What an arm trains: every 4th image of both splits if `every` is 4, `epochs` at the most.
 
-    Args:
-        way: `notebook`, or ours: `exact` or `fast`.
-        images: Folder with Train/digit_0 … Test/digit_9, for the notebook's way.
-        every: 4 to use every 4th image of both splits; 1 for all.
-        epochs: Most epochs that will be asked for.
-        spawned: Seconds since 1970 at which the process was started.
+    `images` is the folder of PNG images for the notebook's way; `spawned` is when the process was
+    started, in seconds since 1970.
     """
 
     way: str
@@ -73,12 +67,11 @@ def work(messages: Iterator[Message], send: Send) -> None:
 
 
 class Start:
-    """Seconds from a process's start until something was reached, not counting waits."""
+    """Seconds from a process's start until something was first reached, not counting waits."""
 
     def __init__(self, began: float) -> None:
         self.seconds: dict[str, float] = {}
-        self._began = began
-        self._waiting_since = 0.0
+        self._began, self._waiting_since = began, 0.0
 
     def reached(self, what: str) -> None:
         """Note when something was reached for the first time."""
@@ -121,8 +114,8 @@ def _ours(task: Task, start: Start) -> Iterator[Row]:
     from hindi_bn.training.rng import move_to_run
     from hindi_bn.training.tensors import to_tensors
 
-    study = _study(task)
-    device, run = choose_device(study.device), study.run(task.run)
+    study, run = _study_and_run(task)
+    device = choose_device(study.device)
     prepare(study.threads, device, study.precision)
     digits = part_of(load(Path(task.data_dir), study.data), task.every)
     move_to_run(study, run.name)
@@ -133,12 +126,10 @@ def _ours(task: Task, start: Start) -> Iterator[Row]:
     optimizer = make_optimizer(run, network)
     engine = engine_of(run, network, optimizer, data, study.precision, numerics)
     images = len(data.train_labels)
-    rows = run_epochs(run, engine, images, on_step=lambda done, steps: start.reached("step"))
     before, began = 0.0, time.perf_counter()
-    for row in rows:
-        seconds = {
-            "train_seconds": row.seconds - before, "seconds": time.perf_counter() - began,
-        }  # fmt: skip
+    for row in run_epochs(run, engine, images, on_step=lambda *_: start.reached("step")):
+        now = time.perf_counter()
+        seconds = {"train_seconds": row.seconds - before, "seconds": now - began}
         yield {key: getattr(row, key) for key in COMPARED} | seconds
         before, began = row.seconds, time.perf_counter()
 
@@ -152,8 +143,8 @@ def _notebook(task: Task, start: Start) -> Iterator[Row]:
     from hindi_bn.training.device import choose_device
     from hindi_bn.training.rng import move_to_run
 
-    study = _study(task)
-    device, run = choose_device(study.device), study.run(task.run)
+    study, run = _study_and_run(task)
+    device = choose_device(study.device)
     if study.threads is not None:
         torch.set_num_threads(study.threads)
     move_to_run(study, run.name)
@@ -161,28 +152,21 @@ def _notebook(task: Task, start: Start) -> Iterator[Row]:
     way = NotebookWay(Path(task.images), run, network, every=task.every)
     yield {}
     for _ in range(run.epochs):
-        yield way.epoch(lambda done, steps: start.reached("step"))
+        yield way.epoch(lambda *_: start.reached("step"))
 
 
-def _study(task: Task) -> Study:
-    """Return the task's study with enough epochs in the run that is trained."""
+def _study_and_run(task: Task) -> tuple[Study, Run]:
+    """Return the task's study, and the run that is trained, with enough epochs."""
     study = Study.model_validate(task.study)
-    runs = [
-        run.model_copy(update={"epochs": task.epochs}) if run.name == task.run else run
-        for run in study.runs
-    ]
-    return study.model_copy(update={"runs": tuple(runs)})
+    return study, study.run(task.run).model_copy(update={"epochs": task.epochs})
 
 
 def part_of(digits: Digits, every: int) -> Digits:
     """Return every 4th image of both splits, where `every` is 4."""
-    from dataclasses import replace
+    from hindi_bn.runners.shared_digits import TENSORS
 
-    chosen: dict[str, torch.Tensor] = {
-        key: getattr(digits, key)[::every]
-        for key in ("train_images", "train_labels", "test_images", "test_labels")
-    }
-    return replace(digits, **chosen)  # type: ignore[arg-type]
+    chosen: dict[str, Any] = {key: getattr(digits, key)[::every] for key in TENSORS}
+    return replace(digits, **chosen)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +13,17 @@ import torch
 from hindi_bn import environment
 from hindi_bn.bench.document import many_document, network_document, sizes_document
 from hindi_bn.bench.many import measure_many
-from hindi_bn.bench.measure import Bench, NetworkBench, measure
-from hindi_bn.bench.pictures import pictures
-from hindi_bn.bench.start import least_start
-from hindi_bn.digits import load
+from hindi_bn.bench.measure import Bench, measure
+from hindi_bn.bench.peak import least_start
+from hindi_bn.digits import Digits, load
+from hindi_bn.digits.checksums import CLASSES, FOLDERS
+from hindi_bn.digits.dataset import Note
+from hindi_bn.digits.fetching import no_note
 from hindi_bn.errors import StudyError
 from hindi_bn.training.device import choose_device
 
 if TYPE_CHECKING:
     from hindi_bn.study import Study
-
-Note = Callable[[str], None]
 
 
 def benchmark(
@@ -32,7 +34,7 @@ def benchmark(
     every: int = 1,
     seeds: Sequence[int] = (),
     fractions: Sequence[int] = (),
-    note: Note = lambda text: None,
+    note: Note = no_note,
 ) -> dict[str, Any]:
     """Measure and describe everything in one document, which JSON can hold.
 
@@ -55,7 +57,9 @@ def benchmark(
     with pictures(data_dir, digits) as folder:
         setting = Bench(study, data_dir, folder, len(digits.train_labels), epochs, every)
         networks = [measure(setting, run, note=note) for run in study.runs]
-        sizes = _sizes(setting, fractions, note) + networks[:1] if fractions else []
+        sizes = [measure(setting.part(part), study.runs[0], note=note) for part in fractions]
+        if fractions:
+            sizes += networks[:1]
     many = []
     for number in seeds:
         many.append(measure_many(setting, digits, number, device))
@@ -82,6 +86,28 @@ def _refuse_other_images(study: Study) -> None:
             )
 
 
-def _sizes(setting: Bench, fractions: Sequence[int], note: Note) -> list[NetworkBench]:
-    run = setting.study.runs[0]
-    return [measure(setting.part(fraction), run, note=note) for fraction in fractions]
+@contextlib.contextmanager
+def pictures(data_dir: Path, digits: Digits) -> Iterator[Path]:
+    """Give a folder with Train/digit_0 … Test/digit_9, for as long as it is needed.
+
+    The real digits have one; other data are written into a temporary folder.
+    """
+    if digits.name == "digits":
+        yield data_dir / "digits"
+        return
+    with tempfile.TemporaryDirectory(prefix="hindi-bn-") as folder:
+        write_pictures(Path(folder), digits)
+        yield Path(folder)
+
+
+def write_pictures(folder: Path, digits: Digits) -> None:
+    """Write every image as a grey PNG, named so that they sort in the data's order in a class."""
+    from PIL import Image
+
+    for split, name in FOLDERS.items():
+        images = getattr(digits, f"{split}_images").numpy()
+        labels = getattr(digits, f"{split}_labels").tolist()
+        for digit in range(CLASSES):
+            (folder / name / f"digit_{digit}").mkdir(parents=True)
+        for place, (image, label) in enumerate(zip(images, labels, strict=True)):
+            Image.fromarray(image).save(folder / name / f"digit_{label}" / f"{place:06}.png")

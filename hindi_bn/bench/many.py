@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ManyRuns:
-    """Seconds that some runs cost, start of the processes included.
+    """Seconds that some runs cost, start of the processes included; `how` is side by side.
 
-    On a GPU `one_by_one` is that many times the seconds of one run. `how` says in words how they
-    were trained side by side.
+    On a GPU `one_by_one` is that many times the seconds of one run.
     """
 
     runs: int
@@ -52,12 +51,12 @@ def workers(jobs: Sequence[Job], digits: Digits) -> ManyRuns:
     """Train in worker processes; then in one process that has all cores."""
     from hindi_bn.runners.plan import available_cores
 
-    plans: list[str] = []
-    all_threads = jobs[0].study.threads or available_cores()
-    side_by_side = one_by_one = _in_workers(jobs, digits, None, None, plans)
+    side_by_side, how = _in_workers(jobs, digits)
+    one_by_one = side_by_side
     if len(jobs) > 1:
-        one_by_one = _in_workers(jobs, digits, 1, all_threads, [])
-    return _many(jobs, side_by_side, one_by_one, plans[0])
+        threads = jobs[0].study.threads or available_cores()
+        one_by_one, _ = _in_workers(jobs, digits, workers=1, threads=threads)
+    return _many(jobs, side_by_side, one_by_one, how)
 
 
 def jobs_of(study: Study, seeds: Sequence[int], epochs: int) -> list[Job]:
@@ -70,22 +69,19 @@ def jobs_of(study: Study, seeds: Sequence[int], epochs: int) -> list[Job]:
     return [Job(each, run.name, Path()) for each in studies]
 
 
-def _in_workers(
-    jobs: Sequence[Job], digits: Digits, workers: int | None, threads: int | None, chosen: list[str]
-) -> float:
-    from hindi_bn.runners.workers import run_jobs
+def _in_workers(jobs: Sequence[Job], digits: Digits, **how: int) -> tuple[float, str]:
+    """Return the seconds, and the workers and threads in words; `how` is as in `run_jobs`."""
+    from hindi_bn.runners.workers import Event, run_jobs
 
+    events: list[Event] = []
     with tempfile.TemporaryDirectory(prefix="hindi-bn-") as out:
         began = time.perf_counter()
         placed = [replace(job, out=Path(out)) for job in jobs]
-        for result in run_jobs(
-            placed, digits, workers=workers, threads=threads,
-            on_event=lambda event: chosen.append(event.text) if event.kind == "plan" else None,
-        ):  # fmt: skip
+        for result in run_jobs(placed, digits, **how, on_event=events.append):
             if result.failure:
                 failure = result.failure
                 raise HindiBnError(failure.what, failure.why, failure.next_step)
-        return time.perf_counter() - began
+        return time.perf_counter() - began, events[0].text  # the first event is the plan
 
 
 def ensemble(jobs: Sequence[Job], digits: Digits) -> ManyRuns:

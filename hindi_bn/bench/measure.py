@@ -9,7 +9,7 @@ import copy
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Self
 
 from hindi_bn.bench.arm import COMPARED, NOTEBOOK, WAYS, Row, Task
 from hindi_bn.bench.peak import Peak, measure_peak
+from hindi_bn.digits.dataset import Note
+from hindi_bn.digits.fetching import no_note
 from hindi_bn.errors import HindiBnError
 from hindi_bn.runners.process import QUIT, Child, Message
 
@@ -25,15 +27,12 @@ if TYPE_CHECKING:
 
     from hindi_bn.study import Run, Study
 
-Note = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Bench:
-    """What is measured, and where: the `epochs` of each way, of every 4th image if `every` is 4.
+    """What is measured, and where, with every 4th of the `available` images if `every` is 4.
 
-    `pictures` is the folder of PNG images for the notebook's way, and `available` the number of
-    training images that there are.
+    `pictures` is the folder of PNG images for the notebook's way.
     """
 
     study: Study
@@ -55,14 +54,12 @@ class Bench:
 
 @dataclass
 class Measured:
-    """What one way gave: a row per epoch, and when its process came how far.
+    """What one way gave.
 
     Args:
-        rows: Losses, accuracies, `train_seconds` (the training pass) and `seconds` (with
-            evaluation).
+        rows: For each epoch losses, accuracies, `train_seconds` and `seconds` (with evaluation).
         start: Seconds from the start of the process until `torch`, `data` and the first `step`.
-        memory, torch_memory, gpu_memory: Peak resident memory, that of importing torch alone, and
-            torch's peak on the GPU, in MiB.
+        memory, torch_memory, gpu_memory: Peaks in MiB: resident, when torch was imported, on a GPU.
     """
 
     way: str
@@ -72,7 +69,7 @@ class Measured:
     torch_memory: float = 0.0
     gpu_memory: float = 0.0
 
-    def spread(self, key: str = "seconds") -> dict[str, float]:
+    def spread(self, key: str) -> dict[str, float]:
         """Return median, least and most of a column of the rows."""
         return spread([row[key] for row in self.rows])
 
@@ -99,10 +96,7 @@ class LayerWork:
 
 @dataclass
 class NetworkBench:
-    """All ways for one of the study's runs: the work of an image by layer, images per epoch, ways.
-
-    The machine's peak is measured before each round of epochs.
-    """
+    """All ways for a run, the work of an image, and the peak before each round of epochs."""
 
     run: Run
     work: list[LayerWork]
@@ -153,9 +147,11 @@ class Arm:
         self.child.kill()
         self.child.wait()
 
-    def epoch(self) -> None:
-        """Train an epoch, and wait for it."""
-        self.measured.rows.append(self._ask({"epoch": len(self.measured.rows)}))
+    def epoch(self) -> Row:
+        """Train an epoch, and wait for its row."""
+        row = self._ask({"epoch": len(self.measured.rows)})
+        self.measured.rows.append(row)
+        return row
 
     def end(self) -> None:
         """End the process, and take down what it needed."""
@@ -175,7 +171,7 @@ class Arm:
 
 
 def measure(
-    bench: Bench, run: Run, ways: Sequence[str] = WAYS, note: Note = lambda text: None
+    bench: Bench, run: Run, ways: Sequence[str] = WAYS, note: Note = no_note
 ) -> NetworkBench:
     """Train a run in several ways, an epoch each in turn, all from the same initial weights."""
     from hindi_bn.networks import build_run
@@ -191,8 +187,12 @@ def measure(
         for epoch in range(bench.epochs):
             peaks.append(measure_peak(device))
             for arm in arms:
-                arm.epoch()
-                note(_line(run, arm.measured, epoch))
+                row = arm.epoch()
+                note(
+                    f"{run.name:>8}  {arm.measured.way:<8}  epoch {epoch + 1}  "
+                    f"{row['seconds']:6.2f} s  train loss {row['train_loss']:.6f}  "
+                    f"test loss {row['test_loss']:.6f}"
+                )
         for arm in arms:
             arm.end()
     measured = {arm.measured.way: arm.measured for arm in arms}
@@ -219,14 +219,6 @@ def work_of(network: nn.Module, image_size: int) -> list[LayerWork]:
             step = sum(training.get_flop_counts()[path].values())
             layers.append(LayerWork(name, kind, one, step))
     return layers
-
-
-def _line(run: Run, measured: Measured, epoch: int) -> str:
-    row = measured.rows[-1]
-    return (
-        f"{run.name:>8}  {measured.way:<8}  epoch {epoch + 1}  {row['seconds']:6.2f} s  "
-        f"train loss {row['train_loss']:.6f}  test loss {row['test_loss']:.6f}"
-    )
 
 
 def disagreement(one: Measured, other: Measured) -> list[dict[str, float]]:

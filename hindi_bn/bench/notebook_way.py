@@ -24,6 +24,9 @@ SCALING = {"half": ((0.5,), (0.5,)), "standard": ((0.242318,), (0.388673,))}
 """Mean and std to scale the images by; for `standard`, those of the article's digits."""
 
 
+Batches = DataLoader[tuple[torch.Tensor, torch.Tensor]]
+
+
 def _images(folder: Path, transform: Any, every: int) -> Any:
     images = image_folder(folder, transform=transform)
     return images if every == 1 else Subset(images, range(0, len(images), every))
@@ -41,8 +44,8 @@ class NotebookWay:
             steps.append(transforms.Normalize(*SCALING[run.scaling]))
         train = _images(folder / "Train", transforms.Compose(steps), every)
         test = _images(folder / "Test", transforms.Compose(steps), every)
-        self._train = DataLoader(train, batch_size=run.batch_size, shuffle=True)
-        self._test = DataLoader(test, batch_size=run.test_batch_size)
+        self._train: Batches = DataLoader(train, batch_size=run.batch_size, shuffle=True)
+        self._test: Batches = DataLoader(test, batch_size=run.test_batch_size)
         self._network = network
         self._device = next(network.parameters()).device
         if run.optimizer == "adam":
@@ -53,9 +56,9 @@ class NotebookWay:
     def epoch(self, on_step: OnStep) -> dict[str, float]:
         """Train and test once; losses, accuracies, and the seconds of both passes."""
         began = time.perf_counter()
-        train_loss, train_accuracy = self._train_pass(on_step)
+        train_loss, train_accuracy = self._pass(self._train, on_step)
         trained = time.perf_counter()
-        test_loss, test_accuracy = self._test_pass()
+        test_loss, test_accuracy = self._pass(self._test)
         return {
             "train_loss": train_loss,
             "train_accuracy": train_accuracy,
@@ -65,30 +68,20 @@ class NotebookWay:
             "seconds": time.perf_counter() - began,
         }
 
-    def _train_pass(self, on_step: OnStep) -> tuple[float, float]:
-        self._network.train()
+    def _pass(self, batches: Batches, on_step: OnStep | None = None) -> tuple[float, float]:
+        """Return the mean loss and the accuracy; without `on_step` nothing is trained."""
+        self._network.train(on_step is not None)
         losses, predicted, expected = [], [], []
-        for step, (images, labels) in enumerate(self._train, start=1):
-            images, labels = images.to(self._device), labels.to(self._device)  # noqa: PLW2901
-            self._optimizer.zero_grad()
-            outputs = self._network(images)
-            loss = nn.functional.cross_entropy(outputs, labels)
-            loss.backward()
-            self._optimizer.step()
-            losses.append(loss.item())
-            predicted += outputs.argmax(1).tolist()
-            expected += labels.tolist()
-            on_step(step, len(self._train))
-        return sum(losses) / len(losses), float(accuracy_score(expected, predicted))
-
-    @torch.no_grad()
-    def _test_pass(self) -> tuple[float, float]:
-        self._network.eval()
-        losses, predicted, expected = [], [], []
-        for images, labels in self._test:
-            images, labels = images.to(self._device), labels.to(self._device)  # noqa: PLW2901
-            outputs = self._network(images)
-            losses.append(nn.functional.cross_entropy(outputs, labels).item())
-            predicted += outputs.argmax(1).tolist()
-            expected += labels.tolist()
+        with torch.set_grad_enabled(on_step is not None):
+            for step, (images, labels) in enumerate(batches, start=1):
+                outputs = self._network(images.to(self._device))
+                loss = nn.functional.cross_entropy(outputs, labels.to(self._device))
+                if on_step is not None:
+                    self._optimizer.zero_grad()
+                    loss.backward()
+                    self._optimizer.step()
+                    on_step(step, len(batches))
+                losses.append(loss.item())
+                predicted += outputs.argmax(1).tolist()
+                expected += labels.tolist()
         return sum(losses) / len(losses), float(accuracy_score(expected, predicted))

@@ -1,4 +1,4 @@
-"""What the machine can do: the rate of a large float32 matrix product, and of a convolution.
+"""What the machine can do: a large float32 matrix product, a convolution, and a start of torch.
 
 torch multiplies matrices and convolves with different libraries. Where the first is slower than
 the processor allows (as Intel's library is on AMD's processors), a share of its rate above 100 %
@@ -7,6 +7,9 @@ is possible; the convolution's rate then says what the processor gives.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,14 +24,21 @@ SIZE = 2048
 CHANNELS = 128
 """Channels of the convolution, 3 x 3 over 32 images of 32 x 32 pixels."""
 
+START = """
+import sys, time
+import torch
+imported = time.time()
+layer = torch.nn.Linear(4, 4)
+optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+layer(torch.ones(1, 4)).sum().backward()
+optimizer.step()
+print(imported - float(sys.argv[1]), time.time() - float(sys.argv[1]))
+"""
+
 
 @dataclass(frozen=True)
 class Peak:
-    """Floating-point operations per second of large pieces of work.
-
-    They are a product of two matrices SIZE x SIZE, and a convolution of CHANNELS to CHANNELS
-    channels, stored channels last.
-    """
+    """Floating-point operations per second of a large matrix product and a large convolution."""
 
     product: float
     convolution: float
@@ -61,3 +71,16 @@ def _seconds(device: torch.device, times: int, work: Callable[[], object]) -> fl
             torch.cuda.synchronize(device)
         taken.append(stopwatch.seconds())
     return min(taken)
+
+
+def least_start(times: int = 3) -> dict[str, float]:
+    """Return the seconds from a process's start until torch is imported and a step is done.
+
+    The least of a few times: the first one may have to read torch from the disk.
+    """
+    taken = []
+    for _ in range(times):
+        command = [sys.executable, "-c", START, str(time.time())]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        taken.append([float(seconds) for seconds in done.stdout.split()])
+    return {"torch": min(first for first, _ in taken), "step": min(last for _, last in taken)}

@@ -68,11 +68,7 @@ class RayRunner:
             )
 
     def run(
-        self,
-        jobs: Sequence[Job],
-        digits: Digits,
-        *,
-        on_event: OnEvent = lambda event: None,
+        self, jobs: Sequence[Job], digits: Digits, *, on_event: OnEvent = lambda event: None
     ) -> Iterator[JobResult]:
         """Train the jobs on the cluster; the `worker` of an event is the number of the node.
 

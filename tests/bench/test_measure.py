@@ -14,14 +14,14 @@ import pytest
 import torch
 from tiny import epochs, tiny_digits, tiny_study
 
-from hindi_bn.bench import arm, benchmark, many, measure, peak, start
+from hindi_bn.bench import arm, benchmark, many, measure, peak
 from hindi_bn.bench.arm import Start, Task, part_of, work
+from hindi_bn.bench.benchmark import pictures, write_pictures
 from hindi_bn.bench.document import many_document, network_document
 from hindi_bn.bench.many import ensemble, jobs_of, measure_many
 from hindi_bn.bench.measure import Arm, Bench, LayerWork, work_of
 from hindi_bn.bench.notebook_way import NotebookWay
 from hindi_bn.bench.peak import measure_peak
-from hindi_bn.bench.pictures import pictures, write_pictures
 from hindi_bn.digits import Digits
 from hindi_bn.digits.cache import write_arrays
 from hindi_bn.digits.datasets.stand_in import CACHE, drawing_code
@@ -272,10 +272,7 @@ def test_one_run_is_measured_once(
     data_dir: Path, images: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = iter([7.0])
-    monkeypatch.setattr(
-        many, "_in_workers", lambda jobs, digits, workers, threads, plans: (
-            plans.append("alone"), next(times))[1],
-    )  # fmt: skip
+    monkeypatch.setattr(many, "_in_workers", lambda jobs, digits: (next(times), "alone"))
     measured = measure_many(bench_of(data_dir, images), digits, 1, CPU)
     assert (measured.side_by_side, measured.one_by_one, measured.how) == (7.0, 7.0, "alone")
 
@@ -303,7 +300,7 @@ def test_ensembles_are_measured_against_one_run(
 
 @pytest.mark.slow
 def test_the_least_start_is_torch_and_a_step() -> None:
-    least = start.least_start(times=1)
+    least = peak.least_start(times=1)
     assert 0 < least["torch"] < least["step"] < 60
 
 
