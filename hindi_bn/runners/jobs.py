@@ -11,7 +11,9 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+import pydantic
 
 from hindi_bn.errors import DivergedError, HindiBnError
 from hindi_bn.study import Study
@@ -20,11 +22,10 @@ if TYPE_CHECKING:
     from hindi_bn.digits import Digits
     from hindi_bn.training.loop import EpochRow
 
-
 WORKER_DIED = "WorkerDied"
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True)
 class Job:
     """One run of a study, to be trained into its folder in `out`; the rest as in `train_run`."""
 
@@ -37,9 +38,10 @@ class Job:
 
     def on(self, device: str, threads: int) -> Job:
         """Return the job with so many threads, on this device unless its study names one."""
-        changes = {"threads": threads}
-        named = {} if self.study.device != "auto" else {"device": device}
-        return replace(self, study=self.study.model_copy(update=changes | named))
+        changes: dict[str, Any] = {"threads": threads}
+        if self.study.device == "auto":
+            changes |= {"device": device}
+        return replace(self, study=self.study.model_copy(update=changes))
 
     @property
     def folder(self) -> Path:
@@ -48,20 +50,12 @@ class Job:
 
     def as_json(self) -> dict[str, Any]:
         """Return the job as what JSON can hold."""
-        return {
-            "study": self.study.model_dump(mode="json"),
-            "run": self.run,
-            "out": str(self.out),
-            "resume": self.resume,
-            "overwrite": self.overwrite,
-            "command": self.command,
-        }
+        return cast(dict[str, Any], pydantic.TypeAdapter(Job).dump_python(self, mode="json"))
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Job:
         """Read what `as_json` gave."""
-        study = Study.model_validate(document["study"])
-        return cls(**{**document, "study": study, "out": Path(document["out"])})
+        return cls(**document)
 
 
 @dataclass(frozen=True)
@@ -89,11 +83,9 @@ class Failure:
     def of(cls, error: Exception) -> Failure:
         """Describe an error."""
         kind = type(error).__name__
-        if isinstance(error, DivergedError):
-            words = (error.what, error.why, error.next_step)
-            return cls(kind, *words, epoch=error.epoch, step=error.step)
         if isinstance(error, HindiBnError):
-            return cls(kind, error.what, error.why, error.next_step)
+            epoch, step = getattr(error, "epoch", None), getattr(error, "step", None)
+            return cls(kind, error.what, error.why, error.next_step, epoch=epoch, step=step)
         details = "".join(traceback.format_exception(error))
         return cls(kind, "The run failed unexpectedly.", f"{kind}: {error}", details=details)
 

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from hindi_bn.errors import StudyError
 from hindi_bn.records import RunFolder
 from hindi_bn.runners.jobs import Failure, Job, JobResult, perform
-from hindi_bn.runners.workers import Event, run_jobs
+from hindi_bn.runners.workers import Event, OnEvent, nothing, run_jobs
 
 if TYPE_CHECKING:
     from hindi_bn.digits import Digits
     from hindi_bn.training.gpu.ensemble import Member
     from hindi_bn.training.loop import EpochRow
 
-OnEvent = Callable[[Event], None]
-
 
 class Runner(Protocol):
     """Trains jobs, somewhere and somehow: all on the same digits, none in the folder of another."""
 
     def run(
-        self, jobs: Sequence[Job], digits: Digits, *, on_event: OnEvent = lambda event: None
+        self, jobs: Sequence[Job], digits: Digits, *, on_event: OnEvent = nothing
     ) -> Iterator[JobResult]:
         """Give each job's result as soon as it ends; a run that fails is a result.
 
@@ -47,7 +44,7 @@ class LocalRunner:
     together: bool | None = None
 
     def run(
-        self, jobs: Sequence[Job], digits: Digits, *, on_event: OnEvent = lambda event: None
+        self, jobs: Sequence[Job], digits: Digits, *, on_event: OnEvent = nothing
     ) -> Iterator[JobResult]:
         """Train the jobs; see `Runner`. Raises StudyError when `workers` is not positive."""
         here: list[Job] = []
@@ -77,8 +74,7 @@ def groups(jobs: Iterable[Job]) -> list[list[Job]]:
     """
     grouped: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
-        study = job.study
-        run = study.run(job.run)
+        study, run = job.study, job.study.run(job.run)
         alone = any(not recording.columns for recording in run.recordings)
         alone = alone or RunFolder(job.folder).resumable
         settings = run.model_dump_json(exclude={"name"})
@@ -99,12 +95,16 @@ def _on_device(jobs: list[Job], digits: Digits, on_event: OnEvent) -> Iterator[J
             on_event(Event("note", jobs[0], text=f"Training one by one: {Failure.of(error).why}"))
         else:
             return
-    for job in jobs:
-        on_event(Event("started", job))
-        yield perform(
-            job, digits,
-            on_epoch=partial(_report_epoch, on_event, job), note=partial(_report, on_event, job),
-        )  # fmt: skip
+    yield from (_alone(job, digits, on_event) for job in jobs)
+
+
+def _alone(job: Job, digits: Digits, on_event: OnEvent) -> JobResult:
+    on_event(Event("started", job))
+    return perform(
+        job, digits,
+        on_epoch=lambda row: on_event(Event("epoch", job, row=row)),
+        note=lambda text: on_event(Event("note", job, text=text)),
+    )  # fmt: skip
 
 
 def _ensemble(jobs: list[Job], digits: Digits, on_event: OnEvent) -> list[JobResult]:
@@ -116,23 +116,15 @@ def _ensemble(jobs: list[Job], digits: Digits, on_event: OnEvent) -> list[JobRes
         on_event(Event("started", job))
 
     def report(member: Member, row: EpochRow) -> None:
-        _report_epoch(on_event, by_run[member.name], row)
+        on_event(Event("epoch", by_run[member.name], row=row))
 
     trained = record_ensemble(
         [Member(job.study, job.run) for job in jobs], digits, jobs[0].out,
         overwrite=True, command=jobs[0].command, on_epoch=report,
-        note=partial(_report, on_event, jobs[0]),
+        note=lambda text: on_event(Event("note", jobs[0], text=text)),
     )  # fmt: skip
     seconds = (time.perf_counter() - began) / len(jobs)
     return [
         JobResult(job, seconds, Failure.of(each.diverged) if each.diverged else None)
         for job, each in zip(jobs, trained, strict=True)
     ]
-
-
-def _report(on_event: OnEvent, job: Job, text: str) -> None:
-    on_event(Event("note", job, text=text))
-
-
-def _report_epoch(on_event: OnEvent, job: Job, row: EpochRow) -> None:
-    on_event(Event("epoch", job, row=row))

@@ -38,7 +38,7 @@ def plan(
     (free bytes) are this machine's unless given. Raises StudyError when `workers` or `threads`,
     which are taken as they are, is not positive.
     """
-    for name, number in (("workers", workers), ("threads", threads)):
+    for name, number in {"workers": workers, "threads": threads}.items():
         if number is not None and number < 1:
             raise StudyError(
                 f"Runs cannot be trained with {number} {name}.",

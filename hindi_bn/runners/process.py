@@ -29,9 +29,7 @@ LAST_WORDS = 2000  # characters
 class Child:
     """A Python module that calls `serve`, in a process of its own, as its parent sees it.
 
-    Args:
-        module: Such as `hindi_bn.runners.worker`.
-        variables: Environment variables that it gets beside this process's own.
+    It gets some environment variables beside this process's own.
     """
 
     def __init__(self, module: str, **variables: str) -> None:

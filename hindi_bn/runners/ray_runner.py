@@ -11,7 +11,7 @@ import itertools
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -22,7 +22,7 @@ from hindi_bn.records import RunFolder
 from hindi_bn.runners.jobs import Failure, Job, JobResult
 from hindi_bn.runners.ray_cluster import connected
 from hindi_bn.runners.ray_task import Delivery, Message, Order, pack, train, unpack, versions
-from hindi_bn.runners.workers import Event
+from hindi_bn.runners.workers import Event, OnEvent, nothing
 
 if TYPE_CHECKING:
     from hindi_bn.digits import Digits
@@ -34,8 +34,6 @@ SHIP_SECONDS = 30.0
 
 STOP_SECONDS = 30.0
 """How long cancelled runs may take to send home what they have before they are killed."""
-
-OnEvent = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class RayRunner:
             )
 
     def run(
-        self, jobs: Sequence[Job], digits: Digits, *, on_event: OnEvent = lambda event: None
+        self, jobs: Sequence[Job], digits: Digits, *, on_event: OnEvent = nothing
     ) -> Iterator[JobResult]:
         """Train the jobs on the cluster; the `worker` of an event is the number of the node.
 
@@ -119,10 +117,14 @@ class _Dispatch:
         self._ray, self._runner, self._on_event = ray, runner, on_event
         self._waiting = deque(job.on("cuda" if runner.gpus_per_run else "cpu", 1) for job in jobs)
         self._tasks: dict[Any, _Task] = {}
-        self._numbers, self._nodes = itertools.count(), list[str]()
+        self._numbers, self._nodes = itertools.count(), dict[str, int]()
         room = self._room()
         if room == 0:
-            raise _no_room(runner)
+            raise HindiBnError(
+                "No run fits on any node of the Ray cluster.",
+                f"A run reserves {runner.cpus_per_run:g} CPU and {runner.gpus_per_run:g} GPU.",
+                "reserve less, or add nodes",
+            )
         on_event(Event("plan", text=self._plan(len(jobs), room)))
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self._inbox = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
@@ -205,12 +207,8 @@ class _Dispatch:
         elif message.kind == "note":
             self._on_event(Event("note", task.job, text=message.content))
         else:
-            self._on_event(Event("started", task.job, self._node(message.content)))
-
-    def _node(self, name: str) -> int:
-        if name not in self._nodes:
-            self._nodes.append(name)
-        return self._nodes.index(name)
+            node = self._nodes.setdefault(message.content, len(self._nodes))
+            self._on_event(Event("started", task.job, node))
 
     def _collect(self, reference: Any) -> JobResult | None:
         """Return the result of a task that ended; None when its run has been given out again."""
@@ -226,7 +224,7 @@ class _Dispatch:
             unpack(task.job.folder, result.files)
         except HindiBnError as error:
             failure = Failure.of(error)
-        return self._ended(task, failure, result.seconds)
+        return replace(self._ended(task, failure), seconds=result.seconds)
 
     def _again(self, task: _Task, error: Exception) -> JobResult | None:
         why = " ".join(str(error).split())
@@ -234,23 +232,27 @@ class _Dispatch:
             times = f"{type(error).__name__}, {task.attempt + 1} times in all; the last: {why}"
             return self._ended(task, Failure.worker_died(task.job, times, "what it had sent"))
         next_one = replace(task, number=next(self._numbers), attempt=task.attempt + 1)
-        text = f"{type(error).__name__}: given out again ({next_one.attempt} of "
-        text += f"{self._runner.max_retries})."
+        which = f"{next_one.attempt} of {self._runner.max_retries}"
+        text = f"{type(error).__name__}: given out again ({which})."
         self._on_event(Event("note", task.job, text=text))
         self._give_out(next_one)
         return None
 
-    def _ended(
-        self, task: _Task, failure: Failure | None, seconds: float | None = None
-    ) -> JobResult:
+    def _ended(self, task: _Task, failure: Failure | None) -> JobResult:
         task.lock.close()
-        if seconds is None:
-            seconds = time.perf_counter() - task.began
-        return JobResult(task.job, seconds, failure)
+        return JobResult(task.job, time.perf_counter() - task.began, failure)
 
     def _room(self) -> int:
         """Count the runs that the cluster holds at once."""
-        return sum(_fitting(node, self._runner) for node in self._alive())
+        needs = {"CPU": self._runner.cpus_per_run, "GPU": self._runner.gpus_per_run}
+        return sum(
+            min(
+                math.floor(node.get(name, 0.0) / need + 1e-9)
+                for name, need in needs.items()
+                if need
+            )
+            for node in self._alive()
+        )
 
     def _alive(self) -> list[dict[str, Any]]:
         return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
@@ -272,13 +274,6 @@ def _train_on_node(order: Order, arrays: dict[str, Any], outbox: Any) -> Deliver
     return train(order, arrays, ray.get_runtime_context().get_node_id(), outbox)
 
 
-def _fitting(resources: dict[str, float], runner: RayRunner) -> int:
-    needs = {"CPU": runner.cpus_per_run, "GPU": runner.gpus_per_run}
-    return min(
-        math.floor(resources.get(name, 0.0) / need + 1e-9) for name, need in needs.items() if need
-    )
-
-
 def _of_the_node(job: Job, error: Any) -> Failure:
     return Failure(
         type(error.cause).__name__,
@@ -286,12 +281,4 @@ def _of_the_node(job: Job, error: Any) -> Failure:
         str(error.cause),
         "install hindi-bn on every node, in the same version as here",
         details=str(error),
-    )
-
-
-def _no_room(runner: RayRunner) -> HindiBnError:
-    return HindiBnError(
-        "No run fits on any node of the Ray cluster.",
-        f"A run reserves {runner.cpus_per_run:g} CPU and {runner.gpus_per_run:g} GPU.",
-        "reserve less, or add nodes",
     )

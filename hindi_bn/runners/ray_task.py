@@ -137,16 +137,13 @@ def versions() -> dict[str, str]:
 
 def _other_versions(wanted: dict[str, str], node: str) -> Failure | None:
     there = versions()
-    differing = [f"{name} {there[name]}, not {wanted[name]}" for name in wanted
-                 if there[name] != wanted[name]]  # fmt: skip
-    if not differing:
+    other = [f"{name} {there[name]}, not {wanted[name]}" for name in wanted
+             if there[name] != wanted[name]]  # fmt: skip
+    if not other:
         return None
-    error = HindiBnError(
-        f"Node {node} has other packages than this machine.",
-        f"It has {'; '.join(differing)}.",
-        "install the same versions on every node",
-    )
-    return Failure.of(error)
+    what = f"Node {node} has other packages than this machine."
+    why, next_step = f"It has {'; '.join(other)}.", "install the same versions on every node"
+    return Failure(HindiBnError.__name__, what, why, next_step)
 
 
 def pack(folder: Path) -> Files:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,13 +40,21 @@ class Event:
     text: str = ""
 
 
+OnEvent = Callable[[Event], None]
+Reports = queue.SimpleQueue[JobResult | Event | BaseException]
+
+
+def nothing(event: Event) -> None:
+    """Do nothing at an event."""
+
+
 def run_jobs(
-    jobs: Iterable[Job],
+    jobs: Sequence[Job],
     digits: Digits,
     *,
     workers: int | None = None,
     threads: int | None = None,
-    on_event: Callable[[Event], None] = lambda event: None,
+    on_event: OnEvent = nothing,
 ) -> Iterator[JobResult]:
     """Train many runs in worker processes on the CPU; see `hindi_bn.runners.local.Runner`.
 
@@ -56,70 +64,61 @@ def run_jobs(
     """
     from hindi_bn.runners.shared_digits import shared
 
-    waiting = list(jobs)
-    if not waiting:
+    left = len(jobs)
+    if not left:
         return
-    chosen = plan(len(waiting), workers=workers, threads=threads)
+    chosen = plan(left, workers=workers, threads=threads)
+    waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    reports: Reports = queue.SimpleQueue()
     on_event(Event("plan", text=chosen.reason))
     with shared(digits) as folder:
-        crew = _Crew([job.on("cpu", chosen.threads) for job in waiting])
-        members = [_Worker(n, crew, folder, chosen.threads) for n in range(chosen.workers)]
-        try:
-            for member in members:
-                member.start()
-            yield from crew.results(on_event)
-        finally:
-            for member in members:
-                member.interrupt()
-            for member in members:
-                member.end()
-
-
-class _Crew:
-    """The jobs that wait, and what the workers report."""
-
-    def __init__(self, jobs: list[Job]) -> None:
-        self._count = len(jobs)
-        self._waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
         for job in jobs:
-            self._waiting.put(job)
-        self.reports: queue.SimpleQueue[JobResult | Event | BaseException] = queue.SimpleQueue()
-
-    def next_job(self) -> Job | None:
-        with suppress(queue.Empty):
-            return self._waiting.get_nowait()
-        return None
-
-    def results(self, on_event: Callable[[Event], None]) -> Iterator[JobResult]:
-        ended = 0
-        while ended < self._count:
-            report = self.reports.get()
-            if isinstance(report, BaseException):
-                raise report
-            if isinstance(report, Event):
-                on_event(report)
-                continue
-            ended += 1
-            yield report
+            waiting.put(job.on("cpu", chosen.threads))
+        crew = [
+            _Worker(number, waiting, reports, folder, chosen.threads)
+            for number in range(chosen.workers)
+        ]
+        try:
+            for worker in crew:
+                worker.start()
+            while left:
+                report = reports.get()
+                if isinstance(report, BaseException):
+                    raise report
+                if isinstance(report, Event):
+                    on_event(report)
+                else:
+                    left -= 1
+                    yield report
+        finally:
+            for worker in crew:
+                worker.interrupt()
+            for worker in crew:
+                worker.end()
 
 
 class _Worker(threading.Thread):
     """Looks after one worker process, and starts another when it dies."""
 
-    def __init__(self, number: int, crew: _Crew, folder: Path, threads: int) -> None:
+    def __init__(
+        self, number: int, waiting: queue.SimpleQueue[Job], reports: Reports, folder: Path,
+        threads: int,
+    ) -> None:  # fmt: skip
         super().__init__(name=f"worker-{number}", daemon=True)
-        self._number, self._crew, self._folder, self._threads = number, crew, folder, threads
+        self._number, self._waiting, self._reports = number, waiting, reports
+        self._folder, self._threads = folder, threads
         self._child: Child | None = None
         self._starting, self._interrupted = threading.Lock(), False
 
     def run(self) -> None:
         """Do jobs until there are none or the worker is interrupted."""
         try:
-            while not self._interrupted and (job := self._crew.next_job()) is not None:
-                self._crew.reports.put(self._train(job))
+            with suppress(queue.Empty):
+                while not self._interrupted:
+                    self._reports.put(self._train(self._waiting.get_nowait()))
             self._quit()
         except BaseException as error:  # for the thread that takes the results
-            self._crew.reports.put(error)
+            self._reports.put(error)
 
     def interrupt(self) -> None:
         """End the process's jobs, and with them the one that it is doing."""
@@ -141,14 +140,14 @@ class _Worker(threading.Thread):
         began, child = time.perf_counter(), self._child_for_a_job()
         if child is None or not child.send(job.as_json()):
             return self._died(job, began)
-        self._crew.reports.put(Event("started", job, self._number))
+        self._reports.put(Event("started", job, self._number))
         while (message := child.receive()) is not None:
             if message["kind"] == "result":
                 failure = message["failure"] and Failure(**message["failure"])
                 return JobResult(job, message["seconds"], failure)
             row = EpochRow(**message["row"]) if "row" in message else None
             event = Event(message["kind"], job, self._number, row, message.get("text", ""))
-            self._crew.reports.put(event)
+            self._reports.put(event)
         return self._died(job, began)
 
     def _child_for_a_job(self) -> Child | None:
@@ -160,21 +159,19 @@ class _Worker(threading.Thread):
                 self._child = None
             if self._child is None:
                 count = str(self._threads)
-                self._child = Child(
-                    "hindi_bn.runners.worker", OMP_NUM_THREADS=count, MKL_NUM_THREADS=count
-                )
+                variables = {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
+                self._child = Child("hindi_bn.runners.worker", **variables)
                 self._child.send({"digits": str(self._folder), "threads": self._threads})
             return self._child
 
     def _died(self, job: Job, began: float) -> JobResult:
         child, self._child = self._child, None
-        how = child.how_it_ended() if child is not None else ""
-        failure = Failure.worker_died(
-            job,
-            "It was interrupted." if self._interrupted else how,
-            "its last finished epoch",
-            child.last_words if child is not None else "",
-        )
+        why, details = "", ""
+        if child is not None:
+            why, details = child.how_it_ended(), child.last_words
+        if self._interrupted:
+            why = "It was interrupted."
+        failure = Failure.worker_died(job, why, "its last finished epoch", details)
         return JobResult(job, time.perf_counter() - began, failure)
 
     def _quit(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -135,8 +136,8 @@ def test_what_a_dying_worker_says_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
 def test_an_idle_worker_that_died_is_replaced(tmp_path: Path) -> None:
     jobs = [job(tmp_path, "bn", name="one"), job(tmp_path, "bn", name="two")]
     with shared(tiny_digits()) as folder:
-        crew = workers_module._Crew([])
-        worker = workers_module._Worker(0, crew, folder, 1)
+        waiting, reports = queue.SimpleQueue[Job](), workers_module.Reports()
+        worker = workers_module._Worker(0, waiting, reports, folder, 1)
         assert worker._train(jobs[0]).failure is None
         assert worker._child is not None
         worker._child.kill()
