@@ -6,17 +6,13 @@ from __future__ import annotations
 class HindiBnError(Exception):
     """An error that a user can act on; the command line prints it without a traceback, exit code 1.
 
-    Args:
-        what: What happened, in one sentence.
-        why: The reason, as far as it is known.
-        next_step: What to do now, preferably a command to type.
+    It has what happened, in one sentence, why, as far as that is known, and what to do now,
+    preferably a command to type.
     """
 
     def __init__(self, what: str, why: str = "", next_step: str = "") -> None:
         super().__init__(what)
-        self.what = what
-        self.why = why
-        self.next_step = next_step
+        self.what, self.why, self.next_step = what, why, next_step
 
     def __str__(self) -> str:
         lines = [self.what]
@@ -54,10 +50,8 @@ class ClaimsError(HindiBnError):
 class DivergedError(HindiBnError):
     """A loss that became infinite or not a number.
 
-    Args:
-        run: Name of the run.
-        epoch, step: Where the loss first was not finite, both counted from 0; `step` within the
-            epoch. Where only the test loss is not finite, the epoch's last step.
+    Epoch and step within it, counted from 0, are those where it first was so; where only the test
+    loss is, the step is the epoch's last.
     """
 
     def __init__(self, run: str, epoch: int, step: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,30 +15,20 @@ from hindi_bn.errors import HindiBnError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; flush it to disk and rename it when the block succeeds.
+    """Give a temporary file beside `path`; flush it to disk and rename it when the block succeeds.
 
-    Args:
-        path: The final name; its folder is made if it is missing.
-
-    Yields:
-        The temporary path to write to. It keeps the final suffix, so that savers that look at it
-        work.
-
-    Raises:
-        HindiBnError: When the folder cannot be written (read-only, full disk); `path` is then
-            untouched.
+    It has the final suffix, at which some savers look. The folder is made if it is missing;
+    HindiBnError when it cannot be written (read-only, full disk), and `path` is then untouched.
     """
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(
-            prefix=f".{path.stem}.", suffix=f".tmp{path.suffix}", dir=path.parent
-        )
-        os.close(descriptor)
-        temporary = Path(name)
+        temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode
         try:
             yield temporary
             _flush(temporary)
-            temporary.chmod(0o666 & ~_umask())
+            temporary.chmod(mode)  # safetensors lets only its owner read a file
             temporary.replace(path)
             _flush(path.parent)
         finally:
@@ -75,9 +65,3 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

@@ -27,11 +27,9 @@ DIGITS_OF_A_SOURCE = 16
 
 @cache
 def names(folder: str, *, hyphens: bool = True) -> tuple[str, ...]:
-    """Return the names of the things in a folder of this package, in alphabetical order.
+    """Return the names of the things in a folder such as `networks/norms`, in alphabetical order.
 
-    Args:
-        folder: Such as `networks/norms`. Files whose names begin with `_` are no things.
-        hyphens: Whether names have hyphens where their files have underscores.
+    Files whose names begin with `_` are no things; names have hyphens for underscores, or not.
     """
     found = [m.name for m in pkgutil.iter_modules([str(PACKAGE / folder)]) if m.name[0] != "_"]
     return tuple(sorted(name.replace("_", "-") if hyphens else name for name in found))
@@ -54,22 +52,16 @@ def find(folder: str, name: str) -> ModuleType:
 def find_class(folder: str, base: str, name: str) -> Any:
     """Return the class called `name`: the only one that its file defines, or one from outside.
 
-    Args:
-        base: Name of the class in the folder's package that all of its classes are subclasses of.
-        name: One of `names`, or `package.module:Name` with or without `@` and the digest of its
-            source; StudyError when it cannot be imported from outside, or is no such class.
+    `base` names the class in the folder's package that it must be a subclass of. From outside it is
+    `package.module:Name` with or without `@` and the digest of its source; StudyError when it
+    cannot be imported, or is no such class.
     """
     kind = getattr(importlib.import_module(_package(folder)), base)
     if is_outside(name):
         return find_outside(name.partition("@")[0], kind, base.lower())
     module = find(folder, name)
-    (found,) = (
-        thing
-        for thing in vars(module).values()
-        if inspect.isclass(thing)
-        and issubclass(thing, kind)
-        and thing.__module__ == module.__name__
-    )
+    classes = [thing for thing in vars(module).values() if inspect.isclass(thing)]
+    (found,) = (c for c in classes if issubclass(c, kind) and c.__module__ == module.__name__)
     return found
 
 
@@ -103,10 +95,9 @@ def is_outside(name: str) -> bool:
 
 
 def find_outside(name: str, base: type, what: str) -> Any:
-    """Import a thing from outside, from Python's path or the current folder.
+    """Import a subclass of `base` from Python's path or the current folder.
 
-    StudyError when it cannot be imported, is not there, or is no subclass of `base`; `what` is what
-    it is to be, for messages: norm, network.
+    StudyError, which calls it a `what`, when it is not there or no such class.
     """
     module, _, attribute = name.partition(":")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:

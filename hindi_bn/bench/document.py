@@ -10,8 +10,7 @@ from hindi_bn.bench.arm import EXACT, FAST, NOTEBOOK
 from hindi_bn.bench.many import ManyRuns
 from hindi_bn.bench.measure import NetworkBench, disagreement
 
-AGAINST = {EXACT: NOTEBOOK, FAST: EXACT}
-"""Whose losses a way's are compared with."""
+AGAINST = {EXACT: NOTEBOOK, FAST: EXACT}  # whose losses a way's are compared with
 
 
 def network_document(measured: NetworkBench) -> dict[str, Any]:

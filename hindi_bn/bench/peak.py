@@ -18,11 +18,9 @@ from torch.nn import functional
 
 from hindi_bn.training.gpu.graphs import Stopwatch
 
-SIZE = 2048
-"""Rows and columns of the matrices."""
+SIZE = 2048  # rows and columns of the matrices
 
-CHANNELS = 128
-"""Channels of the convolution, 3 x 3 over 32 images of 32 x 32 pixels."""
+CHANNELS = 128  # channels of the convolution, 3 x 3 over 32 images of 32 x 32 pixels
 
 START = """
 import sys, time

@@ -23,10 +23,7 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Checksums:
-    """Images per class and SHA-256 (hex) that digits are held against, by split.
-
-    Of each class's digest the first 16 hex digits.
-    """
+    """Images per class and SHA-256 (hex; 16 digits of a class's) to check digits by, by split."""
 
     per_class: Mapping[str, int]
     digests: Mapping[str, str]

@@ -54,9 +54,9 @@ class Digits:
         """Classes whose pixels are not the article's, by split."""
         if self.identical:
             return {split: [] for split in SPLITS}
+        images = {"train": self.train_images, "test": self.test_images}
         return {
-            "train": checksums.differing_classes("train", self.train_images.numpy()),
-            "test": checksums.differing_classes("test", self.test_images.numpy()),
+            split: checksums.differing_classes(split, images[split].numpy()) for split in SPLITS
         }
 
     @property
@@ -67,10 +67,8 @@ class Digits:
     @property
     def counts(self) -> dict[str, list[int]]:
         """Images of the classes 0 to 9, by split."""
-        return {
-            "train": torch.bincount(self.train_labels, minlength=CLASSES).tolist(),
-            "test": torch.bincount(self.test_labels, minlength=CLASSES).tolist(),
-        }
+        labels = {"train": self.train_labels, "test": self.test_labels}
+        return {s: torch.bincount(labels[s], minlength=CLASSES).tolist() for s in SPLITS}
 
 
 @dataclass(frozen=True)
@@ -105,32 +103,23 @@ def data_set(name: str) -> DataSet:
     """Return the data set called `name`; DataError when there is none."""
     names = registry.names(FOLDER)
     if name not in names:
-        choices = ", ".join(names)
-        raise DataError(f"There is no data set {name!r}.", "", f"choose one of {choices}")
+        raise DataError(f"There is no data set {name!r}.", "", f"choose one of {', '.join(names)}")
     return cast(DataSet, registry.find(FOLDER, name).DATA_SET)
 
 
 def load(data_dir: Path, name: str = "digits", advance: Advance = silent) -> Digits:
     """Load a data set that is in `data_dir`, checked; nothing is fetched.
 
-    Raises:
-        DataError: When it is missing, incomplete, damaged, or not what was accepted when fetched.
+    DataError when it is missing, incomplete, damaged, or not what was accepted when fetched.
     """
     return data_set(name).load(data_dir, advance)
 
 
 def from_pixels(name: str, source: str, pixels: Mapping[str, Pixels]) -> Digits:
     """Make a data set from uint8 (10 * n, 32, 32) by split, ordered by class."""
-    labels = {
-        split: torch.arange(CLASSES).repeat_interleave(len(images) // CLASSES)
-        for split, images in pixels.items()
-    }
-    return Digits(
-        name,
-        source,
-        torch.from_numpy(pixels["train"]),
-        labels["train"],
-        torch.from_numpy(pixels["test"]),
-        labels["test"],
-        {split: checksums.digest(images) for split, images in pixels.items()},
-    )
+    tensors: dict[str, torch.Tensor] = {}
+    for split, images in pixels.items():
+        labels = torch.arange(CLASSES).repeat_interleave(len(images) // CLASSES)
+        tensors |= {f"{split}_images": torch.from_numpy(images), f"{split}_labels": labels}
+    digests = {split: checksums.digest(images) for split, images in pixels.items()}
+    return Digits(name, source, digests=digests, **tensors)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hindi_bn import registry
-from hindi_bn.digits.dataset import Digits, Note, data_set
+from hindi_bn.digits.dataset import FOLDER, Digits, Note, data_set
 from hindi_bn.digits.images import Advance, silent
 from hindi_bn.digits.real import keep, load_real, load_there
 from hindi_bn.digits.staging import locked, staged
@@ -41,19 +41,18 @@ def fetch(
         force: Fetch even though verified data are there.
         accept_different: Keep digits whose pixels are not the article's; everything made from them
             says so.
-        note: Called with a sentence for what happens.
-        advance: Called with the progress in bytes or images.
+        note, advance: Called with what happens, in a sentence; with the progress.
 
     Raises:
         SourceError: When the source cannot deliver, or no source can.
         DataError: When what it delivered is damaged, incomplete or not the article's.
         HindiBnError: When `data_dir` cannot be written.
     """
-    if source == AUTO and path is None:
-        return _first_available(
-            data_dir, force=force, accept_different=accept_different, note=note, advance=advance
-        )
-    if source == AUTO and path is not None:
+    if source == AUTO:
+        if path is None:
+            return _first_available(
+                data_dir, force=force, accept_different=accept_different, note=note, advance=advance
+            )
         source = _kind_of(path)
     if source in other_data_sets():
         return data_set(source).fetch(data_dir, force=force, note=note, advance=advance)
@@ -63,15 +62,14 @@ def fetch(
             return there
         with staged(data_dir) as work:
             label, delivered = _deliver(source, path, work, advance)
-            images = work / "digits"
-            images.mkdir()
+            (images := work / "digits").mkdir()
             unpack(delivered, images, advance)
             return keep(images, data_dir, label, accept_different, advance)
 
 
 def other_data_sets() -> tuple[str, ...]:
     """Return the names of the data sets beside the digits, which fetch themselves."""
-    return tuple(name for name in registry.names("digits/datasets") if name != "digits")
+    return tuple(name for name in registry.names(FOLDER) if name != "digits")
 
 
 def _already_there(data_dir: Path, note: Note) -> Digits | None:
@@ -94,8 +92,7 @@ def _deliver(source: str, path: Path | None, work: Path, advance: Advance) -> tu
         raise SourceError(f"There is no source {source!r}.", "", f"choose {choices}")
     module = registry.find(SOURCES, source)
     if module.ORDER is not None:
-        downloads = work / "download"
-        downloads.mkdir()
+        (downloads := work / "download").mkdir()
         return source, module.download(downloads, advance)
     if path is None:
         raise SourceError(
@@ -113,10 +110,8 @@ def resolve(
 
     The order: verified digits already in `data_dir`; the archive or folder given, or named by
     HINDI_BN_ARCHIVE; archives that lie in `data_dir`; Kaggle, if there are credentials; UCI; the
-    stand-in, with a note that gives the reason why each source failed.
-
-    Raises:
-        HindiBnError: When `data_dir` cannot be written.
+    stand-in, with a note that gives the reason why each source failed. HindiBnError when `data_dir`
+    cannot be written.
     """
     try:
         return _first_available(data_dir, archive, note=note, advance=advance)
@@ -140,10 +135,7 @@ def _first_available(
     note: Note,
     advance: Advance,
 ) -> Digits:
-    """Take the real digits that are there, or from the first source that has them.
-
-    Raises SourceError, which gives the reason why each failed, when none has.
-    """
+    """Take the real digits that are there, or from the first source; SourceError when none has."""
     failures: dict[str, str] = {}
     if not force:
         try:

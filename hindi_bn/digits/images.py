@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import os
 import struct
 import zlib
@@ -74,31 +75,21 @@ def fingerprint(folder: Path) -> str:
 def decode(folder: Path, advance: Advance = silent) -> dict[str, Pixels]:
     """Decode Train/digit_0 … Test/digit_9 in the order of `torchvision.datasets.ImageFolder`.
 
-    Returns:
-        uint8 (10 * n, 32, 32) by split, classes 0 to 9 in turn.
-
-    Raises:
-        DataError: Naming the class with a wrong count or the image that is damaged or of another
-            size.
+    Returns uint8 (10 * n, 32, 32) by split, classes 0 to 9 in turn. DataError names the class with
+    a wrong count, or the image that is damaged or of another size.
     """
     check_counts(folder)
-    done = 0
-    total = CLASSES * sum(checksums.ARTICLE.per_class.values())
+    total, done = CLASSES * sum(checksums.ARTICLE.per_class.values()), itertools.count(1)
 
     def load(path: str) -> Pixels:
-        nonlocal done
-        done += 1
-        advance("Checking images", done, total)
+        advance("Checking images", next(done), total)
         return read_image(Path(path))
 
-    return {split: _decode_split(folder / FOLDERS[split], load) for split in SPLITS}
+    def is_png(path: str) -> bool:
+        return path.lower().endswith(".png")
 
-
-def _decode_split(folder: Path, load: Callable[[str], Pixels]) -> Pixels:
-    images = image_folder(
-        folder, loader=load, is_valid_file=lambda path: path.lower().endswith(".png")
-    )
-    return np.stack([images[index][0] for index in range(len(images))])
+    splits = {s: image_folder(folder / FOLDERS[s], is_valid_file=is_png) for s in SPLITS}
+    return {s: np.stack([load(path) for path, _ in splits[s].samples]) for s in SPLITS}
 
 
 def image_folder(folder: Path, **options: Any) -> Any:
@@ -114,14 +105,10 @@ def image_folder(folder: Path, **options: Any) -> Any:
 
 
 def read_image(path: Path) -> Pixels:
-    """Read one PNG as grey values, checking every chunk.
+    """Read one PNG as grey values, uint8 (32, 32), checking every chunk.
 
-    Returns:
-        uint8 (32, 32); RGB is turned to grey with the weights of ITU-R 601-2, equal channels
-        exactly.
-
-    Raises:
-        DataError: When the file cannot be read, is damaged, or is not 32 x 32 in 8-bit grey or RGB.
+    RGB is turned to grey with the weights of ITU-R 601-2, equal channels exactly. DataError when
+    the file cannot be read, is damaged, or is not 32 x 32 in 8-bit grey or RGB.
     """
     from PIL import Image, UnidentifiedImageError
 

@@ -53,9 +53,7 @@ def choose(paths: Iterable[str]) -> dict[str, Place]:
 
     Archives sometimes hold the same tree twice. The tree with the right counts is taken, the
     fullest otherwise, the shallowest among equals; a split that it lacks comes from the next one.
-
-    Raises:
-        DataError: When two paths claim the same place.
+    DataError when two paths claim the same place.
     """
     trees: dict[str, dict[str, Place]] = defaultdict(dict)
     for path in paths:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-CONNECT_TIMEOUT = 10.0
-"""Seconds to connect before giving up."""
+CONNECT_TIMEOUT = 10.0  # seconds to connect before giving up
 
 OTHERS = (
     "an archive or folder you have: hindi-bn download PATH; "

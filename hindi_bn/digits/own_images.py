@@ -29,25 +29,23 @@ def prepare(path: Path) -> tuple[NDArray[np.uint8], list[str]]:
 
     Any size; grey, colour, palette or transparent; dark on light or light on dark (known by
     the border). The strokes' box is stretched to 28 x 28 and stands inside two empty pixels. An
-    image that looks like the data set's already is left as it is.
+    image that looks like the data set's already is left as it is. DataError when the file cannot be
+    read as an image, or shows nothing.
 
     Returns:
         The image, uint8 (32, 32), white strokes on black; and what was done, a sentence per step.
-
-    Raises:
-        DataError: When the file cannot be read as an image, or shows nothing.
     """
     grey, done = _read_grey(path)
     if _is_prepared(grey):
-        return (grey * 255).round().astype(np.uint8), [
-            *done,
-            "taken as it is: 32 x 32, white on black",
-        ]
+        done.append("taken as it is: 32 x 32, white on black")
+        return (grey * 255).round().astype(np.uint8), done
     ink, steps = _ink(path, grey)
-    done += steps
-    box, step = _crop(ink)
-    done.append(step)
-    scaled = Image.fromarray(box.astype(np.float32)).resize((BOX, BOX), _resampling(box))
+    rows, columns = np.flatnonzero(ink.max(axis=1)), np.flatnonzero(ink.max(axis=0))
+    box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    done += [*steps, f"cropped to the strokes' box, {box.shape[1]} x {box.shape[0]} pixels"]
+    enlarged = min(box.shape) < BOX  # interpolated; averaged over pixels when shrunk
+    resampling = Image.Resampling.BICUBIC if enlarged else Image.Resampling.BOX
+    scaled = Image.fromarray(box.astype(np.float32)).resize((BOX, BOX), resampling)
     strokes = np.asarray(scaled, dtype=np.float64).clip(0.0, 1.0)
     done.append(
         f"stretched to {BOX} x {BOX} inside a margin of {MARGIN} pixels, as the data set is"
@@ -133,15 +131,3 @@ def _ink(path: Path, grey: NDArray[np.float64]) -> tuple[NDArray[np.float64], li
     ink[ink < FAINT] = 0.0
     done = ["inverted (dark on light)"] if inverted else ["kept as light on dark"]
     return ink, [*done, f"paper (fainter than {100 * FAINT:.0f} % of the strongest ink) made black"]
-
-
-def _crop(ink: NDArray[np.float64]) -> tuple[NDArray[np.float64], str]:
-    rows, columns = np.flatnonzero(ink.max(axis=1)), np.flatnonzero(ink.max(axis=0))
-    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    words = f"cropped to the strokes' box, {right - left} x {bottom - top} pixels"
-    return ink[top:bottom, left:right], words
-
-
-def _resampling(box: NDArray[np.float64]) -> Image.Resampling:
-    """Average over pixels when shrinking; interpolate when enlarging."""
-    return Image.Resampling.BOX if min(box.shape) >= BOX else Image.Resampling.BICUBIC

@@ -62,9 +62,7 @@ def refuse_different(digits: Digits, accepted: Mapping[str, str] | None) -> None
     if digits.identical or dict(digits.digests) == accepted:
         return
     raise DataError(
-        "The digits are not the article's: "
-        + checksums.name_classes(digits.differing)
-        + " differ.",
+        f"The digits are not the article's: {checksums.name_classes(digits.differing)} differ.",
         "Their pixels have another digest, though counts and sizes are right"
         + (" and a difference was accepted before, but not this one." if accepted else "."),
         "fetch them again (hindi-bn download --force), or use them all the same "

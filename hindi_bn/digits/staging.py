@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from hindi_bn.digits.dataset import Note
 from hindi_bn.errors import DataError, HindiBnError
 
-Note = Callable[[str], None]
-
-PATIENCE = 1800.0
-"""Seconds to wait for another process that is filling the same data folder."""
+PATIENCE = 1800.0  # seconds to wait for another process that is filling the same data folder
 
 LOCK, INCOMING, OUTGOING = ".lock", ".incoming-", ".outgoing-"
 
@@ -25,10 +23,7 @@ def locked(data_dir: Path, note: Note | None = None) -> Iterator[None]:
     """Keep other processes out of `data_dir`, and clear what an interrupted one left there.
 
     It is made if it is missing; `note` is called when another process has to be waited for.
-
-    Raises:
-        HindiBnError: When the folder cannot be written.
-        DataError: When another process holds it for longer than `PATIENCE`.
+    HindiBnError when the folder cannot be written; DataError when it is held beyond `PATIENCE`.
     """
     with cannot_write(data_dir):
         data_dir.mkdir(parents=True, exist_ok=True)

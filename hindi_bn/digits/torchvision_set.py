@@ -42,11 +42,7 @@ OTHER_FILE = "what it sends is cut off, or no file of this data set (by its MD5)
 
 @dataclass(frozen=True)
 class TorchvisionSet(DataSet):
-    """A data set of torchvision's, kept as `<name>.safetensors` in its order.
-
-    Args:
-        torchvision_name: Its class in `torchvision.datasets`.
-    """
+    """A class of `torchvision.datasets`, kept as `<name>.safetensors` in its order."""
 
     torchvision_name: str
 
@@ -61,15 +57,13 @@ class TorchvisionSet(DataSet):
                 "Its digests do not fit." if damaged else "It has not been fetched yet.",
                 f"fetch it: hindi-bn download --name {self.name}",
             )
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         return Digits(
-            self.name,
-            facts.get("source", "unknown"),
-            torch.from_numpy(arrays["train"]),
-            torch.from_numpy(arrays["train_labels"]).long(),
-            torch.from_numpy(arrays["test"]),
-            torch.from_numpy(arrays["test_labels"]).long(),
+            self.name, facts.get("source", "unknown"),
+            tensors["train"], tensors["train_labels"].long(),
+            tensors["test"], tensors["test_labels"].long(),
             {split: facts[split] for split in SPLITS},
-        )
+        )  # fmt: skip
 
     def fetch(self, data_dir: Path, *, force: bool, note: Note, advance: Advance) -> Digits:
         """Download it; SourceError, which names each mirror with its reason, when none delivers."""
@@ -85,10 +79,9 @@ class TorchvisionSet(DataSet):
         return self.load(data_dir)
 
     def mirrors(self) -> list[str]:
-        """Return the addresses to try in order; the files' names are put after them.
+        """Return the addresses to try in order, which end with a slash: torchvision's own.
 
-        They are torchvision's own. Instead of them the variable HINDI_BN_MNIST_URL names one or
-        more places, with spaces between, that have the folders `mnist` and `fashion-mnist`.
+        Or those in HINDI_BN_MNIST_URL, spaces between, with folders `mnist` and `fashion-mnist`.
         """
         named = os.environ.get(MIRRORS, "").split()
         if named:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import gzip
 import io
+import itertools
 import lzma
 import os
 import shutil
@@ -17,10 +18,11 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from typing import IO
 
 from hindi_bn.digits.images import Advance, silent
 from hindi_bn.digits.layout import Place, choose, place
@@ -45,12 +47,17 @@ class Member:
     size: int
 
 
-class Container(Protocol):
+@dataclass(frozen=True)
+class Container(ABC):
     """What can be unpacked: a zip file, a tar file or a folder."""
 
-    def members(self) -> Iterator[Member]:
-        """Yield the files, refusing what is no plain file or folder."""
+    path: Path
 
+    @abstractmethod
+    def members(self) -> Iterator[Member]:
+        """Yield the files; a link or a device is refused."""
+
+    @abstractmethod
     def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
         """Yield path and open file for each wanted path."""
 
@@ -72,30 +79,29 @@ def unpack(source: Path, destination: Path, advance: Advance = silent, *, nestin
         members = list(checked(container.members(), source.name))
     chosen = choose(member.path for member in members)
     if not chosen:
-        _unpack_nested(source, container, members, destination, advance, nesting)
+        _unpack_nested(container, members, destination, advance, nesting)
         return
     sizes = {member.path: member.size for member in members}
     for path in chosen:
         if sizes[path] > MAX_IMAGE_BYTES:
             raise _unsafe(source.name, f"{path} has {sizes[path]:,} bytes, too many for a digit")
-    _copy(source, container, chosen, destination, advance)
+    _copy(container, chosen, destination, advance)
 
 
 def open_container(source: Path) -> Container:
     """Return the container that a path is, by its content; DataError when it is none."""
     if source.is_dir():
-        return Folder(source)
+        return _Folder(source)
     try:
         with source.open("rb") as file:
             start = file.read(512)
     except OSError as error:
-        raise DataError(
-            f"{source} cannot be read.", error.strerror or str(error), "check the path"
-        ) from error
+        why = error.strerror or str(error)
+        raise DataError(f"{source} cannot be read.", why, "check the path") from error
     if zipfile.is_zipfile(source):
-        return Zip(source)
+        return _Zip(source)
     if start.startswith(b"\x1f\x8b") or start[257:262] == b"ustar":
-        return Tar(source)
+        return _Tar(source)
     kind = "a damaged or cut-off zip" if start.startswith(b"PK") else "neither a zip nor a tar file"
     raise DataError(
         f"{source.name} is not an archive that can be unpacked.",
@@ -129,21 +135,12 @@ def naming_damage(source: Path) -> Iterator[None]:
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
             raise
-        raise DataError(
-            f"{source.name} is damaged or cannot be read.",
-            str(error) or type(error).__name__,
-            ANOTHER_SOURCE,
-        ) from error
+        what, why = f"{source.name} is damaged or cannot be read.", str(error)
+        raise DataError(what, why or type(error).__name__, ANOTHER_SOURCE) from error
 
 
-class Zip:
-    """A zip file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
+class _Zip(Container):
     def members(self) -> Iterator[Member]:
-        """Yield the files; links and devices are refused."""
         with zipfile.ZipFile(self.path) as archive:
             for info in archive.infolist():
                 kind = stat.S_IFMT(info.external_attr >> 16)
@@ -153,18 +150,14 @@ class Zip:
                     yield Member(info.filename, info.file_size)
 
     def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
-        """Yield path and open file for each wanted path; zipfile checks size and CRC."""
         with zipfile.ZipFile(self.path) as archive:
             for path in sorted(wanted):
-                with archive.open(path) as file:
+                with archive.open(path) as file:  # which checks size and CRC
                     yield path, file
 
 
-class Tar:
-    """A tar file, compressed with gzip or not, read as a stream that is bounded in size."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
+class _Tar(Container):
+    """Compressed with gzip or not; read as a stream that is bounded in size."""
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[tarfile.TarFile]:
@@ -177,7 +170,6 @@ class Tar:
                 yield archive
 
     def members(self) -> Iterator[Member]:
-        """Yield the files; links and devices are refused."""
         with self._open() as archive:
             for info in archive:
                 if not (info.isreg() or info.isdir()):
@@ -186,7 +178,6 @@ class Tar:
                     yield Member(info.name, info.size)
 
     def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
-        """Yield path and open file for each wanted path."""
         with self._open() as archive:
             for info in archive:
                 file = archive.extractfile(info) if info.name in wanted else None
@@ -194,14 +185,10 @@ class Tar:
                     yield info.name, file
 
 
-class Folder:
-    """A folder; links to other folders are not followed."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
+class _Folder(Container):
+    """Links to other folders are not followed, and those in an image's place are refused."""
 
     def members(self) -> Iterator[Member]:
-        """Yield the files beneath; a link in an image's place is refused."""
         for folder, _, names in os.walk(self.path, onerror=_raise):
             for name in names:
                 file = Path(folder, name)
@@ -212,7 +199,6 @@ class Folder:
                     raise _unsafe(self.path.name, f"{path} is a link or a device")
 
     def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
-        """Yield path and open file for each wanted path."""
         for path in sorted(wanted):
             with (self.path / path).open("rb") as file:
                 yield path, file
@@ -233,40 +219,29 @@ class _Bounded(io.RawIOBase):
 
 
 def _copy(
-    source: Path,
-    container: Container,
-    chosen: dict[str, Place],
-    destination: Path,
-    advance: Advance,
+    container: Container, chosen: dict[str, Place], destination: Path, advance: Advance
 ) -> None:
     for folder in {image.path.parent for image in chosen.values()}:
         (destination / folder).mkdir(parents=True, exist_ok=True)
     contents = container.contents(set(chosen))
-    done = 0
-    while True:
-        with naming_damage(source):
-            path, file = next(contents, (None, None))
-            if path is None or file is None:
+    for done in itertools.count(1):
+        with naming_damage(container.path):
+            path, file = next(contents, ("", None))
+            if file is None:
                 return
             data = file.read(MAX_IMAGE_BYTES + 1)
         (destination / chosen[path].path).write_bytes(data)
-        done += 1
         advance("Unpacking", done, len(chosen))
 
 
 def _unpack_nested(
-    source: Path,
-    container: Container,
-    members: list[Member],
-    destination: Path,
-    advance: Advance,
-    nesting: int,
+    container: Container, members: list[Member], destination: Path, advance: Advance, nesting: int
 ) -> None:
     inner = sorted(member.path for member in members if member.path.lower().endswith(ENDINGS))
-    if isinstance(container, Folder) or nesting >= MAX_NESTING or len(inner) != 1:
-        raise _no_digits(source, members)
+    if isinstance(container, _Folder) or nesting >= MAX_NESTING or len(inner) != 1:
+        raise _no_digits(container.path, members)
     copy = destination / f".nested-{nesting}"
-    with naming_damage(source), copy.open("wb") as target:
+    with naming_damage(container.path), copy.open("wb") as target:
         for _, file in container.contents(set(inner)):
             shutil.copyfileobj(file, target)
     unpack(copy, destination, advance, nesting=nesting + 1)

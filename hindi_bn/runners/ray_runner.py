@@ -244,13 +244,10 @@ class _Dispatch:
 
     def _room(self) -> int:
         """Count the runs that the cluster holds at once."""
-        needs = {"CPU": self._runner.cpus_per_run, "GPU": self._runner.gpus_per_run}
+        shares = {"CPU": self._runner.cpus_per_run, "GPU": self._runner.gpus_per_run}
+        needs = {name: share for name, share in shares.items() if share}
         return sum(
-            min(
-                math.floor(node.get(name, 0.0) / need + 1e-9)
-                for name, need in needs.items()
-                if need
-            )
+            min(math.floor(node.get(name, 0.0) / need + 1e-9) for name, need in needs.items())
             for node in self._alive()
         )
 

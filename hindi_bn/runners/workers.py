@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from hindi_bn.digits import Digits
     from hindi_bn.training.loop import EpochRow
 
-STOP_SECONDS = 30.0
-"""How long an interrupted worker may take to save its run before it is killed."""
+STOP_SECONDS = 30.0  # how long an interrupted worker may take to save its run before it is killed
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,7 @@ def download(
     """Download the data set's zip into a fresh folder and return its path.
 
     The client takes a file of the same name as done and checks no hash. The timeouts are seconds to
-    connect, and seconds without a byte. Raises SourceError without credentials, and when Kaggle
-    cannot be reached, refuses them, or breaks off.
+    connect, and without a byte. SourceError without credentials, and when Kaggle does not deliver.
     """
     if credentials() is None:
         raise no_credentials()
@@ -94,9 +93,8 @@ def download(
         printed = output.read().decode("utf-8", "replace").strip()
     delivered = folder / f"{DATASET.rpartition('/')[2]}.zip"
     if client.returncode != 0 or not delivered.exists():
-        raise _failed(
-            printed.splitlines()[-1] if printed else f"its client ended with {client.returncode}"
-        )
+        lines = printed.splitlines() or [f"its client ended with {client.returncode}"]
+        raise _failed(lines[-1])
     return delivered
 
 
@@ -129,11 +127,11 @@ def _watch(
 
 
 def _failed(why: str) -> SourceError:
+    next_step = "try again later"
     if REFUSED in why:
-        next_step = f"check the credentials ({credentials()}) or make a new token. {NO_ACCOUNT}"
-    else:
-        next_step = f"try again later. {NO_ACCOUNT}"
-    return SourceError("Kaggle did not deliver the digits.", f"{why.rstrip('.')}.", next_step)
+        next_step = f"check the credentials ({credentials()}) or make a new token"
+    what = "Kaggle did not deliver the digits."
+    return SourceError(what, f"{why.rstrip('.')}.", f"{next_step}. {NO_ACCOUNT}")
 
 
 def _has_text(path: Path) -> bool:

@@ -35,8 +35,8 @@ def download(
 ) -> Path:
     """Download the archive into `folder`, under a temporary name until it is whole.
 
-    The timeouts are seconds to connect, and seconds without a byte. Raises SourceError when the
-    server cannot be reached, refuses, breaks off or sends too much.
+    The timeouts are seconds to connect, and without a byte. SourceError when the server cannot be
+    reached, refuses, breaks off or sends too much.
     """
     from requests import exceptions
 
@@ -62,12 +62,8 @@ def _retrieve(url: str, folder: Path, advance: Advance, timeout: tuple[float, fl
 
     pooch.get_logger().setLevel(logging.WARNING)
     responses: list[Any] = []  # pooch leaves the connection open when it fails
-    fetcher = pooch.HTTPDownloader(
-        progressbar=_Bar(advance),
-        chunk_size=BLOCK,
-        timeout=timeout,
-        hooks={"response": lambda response, **_: responses.append(response)},
-    )
+    hooks = {"response": lambda response, **_: responses.append(response)}
+    fetcher = pooch.HTTPDownloader(_Bar(advance), BLOCK, timeout=timeout, hooks=hooks)
     try:
         return Path(pooch.retrieve(url, None, "uci.zip", folder, downloader=fetcher))
     finally:
@@ -87,9 +83,7 @@ class _Bar:
     """What pooch calls as it downloads; it also stops a download without end."""
 
     def __init__(self, advance: Advance) -> None:
-        self.total = 0
-        self._done = 0
-        self._advance = advance
+        self.total, self._done, self._advance = 0, 0, advance
 
     def update(self, count: int) -> None:
         self._done += count
