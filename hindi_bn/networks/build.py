@@ -1,7 +1,5 @@
 """Networks built by name, as plain `nn.Sequential`s."""
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 from torch import nn

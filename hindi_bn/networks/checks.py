@@ -1,7 +1,5 @@
 """What is refused before training: normalisation layers that cannot work where they stand."""
 
-from __future__ import annotations
-
 from hindi_bn.errors import StudyError
 from hindi_bn.networks.build import build_run
 from hindi_bn.networks.norms import Norm, norm_of

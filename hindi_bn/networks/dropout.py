@@ -1,7 +1,5 @@
 """Dropout whose masks do not draw from the random stream that shuffles the images."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

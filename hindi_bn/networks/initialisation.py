@@ -1,7 +1,5 @@
 """Initial weights by name."""
 
-from __future__ import annotations
-
 from typing import cast
 
 import torch

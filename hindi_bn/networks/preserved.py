@@ -1,7 +1,5 @@
 """Looking at networks without leaving a trace."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """The layer table of a network: what each layer is, gives, learns and sees."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """From a study file and the command line's overrides to a validated `Study`."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

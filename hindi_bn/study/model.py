@@ -4,8 +4,6 @@ The models here are the single description of every setting: the keys of a study
 the flags and the saved `run.yaml` all come from them. They are frozen and refuse unknown keys.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -150,9 +148,7 @@ class Run(Settings):
         "training images' mean and std).",
     )
     train_images: int | None = Field(
-        None,
-        ge=1,
-        description="Training images: as many of each digit, evenly spread; unset: all.",
+        None, ge=1, description="Training images: as many of each digit, evenly spread; unset: all."
     )
     augment: Augment = Field(
         "none",

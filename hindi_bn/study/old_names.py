@@ -3,8 +3,6 @@
 What a study file or --set says by an old name is read under today's; whoever wrote it gets a note.
 """
 
-from __future__ import annotations
-
 import functools
 import logging
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 Each kind is a file in `hindi_bn/training/recordings`, which is imported when a study names it.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar
 
 from pydantic import Field, SerializeAsAny

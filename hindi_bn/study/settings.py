@@ -1,7 +1,5 @@
 """What all settings share: frozen, validated, unknown keys refused."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -7,8 +7,6 @@ in some 0.1 ms; here all images of an epoch are sampled together. A crop is neve
 image, so that it is enlarged and antialiasing, which v2 does when it shrinks, has nothing to do.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """A run's state as named tensors: network, optimiser and the CPU's random state."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -1,7 +1,5 @@
 """Where and how a run computes: device, threads, precision and deterministic algorithms."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

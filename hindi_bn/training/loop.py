@@ -4,8 +4,6 @@ Everything that trains goes through `step` and `train_epochs`: one network in th
 and one or many in CUDA graphs (`hindi_bn.training.gpu`).
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator

@@ -7,8 +7,6 @@ plain loop's in their last digits (docs/performance.md). Neither changes a netwo
 their names. Both are for the CPU; on other devices the layers are left as they are.
 """
 
-from __future__ import annotations
-
 import itertools
 
 import torch

@@ -1,7 +1,5 @@
 """Records what a run's study asks for while it trains."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

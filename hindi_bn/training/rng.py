@@ -5,8 +5,6 @@ when the training loader's iterator is made (its base seed), one int64 that seed
 one int64 when the test loader's iterator is made. The draws are made on the CPU on every device.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -6,8 +6,6 @@ operations give the mean and the variance to the last digits, and take no longer
 (docs/performance.md). What follows from them is torch's own again.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

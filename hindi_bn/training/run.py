@@ -1,7 +1,5 @@
 """One run from start (or checkpoint) to its finished folder."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass

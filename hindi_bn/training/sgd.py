@@ -5,8 +5,6 @@ docs/performance.md, for a training on the CPU that compiles nothing. It also sp
 on its bookkeeping. On CUDA torch's is used, whose updates are fused into few kernels.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, overload

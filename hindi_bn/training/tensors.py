@@ -1,7 +1,5 @@
 """From verified images to the tensors that a network trains on, once, on its device."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import torch

@@ -1,7 +1,5 @@
 """What a normalisation layer declares, and what those with gamma and beta share."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self

@@ -6,8 +6,6 @@ stacked and trained as one network by `torch.func.vmap`; what cannot be stacked 
 one. On CUDA both run in graphs.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,14 +23,7 @@ from hindi_bn.training.device import check_precision, choose_device, prepare
 from hindi_bn.training.gpu.ensemble_size import free_bytes, members_that_fit
 from hindi_bn.training.gpu.graphs import eager, graph_engine
 from hindi_bn.training.gpu.stack import Stack
-from hindi_bn.training.loop import (
-    Engine,
-    EpochRow,
-    Learner,
-    Result,
-    make_optimizer,
-    train_epochs,
-)
+from hindi_bn.training.loop import Engine, EpochRow, Learner, Result, make_optimizer, train_epochs
 from hindi_bn.training.recorder import readers_of
 from hindi_bn.training.recordings import Reader
 from hindi_bn.training.rng import EpochRngs, move_to_run

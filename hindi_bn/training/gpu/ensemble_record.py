@@ -1,7 +1,5 @@
 """Ensembles written down: every member as an ordinary run's folder."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """How many networks are trained together: as many as the device's memory holds."""
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -19,13 +17,7 @@ SHARE = 0.6
 _STATE = {"sgd": 1, "adam": 2}  # optimiser's tensors a parameter (SGD's only with momentum)
 
 
-def bytes_per_member(
-    network: nn.Sequential,
-    run: Run,
-    images: int,
-    *,
-    image_size: int = 32,
-) -> int:
+def bytes_per_member(network: nn.Sequential, run: Run, images: int, *, image_size: int = 32) -> int:
     """Estimate the memory that one member of an ensemble takes while it trains.
 
     Its parameters with gradient, optimiser state and one temporary copy; for each image of a batch
@@ -43,12 +35,7 @@ def bytes_per_member(
 
 
 def members_that_fit(
-    free: int,
-    network: nn.Sequential,
-    run: Run,
-    images: int,
-    *,
-    image_size: int = 32,
+    free: int, network: nn.Sequential, run: Run, images: int, *, image_size: int = 32
 ) -> int:
     """Return how many members fit into `free` bytes, at least 1.
 

@@ -5,8 +5,6 @@ batches, one for the smaller last batch, one for the evaluation. On any device t
 without graphs (`eager`), which is how it is tested on a CPU.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 import warnings

@@ -5,8 +5,6 @@ answers there: nothing goes from or to the host between an epoch's first step an
 same code runs step by step on any device; there it gives the bits of `hindi_bn.training.loop`.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -97,9 +95,7 @@ class Program:
                 shown = images.expand(*self.learner.lead, *images.shape)
                 logits = self.learner.layers(shown).to(self._losses.dtype)
             losses = functional.cross_entropy(
-                logits.flatten(0, -2),
-                labels.expand(logits.shape[:-1]).flatten(),
-                reduction="none",
+                logits.flatten(0, -2), labels.expand(logits.shape[:-1]).flatten(), reduction="none"
             )
             self._each_test_loss[..., here] = losses.view(logits.shape[:-1])
             self._test_hits += (logits.argmax(-1) == labels).sum(-1)

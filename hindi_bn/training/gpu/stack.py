@@ -1,7 +1,5 @@
 """Several networks of one architecture as stacked tensors, run at once by `torch.func.vmap`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import torch

@@ -4,8 +4,6 @@ Everything is read between two steps, without drawing from the random stream and
 trace in the network: a run gives the same weights with recordings and without them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal

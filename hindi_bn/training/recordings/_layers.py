@@ -1,7 +1,5 @@
 """Layers with weights, by the names that recordings give."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

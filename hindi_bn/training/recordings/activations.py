@@ -1,7 +1,5 @@
 """Mean and standard deviation of every layer's output."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -1,7 +1,5 @@
 """L2 norms of the gradients."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

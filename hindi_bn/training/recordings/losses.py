@@ -1,7 +1,5 @@
 """The training loss of every step."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Two sample weights, wx and wy: the axes of the article's figure 8."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 import torch

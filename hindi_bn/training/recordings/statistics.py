@@ -1,7 +1,5 @@
 """Gamma, beta and running averages."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

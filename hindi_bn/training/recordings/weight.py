@@ -1,7 +1,5 @@
 """A single weight."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

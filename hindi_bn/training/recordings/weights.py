@@ -1,7 +1,5 @@
 """Many single weights of one layer."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch
