@@ -13,18 +13,6 @@ from hindi_bn.networks.norms import Norm, norm_of, weight_of
 from hindi_bn.networks.table import Layer, kind_of, layer_table, parameter_count
 
 __all__ = [
-    "Layer",
-    "Norm",
-    "build",
-    "build_run",
-    "check",
-    "kind_of",
-    "last_convolution",
-    "layer_table",
-    "network_called",
-    "norm_of",
-    "options_of",
-    "parameter_count",
-    "run_of",
-    "weight_of",
-]
+    "Layer", "Norm", "build", "build_run", "check", "kind_of", "last_convolution", "layer_table",
+    "network_called", "norm_of", "options_of", "parameter_count", "run_of", "weight_of",
+]  # fmt: skip

@@ -1,9 +1,7 @@
 """The blocks that networks are made of: a layer with its normalisation and its activation."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from torch import nn
 
@@ -33,7 +31,7 @@ class Blocks:
     normalised: list[nn.Conv2d | nn.Linear] = field(default_factory=list)
 
     @classmethod
-    def of(cls, run: Run, options: dict[str, Any]) -> Blocks:
+    def of(cls, run: Run, options: dict[str, Any]) -> Self:
         """Take norm, placement and dropout from a run, activation and pooling from the options."""
         return cls(
             cast(Norm, run.norm), run.placement == "after",
@@ -44,8 +42,7 @@ class Blocks:
         self, inputs: int, outputs: int, kernel: int, *, padding: int = 0, stride: int = 1
     ) -> list[nn.Module]:
         """Convolution, norm, activation: (batch, inputs, ...) to (batch, outputs, ...)."""
-        layer = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding)
-        return self._with_norm(layer, outputs, maps=True)
+        return self._with_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding))
 
     def pool(self, channels: int) -> list[nn.Module]:
         """Halve height and width, rounded down: by pooling, or by a convolution of stride 2.
@@ -58,26 +55,24 @@ class Blocks:
 
     def linear(self, inputs: int, outputs: int) -> list[nn.Module]:
         """Linear layer, norm, activation: (batch, inputs) to (batch, outputs)."""
-        return self._with_norm(nn.Linear(inputs, outputs), outputs, maps=False)
+        return self._with_norm(nn.Linear(inputs, outputs))
 
     def classifier(self, inputs: int) -> list[nn.Module]:
         """Dropout, if any, and the last linear layer: (batch, inputs) to (batch, 10)."""
         dropout = [CountedDropout(self.dropout)] if self.dropout else []
         return [*dropout, nn.Linear(inputs, CLASSES)]
 
-    def _with_norm(
-        self, layer: nn.Conv2d | nn.Linear, channels: int, *, maps: bool
-    ) -> list[nn.Module]:
+    def _with_norm(self, layer: nn.Conv2d | nn.Linear) -> list[nn.Module]:
         self.normalised.append(layer)
+        activation = _ACTIVATIONS[self.activation]()
         with preserved():  # equal starts, whatever a norm draws
-            norm = self.norm.maps(channels) if maps else self.norm.features(channels)
+            if isinstance(layer, nn.Conv2d):
+                norm = self.norm.maps(layer.out_channels)
+            else:
+                norm = self.norm.features(layer.out_features)
         if norm is None:
             if self.norm.over == "weights":
                 mark(layer, self.norm)
-            return [layer, self.activate()]
+            return [layer, activation]
         mark(norm, self.norm)
-        return [layer, self.activate(), norm] if self.after else [layer, norm, self.activate()]
-
-    def activate(self) -> nn.Module:
-        """Return the activation of hidden layers."""
-        return _ACTIVATIONS[self.activation]()
+        return [layer, activation, norm] if self.after else [layer, norm, activation]

@@ -26,15 +26,9 @@ def network_called(name: str) -> type[Network]:
 def build(name: str, norm: Any = "none", *, image_size: int = 32, **settings: Any) -> nn.Sequential:
     """Build a network on the CPU; its initial weights come from torch's default generator.
 
-    Args:
-        norm: The normalisation layer: a name, a mapping of name and parameters, or a model of them.
-        image_size: Height and width of the grey images in pixels.
-        settings: Other keys of a run that shape the network: `placement`, `dropout`, `init`,
-            `options`.
-
-    Returns:
-        A network that takes (batch, 1, image_size, image_size) and gives (batch, 10) logits.
-        StudyError for an unknown name or setting, or a layer that cannot stand where it would.
+    It maps (batch, 1, image_size, image_size) to (batch, 10) logits. `norm` is a name, a mapping of
+    name and parameters, or a model of them; `settings` are other keys of a run that shape the
+    network. StudyError for an unknown one, or for a layer that cannot stand where it would.
     """
     return build_run(run_of(name, norm, **settings), image_size)
 
@@ -58,7 +52,14 @@ def build_run(run: Run, image_size: int = 32) -> nn.Sequential:
             "choose larger images or another network (`hindi-bn networks` lists them)",
         )
     blocks = Blocks.of(run, options := options_of(run))
-    network = _sequence(run.network, architecture.layers(blocks, image_size, options))
+    try:
+        network = nn.Sequential(*architecture.layers(blocks, image_size, options))
+    except TypeError as error:
+        raise StudyError(
+            f"Network {run.network!r} gives no sequence of layers.", f"{error}.",
+            "return torch modules that are run one after the other; a branch within the network "
+            "has to be one module whose class says its kind",
+        ) from error  # fmt: skip
     initialise(network, run.init)
     for place, layer in enumerate(network):
         if kind_of(layer) == "normalisation" and (own := norm_of(layer)):
@@ -67,18 +68,6 @@ def build_run(run: Run, image_size: int = 32) -> nn.Sequential:
         with preserved():  # spectral norm draws its singular vectors
             norm.parametrise(layer)
     return network
-
-
-def _sequence(name: str, layers: Any) -> nn.Sequential:
-    """Put layers of known kinds one after the other."""
-    try:
-        return nn.Sequential(*layers)
-    except TypeError as error:
-        raise StudyError(
-            f"Network {name!r} gives no sequence of layers.", f"{error}.",
-            "return torch modules that are run one after the other; a branch within the network "
-            "has to be one module whose class says its kind",
-        ) from error  # fmt: skip
 
 
 def options_of(run: Run) -> Values:

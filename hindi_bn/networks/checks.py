@@ -23,11 +23,15 @@ def check(run: Run, train_images: int, image_size: int = 32) -> None:
     for layer, row in zip(network, layer_table(network, image_size)[1:], strict=True):
         norm = norm_of(layer) if row.kind == "normalisation" else None
         if norm and norm.values_together(row.shape, smallest) == 1:
-            raise _one_value(row, *_reason(norm, run, row, train_images))
+            why, next_step = _reason(norm, run, row, train_images)
+            raise StudyError(
+                f"{row.description} (layer {row.name}) would have one value to normalise.",
+                f"{why} Less its own mean that is 0, whatever it was, so nothing could be learned.",
+                next_step,
+            )
 
 
 def _reason(norm: Norm, run: Run, row: Layer, train_images: int) -> tuple[str, str]:
-    """Say why a layer would have one value, and what to do."""
     if norm.over != "batch":
         return norm.one_value(row.shape)
     if run.batch_size == 1 or train_images == 1:
@@ -42,12 +46,4 @@ def _reason(norm: Norm, run: Run, row: Layer, train_images: int) -> tuple[str, s
         f"{train_images} training images in batches of {run.batch_size} leave a last batch of one "
         "image, with one value of each feature.",
         f"set batch_size to another number, such as {fitting}, or choose norm layer or group",
-    )
-
-
-def _one_value(row: Layer, why: str, next_step: str) -> StudyError:
-    return StudyError(
-        f"{row.description} (layer {row.name}) would have one value to normalise.",
-        f"{why} Less its own mean that is 0, whatever it was, so nothing could be learned.",
-        next_step,
     )

@@ -1,8 +1,5 @@
 """Initial weights by name."""
 
-from typing import cast
-
-import torch
 from torch import nn
 
 from hindi_bn.study import Init, NormalInit
@@ -17,18 +14,15 @@ def initialise(network: nn.Module, init: Init | NormalInit) -> None:
     if init.name == "default":
         return
     for layer in network.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            _draw(layer.weight, init)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-
-
-def _draw(weight: torch.Tensor, init: Init | NormalInit) -> None:
-    if init.name == "xavier":  # uniform, variance 2 / (fan in + fan out): Glorot and Bengio 2010
-        nn.init.xavier_uniform_(weight)
-    elif init.name == "kaiming":  # normal, variance 2 / fan in: He et al. 2015, for ReLU
-        nn.init.kaiming_normal_(weight, nonlinearity="relu")
-    elif init.name == "orthogonal":  # orthogonal rows or columns: Saxe et al. 2014
-        nn.init.orthogonal_(weight)
-    else:
-        nn.init.normal_(weight, std=cast(NormalInit, init).std)
+        if not isinstance(layer, nn.Conv2d | nn.Linear):
+            continue
+        if init.name == "xavier":  # uniform, variance 2 / (fan in + fan out): Glorot, Bengio 2010
+            nn.init.xavier_uniform_(layer.weight)
+        elif init.name == "kaiming":  # normal, variance 2 / fan in: He et al. 2015, for ReLU
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        elif init.name == "orthogonal":  # orthogonal rows or columns: Saxe et al. 2014
+            nn.init.orthogonal_(layer.weight)
+        else:
+            nn.init.normal_(layer.weight, std=init.std)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)

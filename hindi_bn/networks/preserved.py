@@ -11,10 +11,8 @@ from torch import nn
 def preserved(network: nn.Module | None = None, *, train: bool = False) -> Iterator[None]:
     """Leave the CPU's random stream where it is and, if one is given, a network as it is.
 
-    Args:
-        network: It is put into eval mode, or into train mode, for the block. What its layers
-            remember in train mode (running averages, steps, singular vectors) is put back, and so
-            are their modes.
+    The network is put into eval mode, or into train mode, for the block. What its layers remember
+    in train mode (running averages, steps, singular vectors) is put back, and so are their modes.
     """
     layers = [] if network is None else list(network.modules())
     modes = [(layer, layer.training) for layer in layers]

@@ -30,19 +30,15 @@ _KINDS: Mapping[str, tuple[type[nn.Module], ...]] = {
 class Layer:
     """A row of the layer table.
 
-    Args:
-        name: Of the module in the network, as recordings name it; "input" for the images.
-        shape: Of its output without the batch: (channels, height, width) or (features,).
-        receptive_field: Side in pixels of the square of the image that one output value sees
-            through convolutions and poolings, not cut at the image's edge; None once all pixels are
-            seen (linear layers). The statistics of normalisation layers see more: the whole map, or
-            the whole batch.
+    The receptive field is the side in pixels of the square of the image that one output value sees
+    through convolutions and poolings, not cut at the image's edge; None once all pixels are seen
+    (linear layers). Statistics of normalisation layers see more: the whole map, or the whole batch.
     """
 
-    name: str
+    name: str  # of the module in the network, as recordings name it; "input" for the images
     kind: str
     description: str
-    shape: tuple[int, ...]
+    shape: tuple[int, ...]  # of its output: (channels, height, width) or (features,)
     parameters: int
     receptive_field: int | None
 
@@ -61,7 +57,9 @@ def layer_table(network: nn.Sequential, image_size: int = 32) -> list[Layer]:
         for name, layer in network.named_children():
             kind = kind_of(layer)
             before, x = x.numel(), x if kind == "normalisation" else layer(x)
-            window, stride = _window(layer, kind)
+            windowed = kind in {"convolution", "pooling"}
+            window = _one(getattr(layer, "kernel_size", 1)) if windowed else 1
+            stride = _one(getattr(layer, "stride", 1)) if windowed else 1
             field, jump = field + (window - 1) * jump, jump * stride
             summed_up = kind == "flatten" and x.numel() < before
             seen = None if seen is None or summed_up or kind == "linear" else field
@@ -74,9 +72,7 @@ def kind_of(layer: nn.Module) -> str:
     """Return the kind of a layer, as in `Layer.kind`: its norm's, its class's own, or torch's.
 
     A class of one's own declares it: `kind = "activation"`. A convolution or pooling has
-    `kernel_size` and `stride` too, for the receptive field.
-
-    StudyError when the kind is not known.
+    `kernel_size` and `stride` too, for the receptive field. StudyError when the kind is not known.
     """
     norm = norm_of(layer)
     if norm and norm.over in {"batch", "image"}:
@@ -115,13 +111,6 @@ def describe(layer: nn.Module) -> str:
 def parameter_count(network: nn.Module) -> int:
     """Count the learnable numbers in the network."""
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-def _window(layer: nn.Module, kind: str) -> tuple[int, int]:
-    """Side and stride of the square of its input that one output value sees."""
-    if kind not in {"convolution", "pooling"}:
-        return 1, 1
-    return _one(getattr(layer, "kernel_size", 1)), _one(getattr(layer, "stride", 1))
 
 
 def _one(sides: Any) -> int:

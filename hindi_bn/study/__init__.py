@@ -19,19 +19,6 @@ from hindi_bn.study.model import (
 )
 
 __all__ = [
-    "Augment",
-    "Device",
-    "Init",
-    "NormSettings",
-    "NormalInit",
-    "Numerics",
-    "Precision",
-    "Run",
-    "Scaling",
-    "Study",
-    "batches",
-    "data_names",
-    "network_names",
-    "norm_names",
-    "results_folder",
-]
+    "Augment", "Device", "Init", "NormSettings", "NormalInit", "Numerics", "Precision", "Run",
+    "Scaling", "Study", "batches", "data_names", "network_names", "norm_names", "results_folder",
+]  # fmt: skip

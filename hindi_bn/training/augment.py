@@ -17,20 +17,11 @@ from torch.nn import functional
 from hindi_bn.study import Augment
 from hindi_bn.training.tensors import Tensors
 
-AREA = (0.5, 1.0)
-"""Smallest and largest share of the image that a crop keeps."""
-
-RATIO = (0.9, 1.1)
-"""Smallest and largest ratio of a crop's width to its height."""
-
-DEGREES = 30.0
-"""Largest rotation, either way."""
-
-ATTEMPTS = 10
-"""Draws of a crop until one fits into the image; without success the whole image is taken."""
-
-AT_ONCE = 512
-"""Images sampled at once: enough for a vector unit, few enough for its caches."""
+AREA = (0.5, 1.0)  # share of the image that a crop keeps
+RATIO = (0.9, 1.1)  # of a crop's width to its height
+DEGREES = 30.0  # largest rotation, either way
+ATTEMPTS = 10  # draws of a crop until one fits into the image; if none does the whole is taken
+AT_ONCE = 512  # images sampled at once: enough for a vector unit, few enough for its caches
 
 
 @dataclass(frozen=True)
@@ -50,7 +41,8 @@ class Augmenter:
         images = self.data.train_images
         if self.augment == "none":
             return images
-        generator = torch.Generator().manual_seed(_seed(self.seed, epoch))
+        digest = hashlib.sha256(f"augment {self.seed} {epoch}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
         count, side = len(images), images.shape[-1]
         crops, angles = draw_crops(count, side, generator), draw_angles(count, generator)
         crops, angles = crops.to(images.device), angles.to(images.device)
@@ -72,11 +64,6 @@ class Augmenter:
         if self.augment == "none":
             return self.data
         return replace(self.data, train_images=self.images(epoch))
-
-
-def _seed(seed: int, epoch: int) -> int:
-    digest = hashlib.sha256(f"augment {seed} {epoch}".encode()).digest()
-    return int.from_bytes(digest[:7], "big")
 
 
 def draw_crops(count: int, side: int, generator: torch.Generator) -> torch.Tensor:
@@ -111,9 +98,8 @@ def resized_crops(images: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:
     has it.
     """
     side = images.shape[-1]
-    middles = (
-        torch.arange(side, device=crops.device) + 0.5
-    ) / side  # of the new pixels, as shares of the crop
+    pixels = torch.arange(side, device=crops.device)
+    middles = (pixels + 0.5) / side  # of the new pixels, as shares of the crop
     places, lengths = crops[:, :2, None], crops[:, 2:, None]  # (n, 2, 1)
     within = (middles * lengths - 0.5).clamp(min=0).minimum(lengths - 1)
     sampled = places + within  # (n, 2, side): rows and columns of the image

@@ -1,9 +1,9 @@
 """Where and how a run computes: device, threads, precision and deterministic algorithms."""
 
-import contextlib
 import ctypes
 import os
 import platform
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -13,18 +13,11 @@ from hindi_bn.study import Precision
 
 
 def choose_device(wanted: str) -> torch.device:
-    """Return the device to train on; `auto` takes CUDA when it is there, otherwise the CPU.
-
-    StudyError when `cuda` or `mps` is asked for and torch does not see it.
-    """
+    """Return the device to train on; StudyError when torch does not see it."""
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    seen = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not seen[wanted]:
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if (wanted == "cuda" and not cuda) or (wanted == "mps" and not mps):
         raise StudyError(
             f"Device {wanted!r} cannot be used.",
             f"torch {torch.__version__} sees no such device on this machine.",
@@ -49,15 +42,13 @@ def check_precision(precision: Precision, device: torch.device) -> None:
         )
 
 
-def autocast(
-    precision: Precision, device: torch.device
-) -> contextlib.AbstractContextManager[object]:
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
     """Return what a forward pass runs in: bfloat16 autocast for `bf16`, otherwise nothing.
 
     Casts are not cached: each weight is cast once a pass, and a CUDA graph must hold the cast.
     """
     if precision != "bf16":
-        return contextlib.nullcontext()
+        return nullcontext()
     return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 

@@ -24,7 +24,6 @@ from hindi_bn.training.sgd import PlainSGD
 from hindi_bn.training.tensors import Tensors
 
 OnStep = Callable[[int, int], None]
-OnLosses = Callable[[int, torch.Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,8 @@ class Result:
     def row(self, run: str, epoch: int, seconds: float) -> EpochRow:
         """Return the epoch's row of history.csv.
 
-        Raises:
-            DivergedError: When a loss is not finite: at the first such step, or at the last if it
-                is the test's.
+        DivergedError when a loss is not finite: at the first such step, at the last if it is the
+        test's.
         """
         wrong = (~torch.isfinite(self.losses)).nonzero()
         if len(wrong) or not math.isfinite(self.test_loss):
@@ -69,9 +67,8 @@ class Result:
 class Learner:
     """What learns: one network, or several of one architecture, stacked.
 
-    Args:
-        layers: Map images (*lead, batch, 1, height, width) to logits (*lead, batch, classes).
-        lead: Leading shape of all results: () for one network, (members,) for a stack.
+    The layers map images (*lead, batch, 1, height, width) to logits (*lead, batch, classes); `lead`
+    is () for one network, (members,) for a stack.
     """
 
     layers: nn.Module
@@ -94,8 +91,7 @@ def step(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Make a step on images (*lead, batch, 1, height, width) and labels (*lead, batch).
 
-    Returns:
-        The mean loss before the step (*lead), and the logits (*lead, batch, classes).
+    Gives the mean loss before the step (*lead), and the logits (*lead, batch, classes).
     """
     learner.optimizer.zero_grad()
     with autocast(learner.precision, images.device):
@@ -118,11 +114,9 @@ def train_epoch(
 ) -> tuple[torch.Tensor, float]:
     """Train one network for one pass over the images in the given order.
 
-    `on_step` is called with (steps done, steps in all); it must not wait for the device.
-
-    Returns:
-        The mean loss of each batch, float32 (steps,) on the CPU, and the accuracy over all images
-        of the running epoch: train mode, each batch before its update.
+    `on_step` is called with (steps done, steps in all); it must not wait for the device. Gives the
+    mean loss of each batch, float32 (steps,) on the CPU, and the accuracy over all images of the
+    running epoch: train mode, each batch before its update.
     """
     learner.layers.train()
     steps = batches(len(order), batch_size)
@@ -145,11 +139,10 @@ def evaluate(
     batch_size: int,
     precision: Precision = "float32",
 ) -> tuple[float, float]:
-    """Evaluate in eval mode.
+    """Return loss and accuracy over all images in eval mode.
 
-    Returns:
-        The loss, a plain mean over batches of each batch's mean loss (the last batch may be
-        smaller, and counts as much as the others), and the accuracy over all images.
+    The loss is a plain mean over batches of each batch's mean loss: the last batch may be smaller,
+    and counts as much as the others.
     """
     network.eval()
     losses, correct = [], torch.zeros((), dtype=torch.int64, device=labels.device)
@@ -219,8 +212,7 @@ def train_epochs(
 ) -> Iterator[tuple[int, list[Result], float]]:
     """Train epoch by epoch on `images` images, in the orders that `rng` draws.
 
-    Yields:
-        The epoch's number, its result for each network, and the seconds of its training.
+    Gives each epoch's number, its result for each network, and the seconds of its training.
     """
     for epoch in numbers:
         engine.train(rng.begin(images), epoch, on_step)
@@ -236,18 +228,13 @@ def run_epochs(
     first: int = 0,
     seconds: float = 0.0,
     on_step: OnStep = lambda done, steps: None,
-    on_losses: OnLosses = lambda epoch, losses: None,
+    on_losses: Callable[[int, torch.Tensor], None] = lambda epoch, losses: None,
 ) -> Iterator[EpochRow]:
     """Train one run from epoch `first` to its last one, giving a row after each epoch.
 
-    Args:
-        first, seconds: Where a resumed run goes on: the number of finished epochs and their
-            training time.
-        on_losses: Called before each row with its epoch and the losses of its steps, float
-            (steps,).
-
-    Raises:
-        DivergedError: When a loss is not finite; the rows before that epoch have been given.
+    `first` and `seconds` say where a resumed run goes on: the number of finished epochs and their
+    training time. `on_losses` is called before each row with its epoch and the losses of its steps,
+    float (steps,). DivergedError when a loss is not finite, after the rows before that epoch.
     """
     numbers = range(first, run.epochs)
     for epoch, (result,), took in train_epochs(engine, EpochRng(), images, numbers, on_step):
@@ -265,9 +252,6 @@ def plain_engine(
     precision: Precision = "float32",
     numerics: Numerics = "exact",
 ) -> Engine:
-    """Return what trains a network step by step; on the CPU its layers are arranged.
-
-    Augmentation takes its seed from torch's default generator as it was last seeded.
-    """
+    """Return what trains a network step by step; on the CPU its layers are arranged."""
     learner = Learner(arrange(network, numerics), optimizer, precision)
     return PlainEngine(learner, data, run, torch.initial_seed())

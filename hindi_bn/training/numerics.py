@@ -15,8 +15,6 @@ from torch import nn
 from hindi_bn.study import Numerics
 from hindi_bn.training.rowwise_batch_norm import RowwiseBatchNorm2d, fits
 
-CHANNELS_LAST = torch.channels_last
-
 
 def arrange(network: nn.Module, numerics: Numerics) -> nn.Module:
     """Return a network that computes the same function with less work; see this module.
@@ -29,13 +27,10 @@ def arrange(network: nn.Module, numerics: Numerics) -> nn.Module:
         return network
     layers = pooled_first(list(network))
     if numerics == "exact":
-        return nn.Sequential(*_contiguous_pools(layers))
-    network.to(memory_format=CHANNELS_LAST)
+        pools = (ContiguousMaxPool2d(x) if isinstance(x, nn.MaxPool2d) else x for x in layers)
+        return nn.Sequential(*pools)
+    network.to(memory_format=torch.channels_last)
     return nn.Sequential(*_rowwise_norms(layers))
-
-
-def _contiguous_pools(layers: list[nn.Module]) -> list[nn.Module]:
-    return [ContiguousMaxPool2d(x) if isinstance(x, nn.MaxPool2d) else x for x in layers]
 
 
 def _rowwise_norms(layers: list[nn.Module]) -> list[nn.Module]:
@@ -85,6 +80,5 @@ class ContiguousMaxPool2d(nn.Module):
         """Pool maps (batch, channels, height, width)."""
         if maps.requires_grad:
             maps.register_hook(torch.Tensor.contiguous)
-        together = maps.contiguous(memory_format=CHANNELS_LAST)
-        pooled: torch.Tensor = self.pool(together)
+        pooled: torch.Tensor = self.pool(maps.contiguous(memory_format=torch.channels_last))
         return pooled.contiguous()

@@ -20,8 +20,7 @@ class EpochRng:
     def begin(self, images: int) -> torch.Tensor:
         """Make the draws at an epoch's start: the images' order, int64 (images,) on the CPU."""
         draw_int64()  # base seed of the training loader's iterator
-        shuffle = torch.Generator()
-        shuffle.manual_seed(draw_int64())
+        shuffle = torch.Generator().manual_seed(draw_int64())
         return torch.randperm(images, generator=shuffle)
 
     def end(self) -> None:
@@ -30,10 +29,9 @@ class EpochRng:
 
 
 class EpochRngs:
-    """The draws of several streams at once; the default generator stays where it is.
+    """The draws of several streams at once, from these states of the default generator.
 
-    Args:
-        states: State of the default generator from which each stream draws its first epoch.
+    The default generator itself stays where it is.
     """
 
     def __init__(self, states: Sequence[torch.Tensor]) -> None:

@@ -64,9 +64,8 @@ class _Normalise(torch.autograd.Function):
         mean = _sum(rows).div_(count)
         squares = _sum((rows - mean).square_())
         inverse = squares.div(count).add_(layer.eps).rsqrt_()
-        _bring_forward(
-            layer, mean if bias is None else mean + bias, squares.div_(max(count - 1, 1))
-        )
+        shifted = mean if bias is None else mean + bias
+        _bring_forward(layer, shifted, squares.div_(max(count - 1, 1)))
         ctx.save_for_backward(maps, gamma, mean, inverse)
         ctx.eps, ctx.has_bias = layer.eps, bias is not None
         scale = gamma * inverse

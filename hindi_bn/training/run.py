@@ -59,17 +59,13 @@ def train_run(
 ) -> Record:
     """Train one run of a study into `<out>/<study>/<name>/`.
 
-    Args:
-        resume: Go on from the checkpoint of an unfinished run (or start, if there is no folder
-            yet).
-        overwrite: Delete what an earlier run recorded in the folder.
+    `resume` goes on from the checkpoint of an unfinished run, or starts one; `overwrite` deletes
+    what an earlier run recorded in the folder.
 
     Raises:
-        RunError: When the folder exists without `resume` or `overwrite`, is in use, cannot be
-            written, or cannot be resumed.
-        StudyError: When the device is not there, has not the precision, or what is to be recorded
-            does not exist.
-        DivergedError: When the loss is no longer finite; the history so far is kept.
+        RunError: The folder exists without `resume` or `overwrite`, or cannot be used.
+        StudyError: The device, its precision, or what is to be recorded is not there.
+        DivergedError: The loss is no longer finite; the history so far is kept.
         RunInterrupted: On Ctrl-C, after everything finished has been saved.
     """
     run, folder = study.run(name), run_folder(study, name, out)
@@ -79,7 +75,13 @@ def train_run(
         if folder.exists and overwrite:
             folder.clear()
         elif folder.exists and not resume:
-            raise _folder_exists(folder)
+            state = "a finished run" if folder.finished else "an unfinished run"
+            raise RunError(
+                f"{folder.path} already holds {state}.",
+                "Nothing is overwritten unasked.",
+                "add --resume to go on with it, --overwrite to replace it, or --out DIR to train "
+                "elsewhere",
+            )
         elif folder.finished:
             record = folder.read()
             wanted = settings_of(study, _as_begun(run, record.run), digits.digests)
@@ -89,12 +91,12 @@ def train_run(
             return record
         prepare(study.threads, device, study.precision)
         with preserved():
-            _train(_Job(study, run, digits, folder, device, command, reporter))
+            _train(study, run, digits, folder, device, command, reporter)
         return folder.read()
 
 
 def run_folder(study: Study, name: str, out: Path) -> RunFolder:
-    """Folder of the study's run called `name` under `out`."""
+    """Folder of a study's run."""
     return RunFolder(study.folder(out) / name)
 
 
@@ -109,15 +111,13 @@ def load_network(record: Record) -> nn.Module:
 def settings_of(study: Study, run: Run, digests: Mapping[str, str]) -> dict[str, Any]:
     """Return everything that a run's numbers depend on, device and threads aside."""
     before = study.runs[: study.position(run.name)] if study.stream == "continued" else ()
+    drawing = {"network", "norm", "init", "options", "epochs"}
     return {
         "run": run.model_dump(mode="json"),
         "seed": study.seed,
         "precision": study.precision,
         "numerics": study.numerics,
-        "before": [
-            r.model_dump(mode="json", include={"network", "norm", "init", "options", "epochs"})
-            for r in before
-        ],
+        "before": [earlier.model_dump(mode="json", include=drawing) for earlier in before],
         "data": dict(digests),
     }
 
@@ -127,54 +127,42 @@ def recorded_settings(record: Record) -> dict[str, Any]:
     return settings_of(record.study, record.run, record.environment["data"]["sha256"])
 
 
-@dataclass(frozen=True)
-class _Job:
-    study: Study
-    run: Run
-    digits: Digits
-    folder: RunFolder
-    device: torch.device
-    command: str
-    reporter: Reporter
-
-
 def environment_of(digits: Digits, device: torch.device, command: str) -> dict[str, Any]:
     """Return what environment.json tells of a run that starts now."""
+    data = {"title": digits.title, "source": digits.source, "identical": digits.identical}
     return {
         **environment.describe(device.type),
-        "data": {
-            "title": digits.title,
-            "source": digits.source,
-            "identical": digits.identical,
-            "sha256": dict(digits.digests),
-        },
+        "data": {**data, "sha256": dict(digits.digests)},
         "command": command,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def _train(job: _Job) -> None:
-    folder, began = job.folder, time.perf_counter()
+def _train(
+    study: Study, run: Run, digits: Digits, folder: RunFolder, device: torch.device, command: str,
+    reporter: Reporter,
+) -> None:  # fmt: skip
+    began = time.perf_counter()
     checkpoint = folder.read_checkpoint() if folder.resumable else None
     recorded = _with_defaults(checkpoint.settings) if checkpoint else {}
-    run = _as_begun(job.run, Run.model_validate(recorded["run"])) if recorded else job.run
-    digits = training_digits(job.digits, run)
-    check(run, len(digits.train_labels), job.study.image_size)
-    move_to_run(job.study, run.name)
-    network = build_run(run, job.study.image_size).to(job.device)
-    data = to_tensors(digits, run.scaling, job.device)
+    run = _as_begun(run, Run.model_validate(recorded["run"])) if recorded else run
+    used = training_digits(digits, run)
+    check(run, len(used.train_labels), study.image_size)
+    move_to_run(study, run.name)
+    network = build_run(run, study.image_size).to(device)
+    data = to_tensors(used, run.scaling, device)
     recorder = Recorder(folder, run, network, data)  # refuses before anything is written
     optimizer = make_optimizer(run, network)
-    settings = settings_of(job.study, run, job.digits.digests)
+    settings = settings_of(study, run, digits.digests)
     rows: list[dict[str, float]] = []
     if checkpoint:
         _refuse_difference(folder.path, recorded, settings)
         restore(checkpoint.tensors, network, optimizer)
         rows = checkpoint.rows
-        job.reporter.note(f"Resuming {folder.path} after {len(rows)} epochs.")
+        reporter.note(f"Resuming {folder.path} after {len(rows)} epochs.")
     else:
-        folder.write_settings(job.study, run, job.command)
-    described = environment_of(job.digits, job.device, job.command)
+        folder.write_settings(study, run, command)
+    described = environment_of(digits, device, command)
     folder.write_environment(described)
     folder.write_history(rows, run.history_columns)
 
@@ -182,13 +170,12 @@ def _train(job: _Job) -> None:
         folder.write_checkpoint(Checkpoint(snapshot(network, optimizer), rows, settings))
 
     engine = engine_of(
-        run, network, optimizer, data, job.study.precision, job.study.numerics,
-        note=job.reporter.note,
-    )  # fmt: skip
+        run, network, optimizer, data, study.precision, study.numerics, note=reporter.note
+    )
     training = run_epochs(
         run, engine, len(data.train_labels),
         first=len(rows), seconds=rows[-1]["seconds"] if rows else 0.0,
-        on_step=recorder.begin(len(rows), job.reporter.step), on_losses=recorder.losses,
+        on_step=recorder.begin(len(rows), reporter.step), on_losses=recorder.losses,
     )  # fmt: skip
     try:
         save()
@@ -196,7 +183,7 @@ def _train(job: _Job) -> None:
             rows.append(asdict(row) | recorder.keep(row.epoch))
             folder.write_history(rows, run.history_columns)
             save()
-            job.reporter.epoch(row)
+            reporter.epoch(row)
     except KeyboardInterrupt as interrupt:
         raise RunInterrupted(folder.path, len(rows), run.epochs) from interrupt
     seconds = {"training": rows[-1]["seconds"], "total": time.perf_counter() - began}
@@ -236,16 +223,7 @@ def _differences(recorded: Any, wanted: Any, key: str) -> list[str]:
     if isinstance(recorded, dict) and isinstance(wanted, dict):
         found = []
         for part in recorded.keys() | wanted.keys():
-            inner = f"{key}.{part}" if key else str(part)
+            inner = f"{key}.{part}".removeprefix(".")
             found += _differences(recorded.get(part), wanted.get(part), inner)
         return found
     return [] if recorded == wanted else [f"{key} was {recorded!r}, now {wanted!r}"]
-
-
-def _folder_exists(folder: RunFolder) -> RunError:
-    state = "a finished run" if folder.finished else "an unfinished run"
-    return RunError(
-        f"{folder.path} already holds {state}.",
-        "Nothing is overwritten unasked.",
-        "add --resume to go on with it, --overwrite to replace it, or --out DIR to train elsewhere",
-    )

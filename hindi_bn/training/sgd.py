@@ -6,8 +6,8 @@ on its bookkeeping. On CUDA torch's is used, whose updates are fused into few ke
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any, overload
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -32,32 +32,21 @@ class PlainSGD(torch.optim.Optimizer):
             elif parameter.grad is not None:
                 parameter.grad.zero_()
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take a step against the gradients; there is no use for a `closure` here."""
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Take a step against the gradients."""
         (group,) = self.param_groups
         with torch.no_grad():
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     change = self._smoothed(parameter, group["momentum"])
                     parameter.add_(change, alpha=-group["lr"])
-        return None
 
     def state_dict(self) -> dict[str, Any]:
         """Return state and settings in the form of torch's optimisers."""
         (group,) = self.param_groups
-        places = range(len(group["params"]))
-        return {
-            "state": {
-                i: dict(self.state[p]) for i, p in enumerate(self._parameters) if self.state[p]
-            },
-            "param_groups": [{**group, "params": list(places)}],
-        }
+        state = {i: dict(self.state[p]) for i, p in enumerate(self._parameters) if self.state[p]}
+        places = list(range(len(self._parameters)))
+        return {"state": state, "param_groups": [{**group, "params": places}]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` gave; ValueError when it is of other parameters."""

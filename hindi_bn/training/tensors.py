@@ -27,10 +27,8 @@ def training_digits(digits: Digits, run: Run) -> Digits:
     """Return the digits with the training images that a run uses: all, or `run.train_images`.
 
     Of each digit the same number of images count, evenly spread over the data set's order: images
-    that stand together may be of the same hand.
-
-    Raises:
-        StudyError: When there are not so many, or they cannot be the same number of each digit.
+    that stand together may be of the same hand. StudyError when there are not so many, or they
+    cannot be the same number of each digit.
     """
     wanted, labels = run.train_images, digits.train_labels
     if wanted is None or wanted == len(labels):
@@ -56,8 +54,7 @@ def training_digits(digits: Digits, run: Run) -> Digits:
 def scaling_constants(train_images: torch.Tensor, scaling: Scaling) -> tuple[float, float]:
     """Return (shift, divisor) for grey values 0..1: scaled = (x - shift) / divisor.
 
-    Args:
-        train_images: uint8 (n, height, width); `standard` takes mean and population std from them.
+    The images are uint8 (n, height, width); `standard` takes mean and population std from them.
     """
     if scaling == "unit":
         return 0.0, 1.0
@@ -89,8 +86,7 @@ def scale(images: torch.Tensor, constants: tuple[float, float]) -> torch.Tensor:
 
 def to_tensors(digits: Digits, scaling: Scaling, device: torch.device) -> Tensors:
     """Scale all images and put everything on `device`."""
-    constants = scaling_constants(digits.train_images, scaling)
-    shift, divisor = constants
+    shift, divisor = constants = scaling_constants(digits.train_images, scaling)
     return Tensors(
         scale(digits.train_images, constants).to(device),
         digits.train_labels.to(device),

@@ -20,8 +20,6 @@ class Network(ABC):
     """
 
     summary: ClassVar[str]
-    """What it is."""
-
     source: ClassVar[str]
     """Where it comes from."""
 
@@ -36,9 +34,8 @@ class Network(ABC):
     def layers(blocks: Blocks, side: int, options: Values) -> Sequence[nn.Module]:
         """Make the layers, from (batch, 1, side, side) images to (batch, 10) logits.
 
-        Args:
-            blocks: Makes layers with the run's norm, activation, pooling and dropout; torch's own
-                layers and others may stand beside them (see `hindi_bn.networks.table.kind_of`).
-            side: Height and width of the images in pixels.
-            options: The run's choices, and the network's own where the run makes none.
+        `blocks` make layers with the run's norm, activation, pooling and dropout; torch's own and
+        others may stand beside them (see `hindi_bn.networks.table.kind_of`). `options` are the
+        run's, and the network's own where the run makes no choice. Shapes noted beside the layers
+        are those of 32 x 32 images.
         """

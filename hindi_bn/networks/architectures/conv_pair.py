@@ -9,8 +9,6 @@ from hindi_bn.networks.blocks import Blocks
 
 
 class ConvPair(Network):
-    """Two convolutions, each with its pooling, and a linear classifier."""
-
     summary = "two convolutions with max-pooling, linear classifier"
     source = "batch-norm tutorials"
     options: ClassVar[Values] = {"activation": "relu", "pooling": "max"}
@@ -18,7 +16,6 @@ class ConvPair(Network):
 
     @staticmethod
     def layers(blocks: Blocks, side: int, options: Values) -> list[nn.Module]:
-        """Make the layers; shapes beside them are those of 32 x 32 images."""
         last = (side // 2 - 4) // 2  # 6; 5 on 28 x 28
         return [
             *blocks.convolution(1, 6, 3, padding=1),  # (batch, 6, 32, 32)

@@ -17,7 +17,6 @@ class FullyConnected(Network):
 
     @staticmethod
     def layers(blocks: Blocks, side: int, options: Values) -> list[nn.Module]:
-        """Make the layers; shapes beside them are those of 32 x 32 images."""
         width = options["width"]
         layers: list[nn.Module] = [nn.Flatten()]  # (batch, 1024)
         layers += blocks.linear(side * side, width)  # (batch, width)

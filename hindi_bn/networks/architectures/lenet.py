@@ -9,8 +9,6 @@ from hindi_bn.networks.blocks import Blocks
 
 
 class LeNet(Network):
-    """LeNet-5 with one norm after every hidden layer."""
-
     summary = "two convolutions with pooling, two hidden linear layers, linear classifier"
     source = "LeNet-5 (LeCun et al. 1998) as batch-norm tutorials write it"
     options: ClassVar[Values] = {"activation": "sigmoid", "pooling": "avg"}
@@ -18,7 +16,6 @@ class LeNet(Network):
 
     @staticmethod
     def layers(blocks: Blocks, side: int, options: Values) -> list[nn.Module]:
-        """Make the layers; shapes beside them are those of 32 x 32 images."""
         last = ((side - 4) // 2 - 4) // 2  # 5; 4 on 28 x 28
         return [
             *blocks.convolution(1, 6, 5),  # (batch, 6, 28, 28)

@@ -14,16 +14,12 @@ class ThreeConvs(Network):
     summary = "three convolutions, max-pooling, linear classifier"
     source = "the article, figures 4 and 5"
     options: ClassVar[Values] = {
-        "activation": "relu",
-        "pooling": "max",
-        "convolutions": 3,
-        "width": 16,
-    }
+        "activation": "relu", "pooling": "max", "convolutions": 3, "width": 16,
+    }  # fmt: skip
     smallest = 2
 
     @staticmethod
     def layers(blocks: Blocks, side: int, options: Values) -> list[nn.Module]:
-        """Make the layers; shapes beside them are those of 32 x 32 images."""
         width, half = options["width"], side // 2
         layers = blocks.convolution(1, width, 3, padding=1)  # (batch, 16, 32, 32)
         for _ in range(options.get("convolutions", 1) - 1):

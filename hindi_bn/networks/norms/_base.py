@@ -12,7 +12,6 @@ from hindi_bn import registry
 from hindi_bn.study.model import NormSettings
 
 FOLDER = "networks/norms"
-_GREEK = {"weight": "gamma", "bias": "beta"}
 _OF_TORCH: Mapping[type[nn.Module], str] = {
     nn.BatchNorm1d: "batch", nn.BatchNorm2d: "batch", nn.GroupNorm: "group",
     nn.InstanceNorm2d: "instance", nn.LayerNorm: "layer",
@@ -52,7 +51,7 @@ class Norm(NormSettings):
     def maps(self, channels: int) -> nn.Module | None:
         """Return the layer that normalises (batch, channels, height, width); None for no layer.
 
-        StudyError when there can be none, as for groups that do not divide the channels.
+        StudyError when the norm cannot have one for so many channels.
         """
         return None
 
@@ -72,7 +71,8 @@ class Norm(NormSettings):
 
     def statistics(self, layer: nn.Module) -> dict[str, torch.Tensor]:
         """Return a layer's own gamma, beta and running averages (channels,), those that it has."""
-        own = {_GREEK.get(name, name): tensor for name, tensor in layer.named_parameters()}
+        greek = {"weight": "gamma", "bias": "beta"}
+        own = {greek.get(name, name): tensor for name, tensor in layer.named_parameters()}
         return own | {n: tensor for n, tensor in layer.named_buffers() if n in self.running}
 
     def values_together(self, shape: tuple[int, ...], batch: int) -> int:
@@ -136,12 +136,9 @@ def mark(layer: nn.Module, norm: Norm) -> None:
 
 
 def weight_of(layer: nn.Module) -> torch.Tensor | None:
-    """Return a layer's weights without gradient, as the layer uses them; None if it has none.
-
-    Reading a spectrally normalised weight in train mode would do a power iteration; this does not.
-    """
+    """Return a layer's weights without gradient, as the layer uses them; None if it has none."""
     training = layer.training
-    layer.eval()
+    layer.eval()  # in train mode a spectrally normalised weight would do a power iteration
     try:
         weight = getattr(layer, "weight", None)
         return weight.detach() if isinstance(weight, torch.Tensor) else None

@@ -8,21 +8,22 @@ class ChannelNorm(nn.Module):
     """What layers share that normalise a channel over the batch and over its pixels.
 
     With `affine`, a scale `weight` (gamma, ones) and a shift `bias` (beta, zeros) are learned, both
-    (channels,).
+    (channels,). The running averages (channels,), of the mean and of what `spread` names, start
+    from 0 and 1.
     """
 
-    def __init__(self, channels: int, affine: bool) -> None:
+    running_mean: torch.Tensor
+
+    def __init__(self, channels: int, affine: bool, spread: str) -> None:
         super().__init__()
         self.channels = channels
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer(spread, torch.ones(channels))
         self.weight = nn.Parameter(torch.ones(channels)) if affine else None
         self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
 
     def values_per_channel(self, x: torch.Tensor) -> int:
-        """Return how many values each channel of `x` has.
-
-        ValueError for another shape, and for one value per channel in training: less its own mean
-        it is 0, whatever it was.
-        """
+        """Count the values of each channel; ValueError for another shape, or one in training."""
         if x.ndim not in {2, 4} or x.shape[1] != self.channels:
             raise ValueError(
                 f"expected (batch, {self.channels}) or (batch, {self.channels}, height, width), "
@@ -40,7 +41,7 @@ class ChannelNorm(nn.Module):
         return beside(self.weight, normalised) * normalised + beside(self.bias, normalised)
 
     def extra_repr(self) -> str:
-        """Show the number of channels, as torch's layers do."""
+        """Show the number of channels."""
         return str(self.channels)
 
 

@@ -22,11 +22,9 @@ class BatchLpNorm(BatchNormBase):
         """Return the average lp norm of each channel's values: (channels,)."""
 
     def maps(self, channels: int) -> nn.Module:
-        """Return the layer, which takes features too."""
         return LpBatchNorm(channels, self)
 
     def describe(self, layer: nn.Module) -> str:
-        """Return the layer's name, channels and lp norm."""
         return f"Batch norm {layer.extra_repr()}, {self.lp} scale"
 
 
@@ -41,21 +39,18 @@ class LpBatchNorm(ChannelNorm):
         l-infinity:  scale = max |x| + eps
         output = gamma * (x - mean x) / scale + beta
 
-    In evaluation, running averages (channels,), from 0 and 1, stand for mean and scale.
+    In evaluation, running averages stand for mean and scale.
 
     Source: Santurkar, Tsipras, Ilyas, Madry 2018, arXiv 1805.11604, on schemes other than batch
     norm that smooth the landscape. The paper does not say how its layers evaluate, nor where eps
     stands; both are ours, after batch norm.
     """
 
-    running_mean: torch.Tensor
     running_scale: torch.Tensor
 
     def __init__(self, channels: int, settings: BatchLpNorm) -> None:
-        super().__init__(channels, settings.affine)
+        super().__init__(channels, settings.affine, "running_scale")
         self.settings = settings
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_scale", torch.ones(channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise (batch, channels) or (batch, channels, height, width); the shape stays."""

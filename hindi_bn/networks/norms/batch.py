@@ -9,13 +9,10 @@ class BatchNorm(BatchNormBase):
     """torch's batch normalisation (Ioffe and Szegedy 2015)."""
 
     def maps(self, channels: int) -> nn.Module:
-        """Return `nn.BatchNorm2d`."""
         return nn.BatchNorm2d(channels, self.eps, self.momentum, self.affine)
 
     def features(self, features: int) -> nn.Module:
-        """Return `nn.BatchNorm1d`."""
         return nn.BatchNorm1d(features, self.eps, self.momentum, self.affine)
 
     def describe(self, layer: nn.Module) -> str:
-        """Return the layer's class and channels."""
         return f"{type(layer).__name__} {layer.num_features}"

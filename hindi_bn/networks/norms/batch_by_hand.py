@@ -32,7 +32,6 @@ class BatchNormByHand(BatchNormBase):
     )
 
     def maps(self, channels: int) -> nn.Module:
-        """Return the layer, which takes features too."""
         return HandwrittenBatchNorm(channels, self)
 
 
@@ -46,17 +45,14 @@ class HandwrittenBatchNorm(ChannelNorm):
     Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithms 1 and 2.
     """
 
-    running_mean: torch.Tensor
     running_var: torch.Tensor
 
     def __init__(self, channels: int, settings: BatchNormByHand) -> None:
-        super().__init__(channels, settings.affine)
+        super().__init__(channels, settings.affine, "running_var")
         self.eps = settings.eps
         of_new = settings.momentum_of == "new-batch"
         self.weight_of_new = settings.momentum if of_new else 1 - settings.momentum
         self.unbiased = settings.running_variance == "unbiased"
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise (batch, channels) or (batch, channels, height, width); the shape stays."""

@@ -7,10 +7,7 @@ from hindi_bn.networks.norms._lp import BatchLpNorm
 
 
 class BatchL1Norm(BatchLpNorm):
-    """Batch normalisation with the l1 norm as its scale."""
-
     lp = "l1"
 
     def scale(self, x: torch.Tensor) -> torch.Tensor:
-        """Return mean |x| + eps, per channel."""
         return mean_per_channel(x.abs()) + self.eps

@@ -7,10 +7,7 @@ from hindi_bn.networks.norms._lp import BatchLpNorm
 
 
 class BatchL2Norm(BatchLpNorm):
-    """Batch normalisation with the l2 norm as its scale."""
-
     lp = "l2"
 
     def scale(self, x: torch.Tensor) -> torch.Tensor:
-        """Return sqrt(mean x**2 + eps), per channel."""
         return torch.sqrt(mean_per_channel(x**2) + self.eps)

@@ -6,10 +6,7 @@ from hindi_bn.networks.norms._lp import BatchLpNorm
 
 
 class BatchLInfNorm(BatchLpNorm):
-    """Batch normalisation with the l-infinity norm as its scale."""
-
     lp = "l-infinity"
 
     def scale(self, x: torch.Tensor) -> torch.Tensor:
-        """Return max |x| + eps, per channel."""
         return x.abs().amax(dim=[0, *range(2, x.ndim)]) + self.eps

@@ -11,8 +11,7 @@ from hindi_bn.networks.dropout import counted_words
 from hindi_bn.networks.norms import BatchNormBase
 from hindi_bn.networks.norms._channels import ChannelNorm, beside
 
-_WORD = 0xFFFFFFFF
-_WORDS = 2.0**32
+_WORDS = 2**32
 
 
 class NoisyBatchNorm(BatchNormBase):
@@ -31,7 +30,6 @@ class NoisyBatchNorm(BatchNormBase):
     )
 
     def maps(self, channels: int) -> nn.Module:
-        """Return the layer, which takes features too."""
         return NoisyBatchNormalisation(channels, self)
 
     def start(self, layer: nn.Module, place: int) -> None:
@@ -41,7 +39,6 @@ class NoisyBatchNorm(BatchNormBase):
         layer.seed.copy_(counted_words(layer.seed, torch.tensor(place), 1)[0])
 
     def without_noise(self, layer: nn.Module) -> None:
-        """Let the layer be batch norm in training, too."""
         assert isinstance(layer, NoisyBatchNormalisation)
         layer.quiet = True
 
@@ -70,18 +67,15 @@ class NoisyBatchNormalisation(ChannelNorm):
     it another one for each layer. `quiet` leaves the noise away in training, too.
     """
 
-    running_mean: torch.Tensor
     running_var: torch.Tensor
     num_batches_tracked: torch.Tensor
     seed: torch.Tensor
 
     def __init__(self, channels: int, settings: NoisyBatchNorm) -> None:
-        super().__init__(channels, settings.affine)
+        super().__init__(channels, settings.affine, "running_var")
         self.settings, self.quiet = settings, False
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
         self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("seed", torch.tensor(torch.initial_seed() & _WORD))
+        self.register_buffer("seed", torch.tensor(torch.initial_seed() % _WORDS))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise (batch, channels) or (batch, channels, height, width); the shape stays."""

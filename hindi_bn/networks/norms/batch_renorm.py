@@ -30,7 +30,6 @@ class BatchRenorm(BatchNormBase):
     d_ramp: int = Field(2000, ge=0, description="Steps after warm_up until d_max is reached.")
 
     def maps(self, channels: int) -> nn.Module:
-        """Return the layer, which takes features too."""
         return BatchRenormalisation(channels, self)
 
 
@@ -51,19 +50,15 @@ class BatchRenormalisation(ChannelNorm):
     Source: Ioffe 2017, arXiv 1702.03275, algorithm 1 and section 3; the paper averages the
     std, not the variance, with a weight of 0.01.
 
-    The running averages (channels,) start from 0 and 1. `steps` are the training batches seen so
-    far, in the saved state, so that a resumed run goes on.
+    `steps` are the training batches seen so far, in the saved state, so that a resumed run goes on.
     """
 
-    running_mean: torch.Tensor
     running_std: torch.Tensor
     steps: torch.Tensor
 
     def __init__(self, channels: int, settings: BatchRenorm) -> None:
-        super().__init__(channels, settings.affine)
+        super().__init__(channels, settings.affine, "running_std")
         self.settings = settings
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_std", torch.ones(channels))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def limits(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,20 +75,15 @@ class BatchRenormalisation(ChannelNorm):
             return self.scale_and_shift(centred / beside(self.running_std, x))
         mean = mean_per_channel(x)
         std = torch.sqrt(biased_variance(x, mean) + self.settings.eps)
-        r, d = self._corrections(mean.detach(), std.detach())
+        r_limit, d_limit = self.limits()
+        r = (std.detach() / self.running_std).clamp(1 / r_limit, r_limit)
+        d = (mean.detach() - self.running_mean) / self.running_std
+        d = d.clamp(-d_limit, d_limit)
         normalised = (x - beside(mean, x)) / beside(std, x) * beside(r, x) + beside(d, x)
         average(self.running_mean, mean, self.settings.momentum)
         average(self.running_std, std, self.settings.momentum)
         self.steps += 1
         return self.scale_and_shift(normalised)
-
-    def _corrections(
-        self, mean: torch.Tensor, std: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        r_limit, d_limit = self.limits()
-        r = (std / self.running_std).clamp(1 / r_limit, r_limit)
-        d = ((mean - self.running_mean) / self.running_std).clamp(-d_limit, d_limit)
-        return r, d
 
     def _risen(self, ramp: int) -> torch.Tensor:
         """Share of the way to the final limit, 0 to 1: (steps - warm_up) / ramp."""

@@ -18,7 +18,6 @@ class GroupNorm(AffineNorm):
     groups: int = Field(2, ge=1, description="Groups that the channels are divided into.")
 
     def maps(self, channels: int) -> nn.Module:
-        """Return `nn.GroupNorm`, which takes features too."""
         if channels % self.groups:
             raise StudyError(
                 f"Norm 'group' cannot divide {channels} channels into {self.groups} groups.",
@@ -28,16 +27,14 @@ class GroupNorm(AffineNorm):
         return nn.GroupNorm(self.groups, channels, self.eps, self.affine)
 
     def describe(self, layer: nn.Module) -> str:
-        """Return the layer's class, channels and groups."""
         assert isinstance(layer, nn.GroupNorm)
-        return group_words(layer)
+        groups = "1 group (layer norm)" if layer.num_groups == 1 else f"{layer.num_groups} groups"
+        return f"GroupNorm {layer.num_channels}, {groups}"
 
     def values_together(self, shape: tuple[int, ...], batch: int) -> int:
-        """Count the values of a group in an image."""
         return math.prod(shape) // self.groups
 
     def one_value(self, shape: tuple[int, ...]) -> tuple[str, str]:
-        """Name the numbers of groups that leave more than one value in each."""
         fewer = ", ".join(str(d) for d in divisors(shape[0]) if d < shape[0])
         hint = f"set norm.groups to one of {fewer}" if fewer else "choose another norm"
         return f"Each group there holds one value ({sides(shape)}).", hint
@@ -46,9 +43,3 @@ class GroupNorm(AffineNorm):
 def divisors(number: int) -> list[int]:
     """All divisors of a positive number, rising."""
     return [d for d in range(1, number + 1) if number % d == 0]
-
-
-def group_words(layer: nn.GroupNorm) -> str:
-    """Return the class, channels and groups of torch's layer."""
-    groups = "1 group (layer norm)" if layer.num_groups == 1 else f"{layer.num_groups} groups"
-    return f"GroupNorm {layer.num_channels}, {groups}"

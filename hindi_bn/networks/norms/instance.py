@@ -15,11 +15,9 @@ class InstanceNorm(AffineNorm):
     over = "image"
 
     def maps(self, channels: int) -> nn.Module:
-        """Return `nn.InstanceNorm2d`."""
         return nn.InstanceNorm2d(channels, self.eps, affine=self.affine)
 
     def features(self, features: int) -> nn.Module:
-        """Refuse: there would be one value to normalise."""
         raise StudyError(
             "Norm 'instance' cannot follow a linear layer.",
             "It normalises the pixels of one channel of one image; here each channel is a single "
@@ -29,15 +27,12 @@ class InstanceNorm(AffineNorm):
         )
 
     def describe(self, layer: nn.Module) -> str:
-        """Return the layer's class and channels."""
         return f"{type(layer).__name__} {layer.num_features}"
 
     def values_together(self, shape: tuple[int, ...], batch: int) -> int:
-        """Count the pixels of a map."""
         return math.prod(shape[1:])
 
     def one_value(self, shape: tuple[int, ...]) -> tuple[str, str]:
-        """Name the maps' single pixel."""
         return (
             f"The maps there have a single pixel ({sides(shape)}), so each channel of an image is "
             "one value.",

@@ -4,6 +4,4 @@ from hindi_bn.networks.norms import Norm
 
 
 class NoNorm(Norm):
-    """No normalisation."""
-
     over = "nothing"

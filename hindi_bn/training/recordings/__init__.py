@@ -45,11 +45,7 @@ class Recording(study.Recording):
     """Something that a run records."""
 
     def reader(self, network: nn.Module, data: Tensors) -> Reader:
-        """Return what reads it from a network, layers by name, that is trained on the data.
-
-        Raises:
-            StudyError: At once, when something that it names is not there.
-        """
+        """Return what reads it; StudyError at once, when something that it names is not there."""
         raise NotImplementedError
 
 
@@ -78,17 +74,13 @@ class Timed(Recording):
 
 @dataclass
 class Series(Reader):
-    """Values that are read at the steps that are due, and kept on their device until the end.
-
-    Args:
-        at_start: Whether the untrained network is read, as step 0.
-    """
+    """Values that are read at the steps that are due, and kept on their device until the end."""
 
     name: str
     every: str | int
     labels: list[Label]
     read: Callable[[], torch.Tensor]
-    at_start: bool = True
+    at_start: bool = True  # whether the untrained network is read, as step 0
     values: list[torch.Tensor] = field(default_factory=list)
     times: list[tuple[int, int]] = field(default_factory=list)  # epoch, step
 

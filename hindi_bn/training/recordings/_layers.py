@@ -8,10 +8,9 @@ from hindi_bn.networks import last_convolution, weight_of
 
 
 def weights_of(network: nn.Module, layer: str, recording: str) -> tuple[str, nn.Module]:
-    """Find a layer by its name in the network, or `last-conv`; its name, and the layer.
+    """Find a layer with weights by its name, or `last-conv`; its name, and the layer.
 
-    Raises:
-        StudyError: When it does not exist or has no weights; the message names the recording's key.
+    StudyError, which names the recording's key, when there is none.
     """
     modules = {name: module for name, module in network.named_modules() if name}
     having = [name for name, module in modules.items() if weight_of(module) is not None]

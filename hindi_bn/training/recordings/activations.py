@@ -26,7 +26,6 @@ class Activations(Timed):
     )
 
     def reading(self, network: nn.Module, data: Tensors) -> Reading:
-        """Return what sends the batch through the network, flatten apart."""
         images = self._first_of_each(data)
         layers = [n for n, layer in network.named_children() if not isinstance(layer, nn.Flatten)]
 

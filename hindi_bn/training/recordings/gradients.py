@@ -18,11 +18,9 @@ class Gradients(Timed):
     name: str = Field("gradients", pattern=NAME, description="Name in captures.csv.")
 
     def reader(self, network: nn.Module, data: Tensors) -> Reader:
-        """Return what reads the norms; before the first step there are none."""
         return Series(self.name, self.every, *self.reading(network, data), at_start=False)
 
     def reading(self, network: nn.Module, data: Tensors) -> Reading:
-        """Return what reads the norms."""
         parameters = dict(network.named_parameters())
         labels = []
         for name in parameters:

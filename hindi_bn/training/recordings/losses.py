@@ -20,7 +20,6 @@ class Losses(Recording):
     name: str = Field("losses", pattern=NAME, description="Name in captures.csv.")
 
     def reader(self, network: nn.Module, data: Tensors) -> Reader:
-        """Return what takes the losses."""
         return _LossesReader(self.name)
 
 

@@ -28,7 +28,6 @@ class Pair(Recording):
     )
 
     def reader(self, network: nn.Module, data: Tensors) -> Reader:
-        """Return what reads wx and wy."""
         name, layer = _layers.weights_of(network, self.layer, self.name)
         for key in self.columns:
             _layers.check_index(network, name, getattr(self, key), f"{self.name}.{key}")

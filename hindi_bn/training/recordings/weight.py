@@ -11,8 +11,6 @@ from hindi_bn.training.tensors import Tensors
 
 
 class Weight(Timed):
-    """A single weight."""
-
     kind: Literal["weight"] = "weight"
     name: str = Field(pattern=NAME, description="Name of the weight in captures.csv.")
     layer: str = Field(
@@ -23,7 +21,6 @@ class Weight(Timed):
     )
 
     def reading(self, network: nn.Module, data: Tensors) -> Reading:
-        """Return what reads the weight."""
         name, layer = _layers.weights_of(network, self.layer, self.name)
         _layers.check_index(network, name, self.index, f"{self.name}.index")
         label = ("weight", name, " ".join(map(str, self.index)))
