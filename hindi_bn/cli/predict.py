@@ -48,12 +48,12 @@ def _table(answers: list[dict[str, Any]]) -> Table:
     rows = []
     for answer in answers:
         ranked = sorted(enumerate(answer["probabilities"]), key=lambda pair: -pair[1])
-        others = ", ".join(f"{digit} ({share:.1%})" for digit, share in ranked[1:3])
+        others = ", ".join(f"{digit} ({100 * share:.1f} %)" for digit, share in ranked[1:3])
         rows.append(
             {
                 "image": answer["image"],
                 "digit": answer["digit"],
-                "probability": answer["probability"],
+                "probability": 100 * answer["probability"],
                 "others": others,
             }
         )
@@ -64,7 +64,7 @@ def _table(answers: list[dict[str, Any]]) -> Table:
         {
             "image": ("image", ""),
             "digit": ("digit", "d"),
-            "probability": ("probability", ".1%"),
+            "probability": ("probability, %", ".1f"),
             "others": ("then", ""),
         },
     )
