@@ -1,4 +1,4 @@
-"""Figures of a metric against a key: its scale, a line a value, and diverged runs below."""
+"""Figures of a metric against a key: its scale, a line per value, and diverged runs below."""
 
 from __future__ import annotations
 
