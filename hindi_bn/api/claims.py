@@ -11,21 +11,15 @@ from pathlib import Path
 from hindi_bn.api.digits import load_digits
 from hindi_bn.api.sweeps import Opened, estimate_cells, no_progress
 from hindi_bn.claims.claim import Claim, ScaleName, choose, load_claims
-from hindi_bn.claims.plan import ALL_IMAGES
+from hindi_bn.claims.plan import ALL_IMAGES, plan_claim
 from hindi_bn.claims.results import ClaimResult
-from hindi_bn.claims.running import (
-    Asked,
-    cells_of,
-    claims_folder_of,
-    found_results,
-    judge_claims,
-    train_claims,
-)
+from hindi_bn.claims.running import cells_of, found_results, judge_claims
 from hindi_bn.digits.dataset import Note
 from hindi_bn.digits.fetching import no_note
 from hindi_bn.runners.local import LocalRunner, Runner
+from hindi_bn.study import results_folder
 from hindi_bn.sweeps.estimate import Estimate
-from hindi_bn.sweeps.run import BadEnd, Load
+from hindi_bn.sweeps.run import BadEnd, Load, run_sweep
 from hindi_bn.sweeps.store import RunStore
 
 
@@ -71,7 +65,8 @@ def estimate_claims(
     retry_failed: bool = False,
 ) -> Estimate:
     """List what claims would train and measure what it would cost; nothing is written."""
-    plans = Asked(choose(load_claims(), list(ids)), scale, seeds).plans(ALL_IMAGES)
+    claims = choose(load_claims(), list(ids))
+    plans = [plan_claim(claim, scale, ALL_IMAGES, seeds) for claim in claims]
     load = partial(load_digits, data_dir)
     store = RunStore(Path(out))
     return estimate_cells(cells_of(plans), load, store, workers, retry_failed=retry_failed)
@@ -100,21 +95,21 @@ def run_claims(
         load, runner, retry_failed, progress: As for `sweep`.
         announce: Called with an estimate before anything is trained.
     """
-    asked = Asked(choose(load_claims(), list(ids)), scale, seeds)
+    claims = choose(load_claims(), list(ids))
     store = RunStore(Path(out))
     digits = (load or partial(load_digits, data_dir, fetch=True))("digits")
-    plans = asked.plans(len(digits.train_labels))
-    runner = runner or LocalRunner()
+    plans = [plan_claim(claim, scale, len(digits.train_labels), seeds) for claim in claims]
+    cells, runner = cells_of(plans), runner or LocalRunner()
     if announce is not None:
         workers = runner.workers if isinstance(runner, LocalRunner) else None
-        announce(estimate_cells(cells_of(plans), lambda name: digits, store, workers))
+        announce(estimate_cells(cells, lambda name: digits, store, workers))
     with progress() as on_event:
-        trained = train_claims(
-            plans, digits, store, runner,
+        trained = run_sweep(
+            cells, lambda name: digits, store, runner,
             retry_failed=retry_failed, command=command, on_event=on_event,
         )  # fmt: skip
-    folder = claims_folder_of(Path(out), digits)
+    folder = results_folder(Path(out), "claims", digits.name)
     results = judge_claims(plans, digits, store, folder, note)
-    wanted = {claim.id for claim in asked.claims}
+    wanted = {claim.id for claim in claims}
     chosen = tuple(result for result in results if result.id in wanted)
     return TestedClaims(chosen, folder, trained.bad_ends)

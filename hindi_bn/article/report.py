@@ -18,12 +18,17 @@ from hindi_bn.article.compare import against_published, agreement, summary
 from hindi_bn.article.facts import ARTICLE, published_head
 from hindi_bn.article.findings import MeasuredFinding, findings
 from hindi_bn.article.markdown import comparison_markdown
-from hindi_bn.figures.confusion import class_scores_figure, confusion_figure
-from hindi_bn.figures.curves import accuracy_figure, loss_figure
+from hindi_bn.figures.comparison import (
+    accuracy_figure,
+    class_scores_figure,
+    confusion_figure,
+    loss_figure,
+)
 from hindi_bn.figures.descent import descent_figure
 from hindi_bn.figures.style import FORMATS, Caption, looks, save
 from hindi_bn.files import plain_json, write_text
 from hindi_bn.stats.metrics import check_histories
+from hindi_bn.stats.recordings import pair_changes
 from hindi_bn.stats.scores import Classes, confusion, per_class
 
 if TYPE_CHECKING:
@@ -178,8 +183,8 @@ def write_descent(
     check_histories(histories)
     names = {run: pair_names(pair) for run, pair in pairs.items()}
     colours = {run: look.colour for run, look in looks(histories).items()}
-    groups = {f"descent-{run}": {run: history} for run, history in histories.items()}
-    groups["descent"] = dict(histories)
+    paths = {run: pair_changes(history) for run, history in histories.items()}
+    groups = {f"descent-{run}": {run: path} for run, path in paths.items()} | {"descent": paths}
     written: list[Path] = []
     for name, part in groups.items():
         for projected in (False, True):

@@ -5,18 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from hindi_bn.claims.claim import Contrast, Term
 from hindi_bn.errors import StudyError
 from hindi_bn.sweeps.sweep_file import same
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from hindi_bn.claims.claim import Contrast, Term
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class ArmTable:
 
     Args:
         arms: Values of every varied key by arm; `run` is the run's name in a study of several.
-        runs: A row per run with the columns `arm` and `seed` and a column per metric.
+        runs: The table of `hindi_bn.sweeps.tables`, with a column for each measured metric too.
     """
 
     arms: Mapping[str, Mapping[str, Any]]
@@ -58,14 +55,10 @@ def terms_of(test: Contrast) -> list[tuple[Term, str]]:
 
 
 def effects(test: Contrast, tables: Mapping[str, ArmTable], first: str) -> NDArray[np.float64]:
-    """Return a comparison's effect of each seed.
+    """Return a comparison's effect of each seed: float64 (seeds,), seeds in ascending order.
 
-    Args:
-        tables: The claim's sweeps by name; terms that name none mean `first`.
-
-    Returns:
-        float64 (seeds,), in the test's unit, seeds in ascending order; not a number where one of
-        the terms is missing.
+    In the test's unit; not a number where one of the terms is missing. `tables` are the claim's
+    sweeps by name; terms that name none mean `first`.
     """
     effect = _total(test, test.plus, tables, first)
     if test.unit == "doublings":
@@ -80,8 +73,6 @@ def _total(
     test: Contrast, terms: Sequence[Term], tables: Mapping[str, ArmTable], first: str
 ) -> pd.Series[float]:
     """Add terms up seed by seed."""
-    import pandas as pd
-
     parts = [
         _by_seed(term, tables[term.sweep or first], term.metric or test.metric, test.missing)
         for term in terms

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from hindi_bn.article.facts import ARTICLE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import pandas as pd
-
-    from hindi_bn.claims.plan import TrainedClaim
+from hindi_bn.claims.plan import TrainedClaim
+from hindi_bn.stats.metrics import metric_named
+from hindi_bn.stats.tables import epoch_values, paired_values, summary_by
 
 LAST = 10
 """Stopping epochs that are looked at, counted from the end."""
@@ -38,13 +36,10 @@ class Gaps:
 
 def gaps_of(trained: TrainedClaim) -> Gaps:
     """Pair the runs of a claim's first sweep by seed and stopping epoch."""
-    from hindi_bn.stats.metrics import metric_named
-    from hindi_bn.stats.tables import epoch_values, paired_values, summary_by
-
     table = trained.tables[trained.first]
     (with_bn,), (without,) = table.select({"norm": "batch"}), table.select({"norm": "none"})
-    runs, epochs = trained.runs[trained.first], trained.epochs[trained.first]
-    values = epoch_values(epochs, "test_accuracy", metric_named("test_accuracy"), runs)
+    epochs, metric = trained.epochs[trained.first], metric_named("test_accuracy")
+    values = epoch_values(epochs, "test_accuracy", metric, table.runs)
     values = values[values["arm"].isin([with_bn, without])]
     pairs = paired_values(values, without, on=("seed", "epoch")).dropna(subset="value")
     final = ARTICLE.final_test_accuracy

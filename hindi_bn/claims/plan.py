@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from hindi_bn.claims.claim import Claim, Scale, ScaleName
 from hindi_bn.claims.effects import ArmTable, terms_of
+from hindi_bn.digits import Digits
+from hindi_bn.measures import measure
 from hindi_bn.records import RunFolder
 from hindi_bn.study import Run
 from hindi_bn.sweeps.cells import Cell, cells, varied
 from hindi_bn.sweeps.store import RunStore, Status
 from hindi_bn.sweeps.sweep_file import sweep_of
 from hindi_bn.sweeps.tables import epochs_table, runs_table
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from hindi_bn.digits import Digits
 
 ALL_IMAGES = 17_000
 """Training images of the article's data, of which a scale's `images` are a part."""
@@ -35,29 +33,17 @@ class ClaimPlan:
     scale: ScaleName
     cells: dict[str, tuple[Cell, ...]]
 
-    @property
-    def every_cell(self) -> list[Cell]:
-        """The runs of all sweeps."""
-        return [cell for chosen in self.cells.values() for cell in chosen]
-
 
 @dataclass(frozen=True)
 class TrainedClaim:
     """A plan's runs as they stand in the store, by the name of their sweep.
 
-    `runs` and `epochs` are the tables of `hindi_bn.sweeps.tables`, `runs` with a column for each
-    measured metric too; `arms` holds varied values by arm.
+    `epochs` are those of `hindi_bn.sweeps.tables`.
     """
 
     plan: ClaimPlan
-    runs: dict[str, pd.DataFrame]
+    tables: dict[str, ArmTable]
     epochs: dict[str, pd.DataFrame]
-    arms: dict[str, dict[str, dict[str, Any]]]
-
-    @property
-    def tables(self) -> dict[str, ArmTable]:
-        """What the claim's tests read, by sweep."""
-        return {name: ArmTable(self.arms[name], runs) for name, runs in self.runs.items()}
 
     @property
     def first(self) -> str:
@@ -66,14 +52,9 @@ class TrainedClaim:
 
 
 def plan_claim(claim: Claim, scale: ScaleName, images: int, seeds: int | None = None) -> ClaimPlan:
-    """Return what a claim is tested with.
+    """Return what a claim is tested with; StudyError names the wrong key of a sweep.
 
-    Args:
-        images: Training images that there are.
-        seeds: Number of seeds in place of the scale's.
-
-    Raises:
-        StudyError: When one of the claim's sweeps is wrong; the message names its key.
+    `images` are the training images that there are; `seeds` takes the place of the scale's.
     """
     chosen = {}
     for part in claim.sweeps:
@@ -107,22 +88,20 @@ def read_plan(
 ) -> TrainedClaim:
     """Read what is in the store of a plan's runs, and measure what its tests ask for.
 
-    Raises:
-        RunError: When a run's folder cannot be read.
+    RunError when a run's folder cannot be read.
     """
-    runs, epochs, arms = {}, {}, {}
+    tables, epochs = {}, {}
     for name, chosen in plan.cells.items():
         placed = [store.place(cell, digits) for cell in chosen]
         statuses: dict[str, Status] = {run.key: store.status(run.job) for run in placed}
         columns = varied(chosen)
-        table = runs_table(placed, statuses, columns, store)
+        runs = runs_table(placed, statuses, columns, store)
         folders = [RunFolder(run.job.folder) for run in placed]
         for metric in _measured(plan.claim, name):
-            table[metric] = _measure(folders, metric, digits, note)
-        runs[name] = table
+            runs[metric] = _measure(folders, metric, digits, note)
+        tables[name] = ArmTable({cell.arm: dict(cell.values) for cell in chosen}, runs)
         epochs[name] = epochs_table(placed, statuses, columns, store)
-        arms[name] = {cell.arm: dict(cell.values) for cell in chosen}
-    return TrainedClaim(plan, runs, epochs, arms)
+    return TrainedClaim(plan, tables, epochs)
 
 
 def _measured(claim: Claim, sweep: str) -> list[str]:
@@ -143,8 +122,6 @@ def _measure(
     folders: Sequence[RunFolder], metric: str, digits: Digits, note: Callable[[str], None]
 ) -> list[float]:
     """Measure a metric of each run; not a number where it has not finished, or has it not."""
-    from hindi_bn.measures import measure
-
     name, _, value = metric.partition(".")
     finished = sum(folder.finished for folder in folders)
     note(f"Measuring {metric} of {finished} trained networks.")

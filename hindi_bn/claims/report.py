@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hindi_bn.article.markdown import table
@@ -38,30 +38,20 @@ def ledger(results: Sequence[ClaimResult], link: str = "") -> str:
 
     `link` is the page that holds the claims' sections, if the titles are to be links.
     """
-    return table(
-        [_ledger_row(result, link) for result in results],
-        [
-            ("id", "", str),
-            ("claim", "claim", str),
-            ("verdict", "verdict", str),
-            ("effect", "effect [95 % interval], of the test it hangs on", str),
-            ("n", "n", str),
-            ("scale", "scale", str),
-        ],
-    )
+    rows = []
+    for result in results:
+        effect = decisive(result)
+        title = f"[{result.title}]({link}#{anchor(result)})" if link else result.title
+        found = f"{effect_text(effect)}: {effect.label[:1].lower()}{effect.label[1:]}"
+        row = {"": result.id, "claim": title, "verdict": f"**{result.verdict}**"}
+        row |= {"effect [95 % interval], of the test it hangs on": found, "n": str(effect.n)}
+        rows.append(row | {"scale": result.scale})
+    return _table(rows)
 
 
-def _ledger_row(result: ClaimResult, link: str) -> dict[str, Any]:
-    effect = decisive(result)
-    title = f"[{result.title}]({link}#{anchor(result)})" if link else result.title
-    return {
-        "id": result.id,
-        "claim": title,
-        "verdict": f"**{result.verdict}**",
-        "effect": f"{effect_text(effect)}: {effect.label[:1].lower()}{effect.label[1:]}",
-        "n": str(effect.n),
-        "scale": result.scale,
-    }
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write rows as a table; their keys are the headings."""
+    return table(rows, [(heading, heading, str) for heading in rows[0]])
 
 
 def anchor(result: ClaimResult) -> str:
@@ -101,45 +91,29 @@ def section(result: ClaimResult, figures: str = "figures") -> str:
         f"*Source.* {result.source}",
         f"*Test.* {result.method}",
         _effects_table(result),
-        *_findings(result),
-        _trained(result),
-        f"![{heading(result)}]({figures}/{result.slug}.png)",
     ]
-    return "\n\n".join(parts)
+    if result.findings:
+        parts.append("Besides:\n\n" + "\n".join(f"- {finding}" for finding in result.findings))
+    figure = f"![{heading(result)}]({figures}/{result.slug}.png)"
+    return "\n\n".join([*parts, _trained(result), figure])
 
 
 def _effects_table(result: ClaimResult) -> str:
-    rows = [
-        {
-            "test": effect.label,
-            "effect": effect_text(effect),
-            "region": effect.region,
-            "verdict": effect.verdict,
-            "n": str(effect.n) + (f" ({effect.left_out} without)" if effect.left_out else ""),
-            "d": number(effect.effect_size),
-            "p_t": p_text(effect.p_t),
-            "p": f"{p_text(effect.p_zero)} ({effect.zero_test})",
-        }
-        for effect in result.effects
-    ]
-    return table(
-        rows,
+    return _table(
         [
-            ("test", "test", str),
-            ("effect", "mean [95 % interval]", str),
-            ("region", "holds where it is", str),
-            ("verdict", "by itself", str),
-            ("n", "n", str),
-            ("d", "mean / std", str),
-            ("p_t", "p of no effect (t)", str),
-            ("p", "p of no effect (signs flipped)", str),
-        ],
+            {
+                "test": effect.label,
+                "mean [95 % interval]": effect_text(effect),
+                "holds where it is": effect.region,
+                "by itself": effect.verdict,
+                "n": str(effect.n) + (f" ({effect.left_out} without)" if effect.left_out else ""),
+                "mean / std": number(effect.effect_size),
+                "p of no effect (t)": p_text(effect.p_t),
+                "p of no effect (signs flipped)": f"{p_text(effect.p_zero)} ({effect.zero_test})",
+            }
+            for effect in result.effects
+        ]
     )
-
-
-def _findings(result: ClaimResult) -> list[str]:
-    lines = [f"- {finding}" for finding in result.findings]
-    return ["Besides:\n\n" + "\n".join(lines)] if lines else []
 
 
 def _trained(result: ClaimResult) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from hindi_bn.claims.claim import Claim, ScaleName
 from hindi_bn.claims.effects import effects
@@ -80,20 +81,19 @@ def result_of(claim: Claim, trained: TrainedClaim, title: str) -> ClaimResult:
 
     `title` is the name of the data.
     """
-    import pandas as pd
-
     found = tuple(
         effect_of(test, effects(test, trained.tables, trained.first)) for test in claim.tests
     )
     holds, fails = together(found)
-    runs = pd.concat(trained.runs.values()).drop_duplicates("key")
+    gap, tables = claim.figure.kind == "gap", {k: v.runs for k, v in trained.tables.items()}
+    runs = pd.concat(tables.values()).drop_duplicates("key")
     return ClaimResult(
         id=claim.id, name=claim.name, title=claim.title, statement=claim.statement.strip(),
         source=claim.source, method=claim.method.strip(), scale=trained.plan.scale,
-        sizes={name: _size(table) for name, table in trained.runs.items()}, data=title,
+        sizes={name: _size(table) for name, table in tables.items()}, data=title,
         runs={str(k): int(v) for k, v in runs["status"].value_counts().sort_index().items()},
         effects=found,
-        findings=(*_besides(claim, trained), *_gap(claim, trained)),
+        findings=(*_besides(claim, trained), *(gap_findings(trained) if gap else ())),
         p_holds=holds, p_fails=fails,
     )  # fmt: skip
 
@@ -108,11 +108,6 @@ def _besides(claim: Claim, trained: TrainedClaim) -> Iterator[str]:
             f"{comparison.label}: {number(found.mean)} [{number(found.low)}, {number(found.high)}]"
             f"{unit} (n = {found.n})."
         )
-
-
-def _gap(claim: Claim, trained: TrainedClaim) -> Iterator[str]:
-    if claim.figure.kind == "gap":
-        yield from gap_findings(trained)
 
 
 def _size(runs: Any) -> dict[str, Any]:
@@ -130,8 +125,8 @@ def decided(results: Iterable[ClaimResult]) -> list[ClaimResult]:
     ordered = sorted(results, key=lambda result: result.id)
     decisions = decide([(result.p_holds, result.p_fails) for result in ordered])
     return [
-        replace(result, verdict=decision.verdict, p_corrected=decision.p_corrected)
-        for result, decision in zip(ordered, decisions, strict=True)
+        replace(result, verdict=verdict, p_corrected=p)
+        for result, (verdict, p) in zip(ordered, decisions, strict=True)
     ]
 
 

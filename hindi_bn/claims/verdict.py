@@ -12,15 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hindi_bn.claims.claim import Test
 from hindi_bn.stats.pairs import compare_paired, holm, t_test_p
-
-if TYPE_CHECKING:
-    from hindi_bn.claims.claim import Test
 
 Verdict = Literal["supported", "contradicted", "undecided"]
 LEVEL = 0.05
@@ -122,16 +120,6 @@ def _verdict(p_holds: float, p_fails: float) -> Verdict:
     return "contradicted" if p_fails <= LEVEL else "undecided"
 
 
-@dataclass(frozen=True)
-class Decision:
-    """A claim's verdict: p-values that it is so, and that it is not, and the smaller corrected."""
-
-    verdict: Verdict
-    p_holds: float
-    p_fails: float
-    p_corrected: float
-
-
 def together(effects: Sequence[Effect]) -> tuple[float, float]:
     """Return a claim's p-values from those of its tests: that all hold, and that one does not."""
     holds = max(effect.p_holds for effect in effects)
@@ -139,18 +127,13 @@ def together(effects: Sequence[Effect]) -> tuple[float, float]:
     return holds, min(1.0, len(effects) * fails)
 
 
-def decide(claims: Sequence[tuple[float, float]]) -> list[Decision]:
-    """Decide claims by their p-values (see `together`), corrected over all by Holm's method."""
-    if not claims:
-        return []
-    corrected = holm([min(pair) for pair in claims])
-    return [
-        Decision(_decided(holds, fails, float(p)), holds, fails, float(p))
-        for (holds, fails), p in zip(claims, corrected, strict=True)
-    ]
+def decide(claims: Sequence[tuple[float, float]]) -> list[tuple[Verdict, float]]:
+    """Decide claims by their p-values (see `together`): each one's verdict and corrected p.
 
-
-def _decided(holds: float, fails: float, corrected: float) -> Verdict:
-    if corrected > LEVEL:
-        return "undecided"
-    return "supported" if holds <= fails else "contradicted"
+    The smaller p-value is corrected over all claims by Holm's method.
+    """
+    decisions: list[tuple[Verdict, float]] = []
+    for (holds, fails), p in zip(claims, holm([min(pair) for pair in claims]), strict=True):
+        shown: Verdict = "supported" if holds <= fails else "contradicted"
+        decisions.append((shown if p <= LEVEL else "undecided", float(p)))
+    return decisions

@@ -6,6 +6,7 @@ Arrays are (batch, channels) or (batch, channels, height, width); statistics are
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -52,6 +53,13 @@ def mean_and_std(name: str, x: Array) -> tuple[Values, Values]:
     """Return a step's numbers: mean and root of the biased variance of each channel."""
     std = np.sqrt(biased_variance(x))
     return Values(f"mean of {name}", mean(x)), Values(f"std of {name}", std)
+
+
+def with_statistics(batches: Mapping[str, Array]) -> dict[str, Array]:
+    """Return batches by name, and beside each its channels' `<name>_mean` and `<name>_std`."""
+    means = {f"{name}_mean": mean(x) for name, x in batches.items()}
+    stds = {f"{name}_std": np.sqrt(biased_variance(x)) for name, x in batches.items()}
+    return {**batches, **means, **stds}
 
 
 def normalise(x: Array, centre: Array, variance: Array, eps: float) -> Array:

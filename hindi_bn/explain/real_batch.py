@@ -47,7 +47,8 @@ def explain_batch(
 
     Returns:
         The steps; `arrays` holds `before`, `train` and `eval`, the layer's input and its outputs in
-        both modes, and `batch_mean`, `batch_std`, `running_mean`, `running_std`, each (channels,).
+        both modes, and the means and stds of their channels, each (channels,): `before_mean`,
+        `before_std` and so on, and `running_mean` and `running_std`.
 
     Raises:
         HindiBnError: When the network has no layer of `nn.BatchNorm1d` or `nn.BatchNorm2d`, or when
@@ -99,15 +100,10 @@ class _Layer:
         return forward(copy.deepcopy(self.layer).train(training), self.before)
 
     def arrays(self) -> dict[str, Array]:
-        return {
-            "before": self.before,
-            "train": self.in_train,
-            "eval": self.in_eval,
-            "batch_mean": self.mean,
-            "batch_std": np.sqrt(self.variance),
-            "running_mean": self.running_mean,
-            "running_std": np.sqrt(self.running_variance),
-        }
+        batches = {"before": self.before, "train": self.in_train, "eval": self.in_eval}
+        running = {"mean": self.running_mean, "std": np.sqrt(self.running_variance)}
+        named = {f"running_{what}": values for what, values in running.items()}
+        return arithmetic.with_statistics(batches) | named
 
     def before_step(self) -> Step:
         return Step(

@@ -53,7 +53,8 @@ def explain_worked(layer: Example = "2d", batch_size: int | None = None) -> Expl
     """Work batch norm through on the batch of `worked_batch`, each step checked against torch.
 
     A 1-D batch of one gives another explanation: why nothing can be learned there. `arrays` holds
-    `before`, `after` (normalised) and, where there is one, `inference`, each of the batch's shape.
+    `before`, `after` (normalised) and, where there is one, `inference`, each of the batch's shape,
+    and the channels' `before_mean`, `before_std`, `after_mean` and `after_std`.
     """
     x = worked_batch(layer, batch_size)
     images = len(x)
@@ -65,14 +66,15 @@ def explain_worked(layer: Example = "2d", batch_size: int | None = None) -> Expl
     name = f"BatchNorm{layer}"
     if arithmetic.values_per_channel(x) == 1:
         title = "Batch norm on a fully connected batch of one: nothing can be learned"
-        arrays = {"before": x, "after": np.zeros_like(x)}
+        arrays = arithmetic.with_statistics({"before": x, "after": np.zeros_like(x)})
         return Explanation(title, data, name, steps_of_a_single_value(x, EPS), arrays)
     worked = _Worked(x)
     steps = worked.steps()
     if layer == "2d" and images == 1:
         steps = (*steps, _single_image_step())
     kind = "feature maps" if layer == "2d" else "fully connected layers"
-    arrays = {"before": x, "after": worked.normalised, "inference": worked.inference(1)}
+    arrays = arithmetic.with_statistics({"before": x, "after": worked.normalised})
+    arrays["inference"] = worked.inference(1)
     return Explanation(f"Batch norm for {kind}, step by step", data, name, steps, arrays)
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from hindi_bn.figures.style import Caption, Look, composing
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from hindi_bn.stats.lines import Line
+from hindi_bn.stats.lines import Line
 
 WAYS = {
     "notebook": ("the notebook's way", Look("#D55E00", "s")),
@@ -45,8 +43,6 @@ def cost_by_runs(runs: pd.DataFrame, lines: Mapping[str, Line], ax: Axes) -> Axe
 
     `runs` has a row for each number: `runs`, and the seconds `side_by_side` and `one_by_one`.
     """
-    from matplotlib.ticker import MaxNLocator
-
     for way in ("one_by_one", "side_by_side"):
         _points(ax, way, lines, runs["runs"], runs[way])
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from hindi_bn.figures.over_seeds import INTERVAL, label_size, limits, number, shown, wrapped
 from hindi_bn.figures.style import Caption, Look, composing, count_axis
 from hindi_bn.stats.metrics import points
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 VERDICTS = {
     "supported": Look("#009E73", "o"),
@@ -88,8 +89,6 @@ def gap_by_epoch(pairs: pd.DataFrame, means: pd.DataFrame, published: float, ax:
     been stopped after that epoch; `means` is a table of means of it by `epoch`. `published` is in
     points.
     """
-    import pandas as pd
-
     pairs, means = shown(pairs, _GAP), shown(means, _GAP)
     for _, run in pairs.groupby("seed"):
         ax.plot(run["epoch"], run["value"], color=_BLUE, linewidth=0.7, alpha=0.4)
@@ -169,21 +168,12 @@ def _numbers(test: dict[Any, Any]) -> str:
 
 
 def _verdict_legend(ax: Axes, verdicts: list[str]) -> None:
-    from matplotlib.artist import Artist
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     handles: list[Artist] = [
         Line2D([], [], color=look.colour, marker=look.marker, label=verdict)
         for verdict, look in VERDICTS.items() if verdict in verdicts
     ]  # fmt: skip
     handles.append(Patch(color=_REGION, alpha=0.3, linewidth=0, label="the claim holds here"))
     ax.legend(
-        handles=handles,
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        ncols=len(handles),
-        frameon=False,
-        fontsize=9,
-        columnspacing=1.2,
-    )
+        handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(handles),
+        frameon=False, fontsize=9, columnspacing=1.2,
+    )  # fmt: skip

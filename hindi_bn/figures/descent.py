@@ -9,19 +9,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from mpl_toolkits.mplot3d import proj3d
+from mpl_toolkits.mplot3d.axes3d import Axes3D
+from numpy.typing import NDArray
 
 from hindi_bn.figures.style import Caption, composing, looks
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.colors import LogNorm, Normalize
-    from matplotlib.figure import Figure
-    from mpl_toolkits.mplot3d.axes3d import Axes3D
-    from numpy.typing import NDArray
 
 _START: dict[str, Any] = {
     "marker": "o", "s": 110, "facecolors": "none", "edgecolors": "black", "linewidths": 1.8,
@@ -38,21 +39,19 @@ def descent_3d(
 ) -> Axes3D:
     """Draw the path (wx, wy, training loss): a point per epoch and an arrow to the next.
 
-    `history` has `epoch`, `wx`, `wy` and `train_loss` (cross-entropy, nats); `names` say what wx
-    and wy are, such as `{"wx": "weight[3, 4, 1, 0]", …}`, for the axis labels. `ax` is a 3-D one.
+    `history` has `epoch`, `train_loss` (cross-entropy, nats), `wx`, `wy` and the changes of
+    `hindi_bn.stats.recordings.pair_changes`; `names` say what wx and wy are, such as
+    `{"wx": "weight[3, 4, 1, 0]", …}`, for the axis labels. `ax` is a 3-D one.
     """
-    from matplotlib.ticker import ScalarFormatter
-
-    x, y = (_Change(history[name].to_numpy(dtype=float)) for name in ("wx", "wy"))
-    z = history["train_loss"].to_numpy(dtype=float)
-    points = np.column_stack([x.scaled, y.scaled, z])
+    (x, x_label), (y, y_label) = (_readable(history, name, names, "\n") for name in ("wx", "wy"))
+    points = np.column_stack([x, y, history["train_loss"]])
     ax.computed_zorder = False  # the marks of start and end stay on top
     ax.plot(*points.T, linestyle="none", marker="o", markersize=3.5, color=colour, zorder=3)
     for tail, head in itertools.pairwise(points):
         ax.add_artist(_arrow_3d(tail, head, colour))
     _mark_ends(history, lambda row, **how: ax.scatter(*points[row], zorder=4, **how))
-    ax.set_xlabel(x.label("wx", names, "\n"), labelpad=18)
-    ax.set_ylabel(y.label("wy", names, "\n"), labelpad=22)
+    ax.set_xlabel(x_label, labelpad=18)
+    ax.set_ylabel(y_label, labelpad=22)
     ax.view_init(elev=24, azim=-58)
     ax.set_box_aspect((1.0, 1.0, 0.92), zoom=0.93)  # keeps the labels inside the panel
     for letter, values in zip("xyz", points.T, strict=True):
@@ -72,10 +71,8 @@ def descent_2d(
 
     Parameters are those of `descent_3d`; the figure of `ax` gains a colour bar beside it.
     """
-    from matplotlib.ticker import MaxNLocator
-
-    x, y = (_Change(history[name].to_numpy(dtype=float)) for name in ("wx", "wy"))
-    points = np.column_stack([x.scaled, y.scaled])
+    (x, x_label), (y, y_label) = (_readable(history, name, names, ",\n") for name in ("wx", "wy"))
+    points = np.column_stack([x, y])
     for tail, head in itertools.pairwise(points):
         style = {
             "arrowstyle": "-|>", "color": colour, "alpha": 0.7, "linewidth": 1.2,
@@ -83,14 +80,13 @@ def descent_2d(
         }  # fmt: skip
         ax.annotate("", xy=tuple(head), xytext=tuple(tail), arrowprops=style, zorder=2)
     dots = ax.scatter(
-        x.scaled, y.scaled, c=history["train_loss"], cmap="viridis",
+        x, y, c=history["train_loss"], cmap="viridis",
         norm=_loss_scale(history["train_loss"]),
         s=24, edgecolors="white", linewidths=0.4, zorder=3,
     )  # fmt: skip
     _mark_ends(history, lambda row, **how: ax.scatter(*points[row], zorder=4, **how))
     _colour_bar(ax, dots)
-    ax.set_xlabel(x.label("wx", names, ",\n"))
-    ax.set_ylabel(y.label("wy", names, ",\n"))
+    ax.set(xlabel=x_label, ylabel=y_label)
     ax.margins(0.1)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(5, steps=_STEPS))
@@ -132,22 +128,17 @@ def descent_figure(
     return figure
 
 
-class _Change:
-    """A weight's change since its first value, in a power of ten that makes it readable."""
-
-    def __init__(self, weight: NDArray[np.float64]) -> None:
-        self.start = float(weight[0])
-        change = weight - weight[0]
-        largest = float(np.abs(change).max())
-        self.exponent = math.floor(math.log10(largest)) if largest > 0 else 0
-        self.scaled = change / 10.0**self.exponent
-
-    def label(self, symbol: str, names: Mapping[str, str] | None, separator: str) -> str:
-        """Say what the axis shows: the weight, where it starts, and the unit."""
-        name = (names or {}).get(symbol)
-        weight = f"{symbol} = {name}" if name else symbol
-        unit = rf" ($\times\,10^{{{self.exponent}}}$)" if self.exponent else ""
-        return f"{weight}{separator}change from {self.start:.6f}{unit}".replace("-0.", "−0.")
+def _readable(
+    history: pd.DataFrame, weight: str, names: Mapping[str, str] | None, separator: str
+) -> tuple[NDArray[np.float64], str]:
+    """Bring a weight's changes to a readable power of ten, and label them with start and unit."""
+    changes = history[f"{weight}_change"].to_numpy(dtype=float)
+    largest = float(np.abs(changes).max())
+    exponent = math.floor(math.log10(largest)) if largest > 0 else 0
+    name = (names or {}).get(weight)
+    unit = rf" ($\times\,10^{{{exponent}}}$)" if exponent else ""
+    start = f"change from {history[weight].iloc[0]:.6f}{unit}".replace("-0.", "−0.")
+    return changes / 10.0**exponent, f"{weight}{f' = {name}' if name else ''}{separator}{start}"
 
 
 def _mark_ends(history: pd.DataFrame, scatter: Callable[..., Any]) -> None:
@@ -159,8 +150,6 @@ def _mark_ends(history: pd.DataFrame, scatter: Callable[..., Any]) -> None:
 
 def _arrow_3d(tail: NDArray[np.float64], head: NDArray[np.float64], colour: str) -> Any:
     """Make an arrow whose head keeps its size on paper, whatever the scales of the three axes."""
-    from matplotlib.patches import FancyArrowPatch
-    from mpl_toolkits.mplot3d import proj3d
 
     class Arrow(FancyArrowPatch):
         axes: Any  # the 3-D axes
@@ -178,8 +167,6 @@ def _arrow_3d(tail: NDArray[np.float64], head: NDArray[np.float64], colour: str)
 
 def _loss_scale(losses: pd.Series) -> Normalize | LogNorm:
     """Colour by the logarithm of the loss where it varies and is positive, else evenly."""
-    from matplotlib.colors import LogNorm, Normalize
-
     low, high = float(losses.min()), float(losses.max())
     if low == high:
         return Normalize(low - 0.5, high + 0.5)
@@ -187,9 +174,6 @@ def _loss_scale(losses: pd.Series) -> Normalize | LogNorm:
 
 
 def _colour_bar(ax: Axes, dots: Any) -> None:
-    from matplotlib.colors import LogNorm
-    from matplotlib.ticker import MaxNLocator
-
     bar = ax.figure.colorbar(dots, ax=ax, label="Training loss (nats)", pad=0.02)
     low, high = dots.norm.vmin, dots.norm.vmax
     if isinstance(dots.norm, LogNorm):
@@ -211,8 +195,6 @@ def _apart(ticks: Sequence[float]) -> list[str]:
 
 def _room(values: NDArray[np.float64]) -> tuple[float, float, list[float]]:
     """Choose an axis of a 3-D panel: its limits, and ticks that stay away from the corners."""
-    from matplotlib.ticker import MaxNLocator
-
     low, high = float(values.min()), float(values.max())
     if low == high:
         return low - 1.0, high + 1.0, [low]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from hindi_bn.figures.style import Caption, composing
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
 _GAP = 2  # grey pixels between images
 _GREY = 110
@@ -25,10 +21,9 @@ def contact_sheet(
     Args:
         images: uint8 `(N, height, width)`, 0 black to 255 white.
         labels: The classes of the images, `(N,)`; those that occur are drawn in ascending order.
-        per_class: Images in a row, 1 or more; a class with fewer leaves the rest of its row empty.
+        per_class: Images in a row; a class with fewer leaves the rest of its row empty.
 
-    Raises:
-        ValueError: When the lengths differ, there are no images, or `per_class` is less than 1.
+    ValueError when lengths differ, there are no images, or `per_class` is less than 1.
     """
     if len(images) != len(labels) or len(images) == 0 or per_class < 1:
         raise ValueError("a contact sheet needs images, as many labels, and per_class from 1 up")

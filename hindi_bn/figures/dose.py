@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 import textwrap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from hindi_bn.figures.over_seeds import (
     are_numbers,
@@ -19,13 +24,7 @@ from hindi_bn.figures.over_seeds import (
     wrapped,
 )
 from hindi_bn.figures.style import Caption, Look, composing, looks
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from hindi_bn.stats.metrics import Metric
+from hindi_bn.stats.metrics import Metric
 
 _DECADE = 10.0  # numbers that span it have a logarithmic axis
 _TICK_LETTERS = 60  # with more, the labels of the values are turned
@@ -189,8 +188,6 @@ def _line(
 
 def _scale(ax: Axes, places: Places) -> None:
     """Scale the axis, with a tick at each value that the key has."""
-    from matplotlib.ticker import NullLocator
-
     if places.scale != "linear":
         ax.set_xscale("log", base=2 if places.scale == "binary" else 10)
         ax.xaxis.set_minor_locator(NullLocator())

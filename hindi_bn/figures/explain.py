@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from hindi_bn.figures.style import Caption, composing
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.gridspec import SubplotSpec
 
 Array = NDArray[np.float64]
 COLOURS = ("#0072B2", "#D55E00", "#009E73")  # Okabe and Ito's, as everywhere; by channel
@@ -25,7 +24,7 @@ IMAGES, ROWS, SHOWN = 2, 12, 32  # at most: maps' images, matrix rows, images of
 def worked_figure(arrays: Mapping[str, Array], title: str, caption: Caption) -> Figure:
     """Draw a small batch and its channels' distributions before and after batch norm.
 
-    `arrays` has `before` and `after`: (batch, 3, height, width) or (batch, 3).
+    `arrays` are those of `hindi_bn.explain.explain_worked`.
     """
     before, after = arrays["before"], arrays["after"]
     maps = before.ndim > 2  # noqa: PLR2004
@@ -36,11 +35,11 @@ def worked_figure(arrays: Mapping[str, Array], title: str, caption: Caption) -> 
         _numbers(figure, panels[1], after, "After", diverging=True)
         reached = "mean 0, std 1" if after.any() else "every value 0"
         halves = panels[2].subgridspec(2, 1)
-        for half, batch, name in (
-            (halves[0], before, "Channels before"),
-            (halves[1], after, f"Channels after: {reached}"),
+        for half, name, heading in (
+            (halves[0], "before", "Channels before"),
+            (halves[1], "after", f"Channels after: {reached}"),
         ):
-            channel_distributions(batch, figure.add_subplot(half)).set_title(name)
+            channel_distributions(arrays, name, figure.add_subplot(half)).set_title(heading)
     return figure
 
 
@@ -49,40 +48,34 @@ def batch_figure(
 ) -> Figure:
     """Draw a real batch and a trained layer's channels before and after, in both modes.
 
-    `arrays` has `before`, `train` and `eval` (batch, channels, …); `batch_mean`, `batch_std`,
-    `running_mean` and `running_std` (channels,). `images` are uint8 (batch, height, width).
+    `arrays` are those of `hindi_bn.explain.explain_run`, `images` uint8 (batch, height, width).
     """
     with composing(title, caption.plus(_values(arrays["before"])), 12.5, 9.6) as figure:
         grid = figure.add_gridspec(3, 2, height_ratios=(0.75, 1.0, 1.0))
         image_strip(images, figure.add_subplot(grid[0, :]))
-        before = figure.add_subplot(grid[1, 0])
-        channel_bars({"entering": arrays["before"]}, before, (BEFORE,))
+        before, after = (figure.add_subplot(grid[1, place]) for place in (0, 1))
+        channel_bars(arrays, {"before": ("entering", BEFORE)}, before)
         before.set_title("Before the layer")
-        after = figure.add_subplot(grid[1, 1])
-        channel_bars(
-            {"train mode": arrays["train"], "eval mode": arrays["eval"]}, after, (TRAIN, EVAL)
-        )
+        modes = {"train": ("train mode", TRAIN), "eval": ("eval mode", EVAL)}
+        channel_bars(arrays, modes, after)
         after.set_title("After it")
         for place, what in enumerate(("mean", "std")):
-            ax = figure.add_subplot(grid[2, place])
-            against_running(arrays[f"batch_{what}"], arrays[f"running_{what}"], ax, what)
+            against_running(arrays, what, figure.add_subplot(grid[2, place]))
     return figure
 
 
-def channel_distributions(batch: Array, ax: Axes) -> Axes:
+def channel_distributions(arrays: Mapping[str, Array], name: str, ax: Axes) -> Axes:
     """Draw every value of each channel of a batch as a dot, with mean and std beneath."""
+    batch, means, stds = (arrays[key] for key in (name, f"{name}_mean", f"{name}_std"))
     channels = batch.shape[1]
-    for channel in range(channels):
+    for channel, mean, std in zip(range(channels), means, stds, strict=True):
         values = np.sort(batch[:, channel].ravel())
         colour = COLOURS[channel % len(COLOURS)]
         ax.plot(
             values, channel - 0.08 - 0.11 * _stacked(values), linestyle="none", marker="o",
             markersize=5, color=colour, alpha=0.75, markeredgewidth=0,
         )  # fmt: skip
-        ax.errorbar(
-            values.mean(), channel + 0.2, xerr=values.std(), fmt="|", color=colour, capsize=4,
-            markersize=12,
-        )  # fmt: skip
+        ax.errorbar(mean, channel + 0.2, xerr=std, fmt="|", color=colour, capsize=4, markersize=12)
     ax.set_yticks(range(channels), [f"channel {channel}" for channel in range(channels)])
     ax.set_ylim(channels - 0.5, -0.85)
     ax.set_xlabel("Value (line: mean ± std)")
@@ -98,8 +91,6 @@ def value_map(
     `limits` are the values of the scale's ends, which has two colours when it is diverging; whole
     numbers are written without decimals.
     """
-    import seaborn as sns
-
     sns.heatmap(
         values, ax=ax, vmin=limits[0], vmax=limits[1], annot=True, fmt=".0f" if whole else ".2f",
         cmap="vlag" if diverging else "Greys_r", cbar=False, square=True,
@@ -111,8 +102,6 @@ def value_map(
 
 def image_strip(images: NDArray[np.uint8], ax: Axes) -> Axes:
     """Show a batch's images (batch, height, width) in rows of sixteen; the first one is framed."""
-    from matplotlib.patches import Rectangle
-
     shown = images[:SHOWN]
     columns = min(len(shown), SHOWN // 2)
     rows = math.ceil(len(shown) / columns)
@@ -130,15 +119,17 @@ def image_strip(images: NDArray[np.uint8], ax: Axes) -> Axes:
     return ax
 
 
-def channel_bars(batches: Mapping[str, Array], ax: Axes, colours: tuple[str, ...]) -> Axes:
-    """Draw each channel's mean and std of batches (batch, channels, …), side by side."""
+def channel_bars(
+    arrays: Mapping[str, Array], batches: Mapping[str, tuple[str, str]], ax: Axes
+) -> Axes:
+    """Draw each channel's mean and std of batches, given with label and colour, side by side."""
     markers = ("o", "s")
-    for place, (name, batch) in enumerate(batches.items()):
-        over = (0, *range(2, batch.ndim))
-        at = np.arange(batch.shape[1]) + 0.32 * (place - (len(batches) - 1) / 2)
+    for place, (name, (label, colour)) in enumerate(batches.items()):
+        means = arrays[f"{name}_mean"]
+        at = np.arange(len(means)) + 0.32 * (place - (len(batches) - 1) / 2)
         ax.errorbar(
-            at, batch.mean(axis=over), yerr=batch.std(axis=over), fmt=markers[place], capsize=2,
-            color=colours[place], label=f"{name}: mean ± std", markersize=5,
+            at, means, yerr=arrays[f"{name}_std"], fmt=markers[place], capsize=2, color=colour,
+            label=f"{label}: mean ± std", markersize=5,
         )  # fmt: skip
     ax.set_xlabel("Channel")
     ax.set_ylabel("Value over the batch and its pixels")
@@ -147,12 +138,14 @@ def channel_bars(batches: Mapping[str, Array], ax: Axes, colours: tuple[str, ...
     return ax
 
 
-def against_running(batch: Array, running: Array, ax: Axes, what: str) -> Axes:
-    """Draw the batch's statistic `what` of each channel (channels,) against the running one.
+def against_running(arrays: Mapping[str, Array], what: str, ax: Axes) -> Axes:
+    """Draw the batch's `what`, mean or std, of each channel against the running one.
 
     A line shows where the two are equal.
     """
-    ax.axline((float(running.mean()),) * 2, slope=1, color="0.6", linewidth=1, label="equal")
+    batch, running = arrays[f"before_{what}"], arrays[f"running_{what}"]
+    amid = float(running.mean())  # any point of the line would do
+    ax.axline((amid, amid), slope=1, color="0.6", linewidth=1, label="equal")
     ax.plot(running, batch, "o", color=TRAIN, markersize=6, alpha=0.8, label="a channel")
     ax.set_xlabel(f"Running {what} of the training")
     ax.set_ylabel(f"This batch's {what}")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torchvision.utils import make_grid
 
 from hindi_bn.figures.style import Caption, composing
-
-if TYPE_CHECKING:
-    import torch
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _PANELS = 4  # panels in a row of the feature maps
 _GAP = "0.45"  # grey between maps: on neither of the colour scales' ends
@@ -23,9 +23,6 @@ def tiles(maps: torch.Tensor, ax: Axes, columns: int) -> Axes:
     With negative values the scale is symmetric around 0, which is white; otherwise it runs from 0,
     black, to the largest value.
     """
-    import matplotlib as mpl
-    from torchvision.utils import make_grid
-
     pixels = maps.detach().float().cpu().unsqueeze(1)  # (maps, 1, height, width)
     gap = 1 if pixels[0].numel() > 1 else 0
     grid = make_grid(pixels, nrow=columns, padding=gap, pad_value=math.nan)[0].numpy()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from hindi_bn.figures.style import composing
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from hindi_bn.networks import Layer
+from hindi_bn.networks import Layer
 
 # Sizes in inches; the axes are drawn so that a unit is an inch.
 _ROW, _BOX_HEIGHT = 0.5, 0.36
@@ -20,15 +19,10 @@ _LARGEST_SHEET, _MOST_SHEETS, _STEP = 0.3, 4, 0.045
 
 # Light tints of the colour-blind-safe colours of `figures.style`, one per kind of layer.
 _TINTS = {
-    "input": "#FFFFFF",
-    "convolution": "#B3D5EA",
-    "normalisation": "#F7CFA8",
-    "activation": "#B8E3D6",
-    "pooling": "#EBD3E0",
-    "flatten": "#E6E6E6",
-    "dropout": "#F5F0B5",
+    "input": "#FFFFFF", "convolution": "#B3D5EA", "normalisation": "#F7CFA8",
+    "activation": "#B8E3D6", "pooling": "#EBD3E0", "flatten": "#E6E6E6", "dropout": "#F5F0B5",
     "linear": "#D5E9F7",
-}
+}  # fmt: skip
 
 
 def network_figure(layers: Sequence[Layer], title: str) -> Figure:
@@ -66,18 +60,15 @@ def network_diagram(layers: Sequence[Layer], ax: Axes) -> Axes:
 
 
 def _headings(ax: Axes) -> None:
-    style: dict[str, Any] = {"fontsize": 9, "color": "0.35", "va": "center"}
-    y = _ROW * 0.8
-    ax.text(_SHEETS, y, "output", ha="center", **style)
-    ax.text((_BOX + _SHAPE) / 2 - 0.1, y, "layer", ha="center", **style)
-    ax.text(_SHAPE, y, "output shape", ha="left", **style)
-    ax.text(_PARAMETERS, y, "parameters", ha="right", **style)
-    ax.text(_FIELD, y, "sees pixels", ha="right", **style)
+    for x, text, side in (
+        (_SHEETS, "output", "center"), ((_BOX + _SHAPE) / 2 - 0.1, "layer", "center"),
+        (_SHAPE, "output shape", "left"), (_PARAMETERS, "parameters", "right"),
+        (_FIELD, "sees pixels", "right"),
+    ):  # fmt: skip
+        ax.text(x, _ROW * 0.8, text, ha=side, fontsize=9, color="0.35", va="center")
 
 
 def _box(ax: Axes, layer: Layer, y: float) -> None:
-    from matplotlib.patches import FancyBboxPatch
-
     width = _SHAPE - 0.2 - _BOX
     ax.add_patch(
         FancyBboxPatch(
@@ -97,8 +88,6 @@ def _box(ax: Axes, layer: Layer, y: float) -> None:
 
 
 def _output(ax: Axes, layer: Layer, y: float, largest: int) -> None:
-    from matplotlib.patches import Rectangle
-
     look: dict[str, Any] = {"facecolor": _TINTS[layer.kind], "edgecolor": "0.3", "linewidth": 0.7}
     if len(layer.shape) == 1:
         ax.add_patch(Rectangle((_SHEETS - 0.35, y - 0.035), 0.7, 0.07, **look))

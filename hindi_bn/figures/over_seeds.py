@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 
 from hindi_bn.figures.style import Look, log_axis, looks
 from hindi_bn.stats.metrics import Metric
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
 
 INTERVAL = "95 % t-interval of the mean"
 
@@ -86,8 +86,6 @@ def levels(values: pd.Series) -> list[Any]:
 
 def are_numbers(values: Iterable[Any]) -> bool:
     """Whether all values are finite numbers, and not truth values."""
-    import numpy as np
-
     return all(
         isinstance(value, int | float | np.number) and not isinstance(value, bool)
         and math.isfinite(value)

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from hindi_bn.figures.style import Caption, composing, count_axis, log_axis, looks
+from hindi_bn.networks import Layer
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from hindi_bn.networks import Layer
-
-    Recorded = Mapping[str, pd.DataFrame]
-    Layers = Mapping[str, Sequence[Layer]]
+Recorded = Mapping[str, pd.DataFrame]
+Layers = Mapping[str, Sequence[Layer]]
 
 _STYLES: dict[str, Any] = {
     "convolution": "-", "linear": "-", "normalisation": (0, (5, 1.5)), "activation": (0, (1, 1.2)),
@@ -31,15 +30,10 @@ _COLOURS, _LATEST = "viridis", 0.85  # the brightest end is too faint on white
 _MANY = 12  # beyond so many points a marker per point would hide the line's style
 
 _LABELS = {
-    "mean": "Mean",
-    "std": "Standard deviation",
-    "gamma": "Gamma",
-    "beta": "Beta",
-    "running_mean": "Running mean",
-    "running_var": "Running variance",
-    "running_std": "Running std",
-    "running_scale": "Running scale",
-}
+    "mean": "Mean", "std": "Standard deviation", "gamma": "Gamma", "beta": "Beta",
+    "running_mean": "Running mean", "running_var": "Running variance",
+    "running_std": "Running std", "running_scale": "Running scale",
+}  # fmt: skip
 """What a quantity of captures.csv is called on an axis."""
 
 _POSITIVE = {"running_var", "running_std", "running_scale", "std"}  # drawn on a logarithmic axis
@@ -135,19 +129,19 @@ def statistics_figure(
                 log_axis(row[0])
         for layer, top, bottom in zip(shown, panels[0], panels[-1], strict=True):
             top.set_title(f"{layer.name} · {layer.description}", fontsize=10)
-            _steps(bottom)
+            count_axis(bottom, "Steps made", 5)
     return figure
 
 
 def weights_figure(recorded: Recorded, caption: Caption) -> Figure:
-    """Compose recorded weights: a panel per weight, a line per run, as change since the start."""
+    """Compose `hindi_bn.stats.recordings.weight_changes`: a panel per weight, a line per run."""
     names = list(dict.fromkeys(name for rows in recorded.values() for name in rows["name"]))
     title = "Single weights, as change since the first record"
     with composing(title, caption, 8.4, 2.4 * len(names) + 1.1) as figure:
         panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
         for name, ax in zip(names, panels, strict=True):
             _weight_lines(name, recorded, ax)
-        _steps(panels[-1])
+        count_axis(panels[-1], "Steps made", 5)
     return figure
 
 
@@ -172,11 +166,7 @@ def curves_figure(histories: Recorded, caption: Caption) -> Figure:
 
 @contextlib.contextmanager
 def _rows_of_runs(
-    title: str,
-    caption: Caption,
-    parts: Mapping[str, Recorded],
-    layers: Layers,
-    width: float,
+    title: str, caption: Caption, parts: Mapping[str, Recorded], layers: Layers, width: float
 ) -> Iterator[tuple[Figure, Any]]:
     """Draw a row of panels per run, a panel per part, the legend to the right of each row."""
     columns = max(len(of_run) for of_run in parts.values())
@@ -192,7 +182,7 @@ def _rows_of_runs(
                 handlelength=2.6,
             )  # fmt: skip
         for ax in panels[-1]:
-            _steps(ax)
+            count_axis(ax, "Steps made", 5)
         yield figure, panels
 
 
@@ -205,7 +195,7 @@ def _weight_lines(name: str, recorded: Recorded, ax: Axes) -> None:
         start = rows["value"].iloc[0]
         places.append(f"{run}: layer {rows['layer'].iloc[0]} [{rows['index'].iloc[0]}]")
         _line(
-            ax, rows.assign(value=rows["value"] - start), color=look.colour, marker=None,
+            ax, rows.assign(value=rows["change"]), color=look.colour, marker=None,
             label=f"{run}, from {start:.6f}",
         )  # fmt: skip
     ax.set_title(f"{name} ({'; '.join(places)})", fontsize=10, loc="left")
@@ -224,8 +214,6 @@ def _line(ax: Axes, rows: pd.DataFrame, **how: Any) -> None:
 
 def _block_colours(layers: Sequence[Layer]) -> dict[str, Any]:
     """Colour each layer by the number of convolutions and linear layers up to it."""
-    import matplotlib as mpl
-
     blocks, count = {}, 0
     for layer in layers:
         count += layer.kind in {"convolution", "linear"}
@@ -233,7 +221,3 @@ def _block_colours(layers: Sequence[Layer]) -> dict[str, Any]:
     last = max(count - 1, 1)
     colours = mpl.colormaps[_COLOURS]
     return {name: colours(_LATEST * max(b - 1, 0) / last) for name, b in blocks.items()}
-
-
-def _steps(ax: Axes) -> None:
-    count_axis(ax, "Steps made", 5)

@@ -12,14 +12,17 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from hindi_bn.errors import HindiBnError
 from hindi_bn.files import replacing
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -101,9 +104,6 @@ def _all_looks() -> Iterator[Look]:
 @contextlib.contextmanager
 def theme() -> Iterator[None]:
     """Draw with the project's theme; matplotlib's settings are restored afterwards."""
-    import matplotlib as mpl
-    import seaborn as sns
-
     settings: Any = {
         **sns.plotting_context("notebook", font_scale=0.9),
         **sns.axes_style("whitegrid", {"grid.color": "0.9", "axes.edgecolor": "0.5"}),
@@ -130,9 +130,6 @@ def composing(
         width, height, bottom: In inches; `bottom` is what stays free for the caption at least.
         row_gap: Space between rows of panels, a share of a panel's height.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     lines = math.ceil(len(str(caption)) / (_NOTE_LETTERS * (width - 0.3)))
     share = max(bottom, 0.12 + _NOTE_LINE * lines) / height
     with theme():
@@ -152,8 +149,6 @@ def composing(
 
 def log_axis(ax: Axes, axis: str = "y") -> None:
     """Make an axis, `x` or `y`, logarithmic with plain numbers at 1, 2 and 5 of each decade."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     ax.set(**{f"{axis}scale": "log"})
     line = ax.xaxis if axis == "x" else ax.yaxis
     line.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -163,8 +158,6 @@ def log_axis(ax: Axes, axis: str = "y") -> None:
 
 def count_axis(ax: Axes, label: str = "Epoch (counted from 0)", ticks: int | None = None) -> None:
     """Label the x axis, with whole numbers at about so many ticks."""
-    from matplotlib.ticker import MaxNLocator
-
     ax.set_xlabel(label)
     ax.xaxis.set_major_locator(
         MaxNLocator(ticks or "auto", integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
@@ -176,13 +169,8 @@ def save(
 ) -> list[Path]:
     """Write the figure once per format, each in one step; equal figures give equal bytes.
 
-    Args:
-        path: Where to, without a suffix.
-        dpi: Dots per inch of a PNG.
-
-    Raises:
-        HindiBnError: When a format is unknown, `dpi` is not positive, or the file cannot be
-            written.
+    `path` is without a suffix; `dpi` are a PNG's dots per inch. HindiBnError when a format is
+    unknown, `dpi` is not positive, or the file cannot be written.
     """
     _check(formats, dpi)
     written = []

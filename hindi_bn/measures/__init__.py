@@ -33,7 +33,6 @@ def measure(folder: RunFolder, name: str, digits: Digits) -> dict[str, float]:
         StudyError: When there is no such measure.
         RunError: When the run is unfinished, damaged, was trained on other data, or has not
             recorded what the measure needs.
-        HindiBnError: When the file cannot be written.
     """
     chosen, file = _found(name), folder.path / "measures" / f"{name}.json"
     kept = _read(file, chosen.VERSION)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from hindi_bn.digits import Digits
-from hindi_bn.measures._answers import AT_ONCE, accuracy_of
+from hindi_bn.measures._shared import AT_ONCE, accuracy_of
 from hindi_bn.networks import Norm, layer_table, norm_of
 from hindi_bn.records import Record
 from hindi_bn.stats.metrics import Metric, accuracy, points
@@ -73,13 +73,10 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
 def _refusing(network: nn.Module, image_size: int) -> int:
     """Count the layers over the batch that see one value a channel in a batch of one image."""
     assert isinstance(network, nn.Sequential)
-    shapes = {
-        layer: row.shape
-        for layer, row in zip(network, layer_table(network, image_size)[1:], strict=True)
-    }
-    return sum(
-        norm.values_together(shapes[layer], 1) == 1 for layer, norm in _over_the_batch(network)
-    )
+    rows = zip(network, layer_table(network, image_size)[1:], strict=True)
+    shapes = {layer: row.shape for layer, row in rows}
+    over = _over_the_batch(network)
+    return sum(norm.values_together(shapes[layer], 1) == 1 for layer, norm in over)
 
 
 def _over_the_batch(network: nn.Module) -> list[tuple[nn.Module, Norm]]:
@@ -94,8 +91,7 @@ def _answers(
 ) -> torch.Tensor:
     """Classify images in batches of `size` in the given order, by the batches' own statistics.
 
-    Returns:
-        int64 (images,), in the order of the images.
+    Returns int64 (images,), in the order of the images.
     """
     answers = torch.empty(len(images), dtype=torch.int64)
     for batch in _batches(order, size):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch.nn import functional
 
 from hindi_bn.digits import Digits
+from hindi_bn.measures._shared import accuracy_of
 from hindi_bn.records import Record
 from hindi_bn.stats.metrics import accuracy, nats, points
 from hindi_bn.training.loop import predict
@@ -40,7 +41,7 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
         ("test", digits.test_images, digits.test_labels),
     ):
         shares = predict(network, scale(images, constants))
-        values[f"{split}_accuracy"] = int((shares.argmax(1) == labels).sum()) / len(labels)
+        values[f"{split}_accuracy"] = accuracy_of(shares.argmax(1), labels)
         smallest = shares.double().clamp_min(TINY).log()
         values[f"{split}_loss"] = float(functional.nll_loss(smallest, labels))
     values["gap"] = values["train_accuracy"] - values["test_accuracy"]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hindi_bn.digits import Digits
-from hindi_bn.measures._recorded import rows_of
+from hindi_bn.measures._shared import rows_of
 from hindi_bn.records import Record
 from hindi_bn.stats.metrics import Metric
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from torchvision.transforms.v2 import InterpolationMode, functional
+
 from hindi_bn.digits import Digits
-from hindi_bn.measures._answers import AT_ONCE, accuracy_of
+from hindi_bn.measures._shared import AT_ONCE, accuracy_of
 from hindi_bn.records import Record
 from hindi_bn.stats.metrics import accuracy as share
 from hindi_bn.training.loop import predict
@@ -18,10 +20,7 @@ ANGLES = (-45, -30, -15, 15, 30, 45)
 VERSION = 1
 VALUES = {
     "upright_accuracy": share("Accuracy on the test digits as they are"),
-    **{
-        f"scaled_{factor}": share(f"Accuracy on digits {factor} times as large")
-        for factor in FACTORS
-    },
+    **{f"scaled_{each}": share(f"Accuracy on digits {each} times as large") for each in FACTORS},
     **{f"rotated_{angle}": share(f"Accuracy on digits rotated by {angle}°") for angle in ANGLES},
     "scaled_accuracy": share("Accuracy on scaled test digits"),
     "rotated_accuracy": share("Accuracy on rotated test digits"),
@@ -35,8 +34,6 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
     The grey values are moved bilinearly around the middle of the image; what comes from outside is
     black, as the digits' background is. Scaling of the grey values follows as in training.
     """
-    from torchvision.transforms.v2 import InterpolationMode, functional
-
     network, constants = arrange(load_network(record), "fast"), run_constants(digits, record.run)
 
     def accuracy(angle: float = 0.0, factor: float = 1.0) -> float:

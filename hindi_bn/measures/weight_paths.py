@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hindi_bn.digits import Digits
-from hindi_bn.measures._recorded import rows_of
+from hindi_bn.measures._shared import rows_of
 from hindi_bn.records import Record
 from hindi_bn.stats.metrics import Metric, accuracy
 from hindi_bn.stats.paths import mean_turning_angle, scaled_to_range, tortuosity

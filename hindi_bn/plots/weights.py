@@ -11,6 +11,7 @@ from hindi_bn.figures.recordings import weights_figure
 from hindi_bn.plots import Image
 from hindi_bn.plots._runs import caption, recorded
 from hindi_bn.records import Record
+from hindi_bn.stats.recordings import weight_changes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,4 +24,5 @@ def figures(records: Sequence[Record], image: Image) -> dict[str, Figure]:
     found = recorded(records, "weight", EXAMPLE)
     runs = [record.run.name for record in records]
     rows = {run: pd.concat([p[run] for p in found.values() if run in p]) for run in runs}
-    return {"weights": weights_figure(rows, caption(records))}
+    changes = {run: weight_changes(weights) for run, weights in rows.items()}
+    return {"weights": weights_figure(changes, caption(records))}

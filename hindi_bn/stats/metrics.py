@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -79,38 +78,32 @@ def nats(label: str) -> Metric:
 
 
 # Of a run, in the order of the tables' columns. Accuracies are shares, 0..1, in tables.
-METRICS: Mapping[str, Metric] = MappingProxyType(
-    {
-        "final_test_accuracy": accuracy("Final test accuracy", CHANCE),
-        "best_test_accuracy": accuracy("Best test accuracy", CHANCE),
-        "last5_test_accuracy": accuracy(f"Test accuracy, mean of the last {LAST} epochs", CHANCE),
-        **{
-            f"train_loss_at_{epochs}": nats(
-                f"Training loss after {epochs} epoch{'s' * (epochs > 1)}"
-            )
-            for epochs in LOSS_EPOCHS
-        },
-        "final_train_loss": nats("Final training loss"),
-        **{
-            f"epochs_to_{percent}": Metric(f"Epochs to {percent} % test accuracy", "", "epochs")
-            for percent in ACCURACY_PERCENTS
-        },
-        "loss_area": nats("Mean training loss"),
-        "oscillation": points("Oscillation of the test accuracy"),
-        "generalisation_gap": points("Generalisation gap"),
-        "final_test_loss": nats("Final test loss"),
-    }
-)
+METRICS: Mapping[str, Metric] = {
+    "final_test_accuracy": accuracy("Final test accuracy", CHANCE),
+    "best_test_accuracy": accuracy("Best test accuracy", CHANCE),
+    "last5_test_accuracy": accuracy(f"Test accuracy, mean of the last {LAST} epochs", CHANCE),
+    **{
+        f"train_loss_at_{n}": nats(f"Training loss after {n} epoch{'s' * (n > 1)}")
+        for n in LOSS_EPOCHS
+    },
+    "final_train_loss": nats("Final training loss"),
+    **{
+        f"epochs_to_{percent}": Metric(f"Epochs to {percent} % test accuracy", "", "epochs")
+        for percent in ACCURACY_PERCENTS
+    },
+    "loss_area": nats("Mean training loss"),
+    "oscillation": points("Oscillation of the test accuracy"),
+    "generalisation_gap": points("Generalisation gap"),
+    "final_test_loss": nats("Final test loss"),
+}
 
 # Of an epoch, columns of the history.
-EPOCH_METRICS: Mapping[str, Metric] = MappingProxyType(
-    {
-        "test_accuracy": accuracy("Test accuracy", CHANCE),
-        "train_accuracy": accuracy("Training accuracy"),
-        "train_loss": nats("Training loss"),
-        "test_loss": nats("Test loss"),
-    }
-)
+EPOCH_METRICS: Mapping[str, Metric] = {
+    "test_accuracy": accuracy("Test accuracy", CHANCE),
+    "train_accuracy": accuracy("Training accuracy"),
+    "train_loss": nats("Training loss"),
+    "test_loss": nats("Test loss"),
+}
 
 
 def metric_named(name: str) -> Metric:
@@ -128,36 +121,31 @@ def metric_named(name: str) -> Metric:
 def check_histories(histories: Mapping[str, pd.DataFrame]) -> None:
     """Refuse histories that cannot be analysed.
 
-    Raises:
-        RunError: When there is no run, or a history lacks columns, has no epoch, or does not count
-            its epochs from 0.
+    RunError when there is no run, or a history lacks columns, has no epoch, or does not count its
+    epochs from 0.
     """
     if not histories:
         raise RunError("There is no run to analyse.", "", "train one with `hindi-bn train`")
     for run, history in histories.items():
         missing = [column for column in HISTORY_COLUMNS if column not in history.columns]
         if missing:
-            raise _unusable(run, f"It has no column {', '.join(missing)}.", "--overwrite")
-        if history.empty:
-            raise _unusable(run, "It has no finished epoch.", "--resume")
-        if list(history["epoch"]) != list(range(len(history))):
-            raise _unusable(run, "Its epochs do not count up from 0.", "--overwrite")
-
-
-def _unusable(run: str, why: str, option: str) -> RunError:
-    return RunError(
-        f"The history of run {run!r} cannot be analysed.", why, f"train it with {option}"
-    )
+            why, option = f"It has no column {', '.join(missing)}.", "--overwrite"
+        elif history.empty:
+            why, option = "It has no finished epoch.", "--resume"
+        elif list(history["epoch"]) != list(range(len(history))):
+            why, option = "Its epochs do not count up from 0.", "--overwrite"
+        else:
+            continue
+        what = f"The history of run {run!r} cannot be analysed."
+        raise RunError(what, why, f"train it with {option}")
 
 
 def metrics_of(history: pd.DataFrame, status: str = "finished") -> dict[str, float]:
     """Condense a run's history to its metrics: a number for each name of `METRICS`.
 
     What a run did not reach, or has too few epochs for, is NaN; for a run that diverged see the
-    module. The history is not looked at unless the run finished.
-
-    Raises:
-        RunError: When the status is unknown, or a finished run's history cannot be analysed.
+    module. The history is not looked at unless the run finished. RunError when the status is
+    unknown, or a finished run's history cannot be analysed.
     """
     if status not in STATUSES:
         raise RunError(

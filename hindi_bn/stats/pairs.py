@@ -71,19 +71,11 @@ def tested_differences(differences: ArrayLike) -> Paired:
     """Sum up and test the differences of pairs, shape (n,), finite; see `compare_paired`."""
     differences = finite(differences)
     found = summarise(differences)
-    p_sign_flip, sign_flip = _sign_flip(differences)
     return Paired(
-        n=found.n,
-        mean_difference=found.mean,
-        std=found.std,
-        low=found.low,
-        high=found.high,
-        method=found.method,
-        p=t_test_p(differences),
-        p_sign_flip=p_sign_flip,
-        sign_flip=sign_flip,
+        found.n, found.mean, found.std, found.low, found.high, found.method,
+        t_test_p(differences), *_sign_flip(differences),
         effect_size=found.mean / found.std if found.std > 0 else float("nan"),
-    )
+    )  # fmt: skip
 
 
 def subtracted(first: Values, second: Values) -> Values:

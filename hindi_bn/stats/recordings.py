@@ -8,12 +8,8 @@ import pandas as pd
 def gradient_norms(gradients: pd.DataFrame) -> pd.DataFrame:
     """Join the norms of a layer's parameters into the norm of its gradient.
 
-    Args:
-        gradients: Columns `layer`, `step` and `value`, a row per parameter (weight, bias).
-
-    Returns:
-        Columns `layer`, `step` and `value`: the root of the sum of squares of the parameters'
-        norms.
+    `gradients` has `layer`, `step` and `value`, a row per parameter (weight, bias); what is
+    returned, too, with the root of the sum of squares of the parameters' norms.
     """
     squares = gradients.assign(value=gradients["value"] ** 2)
     joined = squares.groupby(["layer", "step"], sort=False)["value"].sum().reset_index()
@@ -24,3 +20,15 @@ def channel_medians(statistics: pd.DataFrame) -> pd.DataFrame:
     """Return the median over channels: `layer`, `quantity`, `step` and `value`."""
     groups = statistics.groupby(["layer", "quantity", "step"], sort=False)
     return groups["value"].median().reset_index()
+
+
+def weight_changes(weights: pd.DataFrame) -> pd.DataFrame:
+    """Add to recorded weights (`name`, `value`) the `change` since the weight's first record."""
+    start = weights.groupby("name", sort=False)["value"].transform("first")
+    return weights.assign(change=weights["value"] - start)
+
+
+def pair_changes(history: pd.DataFrame) -> pd.DataFrame:
+    """Add to a history the changes of its pair since the first epoch: `wx_change`, `wy_change`."""
+    changes = {f"{name}_change": history[name] - history[name].iloc[0] for name in ("wx", "wy")}
+    return history.assign(**changes)

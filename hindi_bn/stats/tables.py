@@ -49,8 +49,8 @@ def epoch_values(
 
     Returns:
         `arm`, `seed`, `epoch`, `status`, `value` and `recorded`, which is what the history holds. A
-        run that diverged has a row for every epoch of its arm, also those after it stopped; one
-        that neither finished nor diverged has no value.
+        run that diverged has a row for every epoch of its arm; one that neither finished nor
+        diverged has no value.
     """
     keys = ["arm", "seed"]
     if runs is None:
@@ -105,12 +105,8 @@ def summary_by(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 def summary_table(runs: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:
     """Sum up metrics of every arm, by default every one of `METRICS` that `runs` has.
 
-    Returns:
-        A row per arm and metric, arms in the order of `runs`: `arm`, `metric`, and the columns of a
-        table of means.
-
-    Raises:
-        StatisticsError: When a column is missing or an arm has a seed twice.
+    Returns a row per arm and metric, arms in the order of `runs`: `arm`, `metric`, and the columns
+    of a table of means. StatisticsError when a column is missing or an arm has a seed twice.
     """
     names = _checked(runs, metrics)
     parts = [
@@ -125,15 +121,9 @@ def paired_values(
 ) -> pd.DataFrame:
     """Subtract the baseline's value from every other arm's of the same seed.
 
-    Args:
-        values: A table of values: `arm`, the columns `on`, `value` and `status`.
-
-    Returns:
-        A row per pair that both arms have: `arm`, the columns `on`, `value` (NaN where one has
-        none) and `status`, which is `diverged` when one of the two diverged.
-
-    Raises:
-        StatisticsError: When there is no such arm.
+    `values` is a table of values with `arm` and the columns `on`. Returns a row per pair that both
+    arms have: `arm`, the columns `on`, `value` (NaN where one has none) and `status`, which is
+    `diverged` when one of the two diverged. StatisticsError when there is no such arm.
     """
     arms = list(dict.fromkeys(values["arm"].astype(str)))
     if baseline not in arms:
@@ -158,13 +148,10 @@ def paired_table(
 ) -> pd.DataFrame:
     """Compare every other arm with the baseline, seed by seed; metrics as in `summary_table`.
 
-    Returns:
-        A row per arm and metric: `arm`, `baseline`, `metric`, the counts of a table of means (of
-        pairs; a pair of which one run diverged counts as diverged), the fields of `Paired`, and
-        `p_holm`: `p` corrected over the arms, each metric for itself.
-
-    Raises:
-        StatisticsError: When there is no such arm, and as in `summary_table`.
+    Returns a row per arm and metric: `arm`, `baseline`, `metric`, the counts of a table of means
+    (of pairs; a pair of which one run diverged counts as diverged), the fields of `Paired`, and
+    `p_holm`: `p` corrected over the arms, each metric for itself. StatisticsError when there is no
+    such arm, and as in `summary_table`.
     """
     names = _checked(runs, metrics)
     parts = []

@@ -44,20 +44,12 @@ class Cell:
         return self.study.runs[0]
 
 
-@dataclass(frozen=True)
-class _Arm:
-    study: Study
-    values: dict[str, Any]  # as validated: models, numbers, texts
-
-
 def cells(sweep: Sweep, origin: str = "") -> tuple[Cell, ...]:
     """Return a sweep's cells: runs of the study, times the grid, times the seeds, in this order.
 
-    `origin` is where the sweep came from, for messages: its file.
-
-    Raises:
-        StudyError: When the study cannot be read, a key or a value is wrong (the message names the
-            cell, the key, the file and the nearest valid name), or nothing is left of the grid.
+    `origin` is where the sweep came from, for messages: its file. StudyError when the study cannot
+    be read, a key or a value is wrong (the message names the cell, the key, the file and the
+    nearest valid name), or nothing is left of the grid.
     """
     origin = origin or f"sweep {sweep.name!r}"
     arms = list(_arms(sweep, origin))
@@ -66,13 +58,14 @@ def cells(sweep: Sweep, origin: str = "") -> tuple[Cell, ...]:
             f"There is nothing to train in {origin}.", "Every cell of its grid is excluded.",
             "leave something out of exclude",
         )  # fmt: skip
-    shown = {key: _shown([arm.values[key] for arm in arms]) for key in arms[0].values}
+    shown = {key: _shown([values[key] for _, values in arms]) for key in arms[0][1]}
     every = []
-    for place, arm in enumerate(arms):
-        values = {COLUMNS.get(key, key): column[place] for key, column in shown.items()}
-        name = _name(arm, {key: column[place] for key, column in shown.items()})
-        for seed in _seeds(sweep, arm.study):
-            every.append(Cell(name, values, seed, arm.study.model_copy(update={"seed": seed})))
+    for place, (study, _) in enumerate(arms):
+        texts = {key: column[place] for key, column in shown.items()}
+        values = {COLUMNS.get(key, key): text for key, text in texts.items()}
+        name = _name(study, texts)
+        for seed in _seeds(sweep, study):
+            every.append(Cell(name, values, seed, study.model_copy(update={"seed": seed})))
     _refuse_twins(every, origin)
     return tuple(every)
 
@@ -87,7 +80,8 @@ def text_of(value: Shown) -> str:
     return value if isinstance(value, str) else f"{value:.12g}"
 
 
-def _arms(sweep: Sweep, origin: str) -> Iterator[_Arm]:
+def _arms(sweep: Sweep, origin: str) -> Iterator[tuple[Study, dict[str, Any]]]:
+    """Give each arm's study and varied values, as validated: models, numbers, texts."""
     base = _Base(sweep, origin)
     for name in base.names:
         for combination in itertools.product(*sweep.grid.values()):
@@ -95,7 +89,7 @@ def _arms(sweep: Sweep, origin: str) -> Iterator[_Arm]:
             if not any(_fits(entry, {RUN: name, **chosen}) for entry in sweep.exclude):
                 study = base.changed(name, chosen)
                 first = {RUN: name} if len(base.names) > 1 else {}
-                yield _Arm(study, first | {key: _value(study, key) for key in chosen})
+                yield study, first | {key: _value(study, key) for key in chosen}
 
 
 class _Base:
@@ -104,9 +98,8 @@ class _Base:
     def __init__(self, sweep: Sweep, origin: str) -> None:
         raw, self._where = _study(sweep, origin)
         # What is set before the first key of the grid is the same in all cells.
-        same_in_all = dict(
-            itertools.takewhile(lambda item: item[0] not in sweep.grid, sweep.set.items())
-        )
+        first = itertools.takewhile(lambda item: item[0] not in sweep.grid, sweep.set.items())
+        same_in_all = dict(first)
         self._later = {key: value for key, value in sweep.set.items() if key not in same_in_all}
         self._expanded = overridden(raw, self._where, same_in_all) | {"stream": "paired"}
         self.names = [str(run.get("name")) for run in self._expanded["runs"]]
@@ -139,10 +132,8 @@ class _Base:
         beside = repr({key: value for key, value in mapping.items() if key != "runs"})
         if beside in self._validated:
             with contextlib.suppress(ValidationError):  # the whole study's error names the key
-                (run,) = mapping["runs"]
-                return self._validated[beside].model_copy(
-                    update={"runs": (Run.model_validate(run),)}
-                )
+                run = Run.model_validate(mapping["runs"][0])
+                return self._validated[beside].model_copy(update={"runs": (run,)})
         self._validated[beside] = validate(mapping, self._where)
         return self._validated[beside]
 
@@ -203,11 +194,11 @@ def _text(value: Any, often: Mapping[str, int]) -> str:
     return f"{name}({inner})"
 
 
-def _name(arm: _Arm, shown: Mapping[str, Shown]) -> str:
+def _name(study: Study, shown: Mapping[str, Shown]) -> str:
     parts = [
         str(value) if key == RUN else f"{key}={text_of(value)}" for key, value in shown.items()
     ]
-    return ", ".join(parts) or arm.study.runs[0].name
+    return ", ".join(parts) or study.runs[0].name
 
 
 def _seeds(sweep: Sweep, study: Study) -> tuple[int, ...]:

@@ -2,72 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import pandas as pd
+from matplotlib.figure import Figure
 
 from hindi_bn.figures.over_seeds import levels
 from hindi_bn.figures.style import Caption
-from hindi_bn.figures.sweep_curves import curves_figure
-from hindi_bn.figures.sweep_maps import heat_figure
-from hindi_bn.figures.sweep_strips import paired_figure, strip_figure
+from hindi_bn.figures.sweeps import curves_figure, heat_figure, paired_figure, strip_figure
 from hindi_bn.stats.metrics import metric_named
 from hindi_bn.stats.tables import epoch_values, paired_values, summary_by, values_of
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
+from hindi_bn.sweeps.run import SweepResult
 
 DRAWN = "final_test_accuracy"
 _MOST_FACETS = 6
 
 
-@dataclass(frozen=True)
-class SweepTables:
-    """A sweep's tables: those of `hindi_bn.sweeps.tables`, and `summary_table` and `paired_table`.
+def sweep_figures(
+    result: SweepResult, summary: pd.DataFrame, paired: pd.DataFrame, caption: Caption
+) -> dict[str, Figure]:
+    """Draw what a sweep's tables allow; `summary_table` and `paired_table` are among them.
 
-    The first arm of `runs` is the baseline of the paired differences; `varied` are the columns of
-    the keys that vary.
-    """
-
-    runs: pd.DataFrame
-    epochs: pd.DataFrame
-    summary: pd.DataFrame
-    paired: pd.DataFrame
-    varied: list[str]
-
-
-def sweep_figures(tables: SweepTables, caption: Caption) -> dict[str, Figure]:
-    """Draw what a sweep's tables allow.
-
-    Returns:
-        Figures by file name without a suffix: `curves-test-accuracy` and `curves-train-loss` once
-        there are epochs, `final-accuracy` once there is a run with a result, `paired` once two arms
-        share a seed, and `heat-map` when two keys vary, or three of which the one with the fewest
-        values, at most six, has a panel per value.
+    Returns figures by file name without a suffix: `curves-test-accuracy` and `curves-train-loss`
+    once there are epochs, `final-accuracy` once there is a run with a result, `paired` (differences
+    from the first arm) once two arms share a seed, and `heat-map` when two keys vary, or three of
+    which the one with the fewest values, at most six, has a panel per value.
     """
     figures: dict[str, Figure] = {}
-    runs, epochs = tables.runs, tables.epochs
+    runs, epochs = result.runs, result.epochs
     for name in ("test_accuracy", "train_loss"):
         if not epochs.empty and epochs[name].notna().any():
             metric = metric_named(name)
             by_epoch = epoch_values(epochs, name, metric, runs)
             means = summary_by(by_epoch, ["arm", "epoch"])
-            file = f"curves-{name.replace('_', '-')}"
-            figures[file] = curves_figure(by_epoch, means, metric, caption)
+            drawn = curves_figure(by_epoch, means, metric, caption)
+            figures[f"curves-{name.replace('_', '-')}"] = drawn
     if DRAWN not in runs:
         return figures
     metric = metric_named(DRAWN)
     values = values_of(runs, DRAWN, metric)
     if values["value"].isna().all():
         return figures
-    summary = tables.summary[tables.summary["metric"] == DRAWN]
-    figures["final-accuracy"] = strip_figure(values, summary, metric, caption)
+    means = summary[summary["metric"] == DRAWN]
+    figures["final-accuracy"] = strip_figure(values, means, metric, caption)
     baseline = str(runs["arm"].iloc[0])
     pairs = paired_values(values, baseline)
     if pairs["value"].notna().any():
-        paired = tables.paired[tables.paired["metric"] == DRAWN]
-        figures["paired"] = paired_figure(pairs, paired, baseline, metric, caption)
-    if keys := _map_keys(runs, tables.varied):
+        means = paired[paired["metric"] == DRAWN]
+        figures["paired"] = paired_figure(pairs, means, baseline, metric, caption)
+    if keys := _map_keys(runs, result.varied):
         x, y, facet = keys
         means = summary_by(values, [key for key in keys if key])
         figures["heat-map"] = heat_figure(means, x, y, facet, metric, caption)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import torch
+
+from hindi_bn.digits import Digits
 from hindi_bn.errors import StudyError
+from hindi_bn.networks import build_run, check
+from hindi_bn.networks.preserved import preserved
 from hindi_bn.study import Study, batches
 from hindi_bn.sweeps.run import Plan
 from hindi_bn.sweeps.store import RunStore, SweepRun
-
-if TYPE_CHECKING:
-    import torch
-
-    from hindi_bn.digits import Digits
+from hindi_bn.training.augment import Augmenter
+from hindi_bn.training.device import choose_device, prepare
+from hindi_bn.training.loop import Learner, evaluate, make_optimizer, train_epoch
+from hindi_bn.training.numerics import arrange
+from hindi_bn.training.tensors import to_tensors, training_digits
 
 WARM_UP = 2
 STEPS = 6
@@ -63,11 +68,11 @@ def estimate(plan: Plan, store: RunStore, workers: int, *, retry_failed: bool = 
             left += epochs
             seconds += epochs * cost
     side_by_side = max(1, min(workers, len(todo)))
-    open_ = {run.key for run in todo}
-    by_arm: dict[str, list[SweepRun]] = {}
-    for run in plan.runs:
-        by_arm.setdefault(run.cell.arm, []).append(run)
-    arms = tuple(_arm(runs, plan, open_, costs) for runs in by_arm.values())
+    waiting = {run.key for run in todo}
+    arms = tuple(
+        _arm(list(runs), plan, waiting, costs)
+        for _, runs in itertools.groupby(plan.runs, lambda run: run.cell.arm)
+    )
     return Estimate(arms, len(todo), left, seconds / side_by_side, side_by_side)
 
 
@@ -77,14 +82,9 @@ def _arm(
     waiting = [run for run in runs if run.key in todo]
     cost = _cost(waiting[0], plan, costs) if waiting else None
     refused = cost.what if isinstance(cost, StudyError) else ""
-    return ArmPlan(
-        runs[0].cell.arm,
-        tuple(run.cell.seed for run in runs),
-        len(runs) - len(waiting),
-        len(runs),
-        cost if isinstance(cost, float) else None,
-        refused,
-    )
+    seconds = cost if isinstance(cost, float) else None
+    seeds, done = tuple(run.cell.seed for run in runs), len(runs) - len(waiting)
+    return ArmPlan(runs[0].cell.arm, seeds, done, len(runs), seconds, refused)
 
 
 def _cost(run: SweepRun, plan: Plan, costs: dict[str, float | StudyError]) -> float | StudyError:
@@ -103,17 +103,9 @@ def _cost(run: SweepRun, plan: Plan, costs: dict[str, float | StudyError]) -> fl
 def seconds_per_epoch(study: Study, digits: Digits) -> float:
     """Estimate an epoch of the study's first run from a few steps and test batches.
 
-    Trained as the run would be, on one thread of the CPU or step by step on another device. The
-    caller's random stream and number of threads are left as they were. Raises StudyError when the
-    run cannot be trained.
+    Trained as the run would be, on one thread of the CPU or step by step on another device; the
+    caller's rng and threads stay as they were. StudyError when the run cannot be trained.
     """
-    import torch
-
-    from hindi_bn.networks import check
-    from hindi_bn.networks.preserved import preserved
-    from hindi_bn.training.device import choose_device, prepare
-    from hindi_bn.training.tensors import training_digits
-
     run, threads = study.runs[0], torch.get_num_threads()
     digits = training_digits(digits, run)
     images = len(digits.train_labels)
@@ -122,32 +114,15 @@ def seconds_per_epoch(study: Study, digits: Digits) -> float:
     with preserved():
         prepare(1, device, study.precision)
         try:
-            measured = _measure(study, digits, device)
+            augmentation, step, test = _measure(study, digits, device)
         finally:
             torch.set_num_threads(threads)
-    steps = batches(images, run.batch_size)
     tests = batches(len(digits.test_labels), run.test_batch_size)
-    return measured.augmentation + steps * measured.step + tests * measured.test
+    return augmentation + batches(images, run.batch_size) * step + tests * test
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """Seconds of an epoch's augmentation, of a training step and of a test batch."""
-
-    augmentation: float
-    step: float
-    test: float
-
-
-def _measure(study: Study, digits: Digits, device: torch.device) -> _Measured:
-    import torch
-
-    from hindi_bn.networks import build_run
-    from hindi_bn.training.augment import Augmenter
-    from hindi_bn.training.loop import Learner, evaluate, make_optimizer, train_epoch
-    from hindi_bn.training.numerics import arrange
-    from hindi_bn.training.tensors import to_tensors
-
+def _measure(study: Study, digits: Digits, device: torch.device) -> tuple[float, float, float]:
+    """Return the seconds of an epoch's augmentation, of a training step and of a test batch."""
     run = study.runs[0]
     network = build_run(run, study.image_size).to(device)
     layers = arrange(network, study.numerics)
@@ -168,4 +143,4 @@ def _measure(study: Study, digits: Digits, device: torch.device) -> _Measured:
         study.precision,
     )  # fmt: skip
     test = (time.perf_counter() - began) / batches(tested, run.test_batch_size)
-    return _Measured(times[0], times[-1], test)
+    return times[0], times[-1], test

@@ -12,9 +12,12 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+import torch
 from pydantic import BaseModel
+from torch import nn
 
 from hindi_bn.errors import StudyError
+from hindi_bn.networks import build_run, weight_of
 from hindi_bn.study import Run, Study
 
 DIGITS_OF_A_KEY = 16
@@ -23,15 +26,10 @@ CHOICES = ("name", "kind")
 
 
 def run_key(study: Study, run: Run, digests: Mapping[str, str]) -> str:
-    """Return the key of a run that restarts the random stream from its study's seed.
+    """Return the key of a run that restarts the rng from its study's seed: 16 hex digits.
 
-    Args:
-        study: Gives seed, precision and numerics; its name, device and threads do not count.
-        run: Its name does not count.
-        digests: sha256 of the pixels of each split.
-
-    Returns:
-        16 hexadecimal digits.
+    The study gives seed, precision and numerics; the names of both, device and threads do not
+    count. `digests` are the sha256 of the pixels of each split.
     """
     document = {
         "run": _run_document(study, run),
@@ -68,11 +66,6 @@ def _pair_of_its_own(run: Run, image_size: int) -> Mapping[str, Any]:
     The network is built without memory and without drawing its weights. Where it cannot be built,
     there is nothing to record.
     """
-    import torch
-    from torch import nn
-
-    from hindi_bn.networks import build_run, weight_of
-
     try:
         with torch.device("meta"):
             built = build_run(run, image_size)

@@ -5,21 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from hindi_bn.files import plain_json, replacing, write_text
 from hindi_bn.stats.metrics import ENDED
+from hindi_bn.stats.tables import paired_table, summary_table
 from hindi_bn.study import results_folder
 from hindi_bn.sweeps.run import SweepResult
 from hindi_bn.sweeps.sweep_file import Sweep
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from hindi_bn.sweeps.drawing import SweepTables
-
-TABLES = ("runs", "epochs")
 
 
 def output_folder(out: Path, sweep: Sweep, data: Sequence[str]) -> Path:
@@ -37,11 +32,10 @@ def write_sweep(
     statistics and the runs that ended badly) and `figures/`, which show these tables. HindiBnError
     when a file cannot be written or a format is unknown.
     """
-    from hindi_bn.figures.style import save
-    from hindi_bn.stats.tables import paired_table, summary_table
-    from hindi_bn.sweeps.drawing import SweepTables
+    from hindi_bn.figures.style import Caption, save
+    from hindi_bn.sweeps.drawing import sweep_figures
 
-    for name, table in zip(TABLES, (result.runs, result.epochs), strict=True):
+    for name, table in {"runs": result.runs, "epochs": result.epochs}.items():
         with replacing(folder / f"{name}.parquet") as temporary:
             table.to_parquet(temporary, engine="pyarrow", index=False)
     summary = summary_table(result.runs)
@@ -51,26 +45,22 @@ def write_sweep(
     document = _document(result, sweep, summary, paired)
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     write_text(folder / "summary.json", text + "\n")
-    tables = SweepTables(result.runs, result.epochs, summary, paired, result.varied)
-    for name, figure in _draw(tables, result.title, sweep).items():
+    open_ = int((~result.runs["status"].isin(ENDED)).sum())
+    caption = Caption(result.title, f"sweep {sweep.name}")
+    caption = caption.plus(f"{open_} runs without a result" * (open_ > 0))
+    for name, figure in sweep_figures(result, summary, paired, caption).items():
         save(figure, folder / "figures" / name, formats)
     return document
-
-
-def read_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read the tables of runs and of epochs that `write_sweep` wrote."""
-    import pandas as pd
-
-    runs, epochs = (pd.read_parquet(folder / f"{name}.parquet") for name in TABLES)
-    return runs, epochs
 
 
 def _document(
     result: SweepResult, sweep: Sweep, summary: pd.DataFrame, paired: pd.DataFrame
 ) -> dict[str, Any]:
-    runs = result.runs
+    runs, plain = result.runs, sweep.model_dump(mode="json")
+    if isinstance(sweep.study, str):  # without the folder in which it happens to lie
+        plain["study"] = Path(sweep.study).name
     document: dict[str, Any] = {
-        "sweep": sweep.model_dump(mode="json") | _study_by_name(sweep),
+        "sweep": plain,
         "data": list(result.titles),
         "complete": result.complete,
         "runs": len(runs),
@@ -87,17 +77,3 @@ def _document(
         "paired": paired.to_dict("records"),
     }
     return dict(plain_json(document))
-
-
-def _study_by_name(sweep: Sweep) -> dict[str, Any]:
-    """Name a study's file without the folder in which it happens to lie."""
-    return {"study": Path(sweep.study).name} if isinstance(sweep.study, str) else {}
-
-
-def _draw(tables: SweepTables, title: str, sweep: Sweep) -> dict[str, Figure]:
-    from hindi_bn.figures.style import Caption
-    from hindi_bn.sweeps.drawing import sweep_figures
-
-    open_ = int((~tables.runs["status"].isin(ENDED)).sum())
-    caption = Caption(title, f"sweep {sweep.name}")
-    return sweep_figures(tables, caption.plus(f"{open_} runs without a result" * (open_ > 0)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from hindi_bn.runners.jobs import JobResult
 from hindi_bn.runners.workers import Event
-from hindi_bn.stats.metrics import CHANCE
+from hindi_bn.stats.metrics import CHANCE, ENDED
 from hindi_bn.sweeps.store import RunStore, Status, SweepRun
 
 
@@ -40,11 +40,10 @@ class Progress:
         """Read from the store how far everything is."""
         statuses = {run.key: store.status(run.job) for run in runs}
         epochs = {run.key: store.epochs_done(run.job) for run in todo}
-        ended = {run.key: run for run in runs}
         accuracy = {
             key: final_accuracy(run, statuses[key], store)
-            for key, run in ended.items()
-            if statuses[key] in ("finished", "diverged")
+            for key, run in {run.key: run for run in runs}.items()
+            if statuses[key] in ENDED
         }
         return cls(tuple(runs), statuses, tuple(run.key for run in todo), epochs, accuracy)
 
@@ -86,7 +85,7 @@ class Progress:
         key = result.job.run
         self.running.discard(key)
         self.statuses[key] = store.status(result.job)
-        if self.statuses[key] in ("finished", "diverged"):
+        if self.statuses[key] in ENDED:
             run = next(run for run in self.runs if run.key == key)
             self.accuracy[key] = final_accuracy(run, self.statuses[key], store)
         elif result.failure is not None and self.statuses[key] != "failed":

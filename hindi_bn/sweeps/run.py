@@ -5,22 +5,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from hindi_bn.digits import Digits
 from hindi_bn.errors import StudyError
 from hindi_bn.runners.jobs import JobResult
 from hindi_bn.runners.local import Runner
 from hindi_bn.runners.workers import Event
+from hindi_bn.stats.metrics import ENDED
 from hindi_bn.sweeps.cells import Cell, cells, varied
 from hindi_bn.sweeps.progress import Progress
 from hindi_bn.sweeps.store import RunStore, Status, SweepRun
 from hindi_bn.sweeps.sweep_file import Sweep
 from hindi_bn.sweeps.tables import epochs_table, runs_table
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from hindi_bn.digits import Digits
 
 Load = Callable[[str], "Digits"]
 """Gives the data set of that name; for `digits` it may give the stand-in."""
@@ -61,7 +59,7 @@ class SweepResult:
     @property
     def complete(self) -> bool:
         """Whether every run has a result: it finished or diverged."""
-        return bool(self.runs["status"].isin(["finished", "diverged"]).all())
+        return bool(self.runs["status"].isin(ENDED).all())
 
     @property
     def title(self) -> str:
@@ -118,8 +116,7 @@ def run_sweep(
         fail_fast: Stop at the first run that fails; the runs in progress are saved.
 
     Raises:
-        HindiBnError: When a cell cannot be resolved, its data cannot be loaded, or the store cannot
-            be used.
+        HindiBnError: When a cell, its data or the store cannot be used.
         KeyboardInterrupt: On Ctrl-C, after the runs in progress have been saved.
     """
     plan = plan_sweep(what, load, store, command)
@@ -129,8 +126,7 @@ def run_sweep(
             store.forget(run.job)
     progress = Progress.begin(plan.runs, todo, store)
     on_event(progress, None)
-    training = _trained(plan, todo, runner, progress, on_event)
-    with contextlib.closing(training):
+    with contextlib.closing(_trained(plan, todo, runner, progress, on_event)) as training:
         for result in training:
             _keep(result, store)
             progress.end(result, store)
@@ -151,14 +147,8 @@ def _trained(
         on_event(progress, event)
 
     for name, digits in plan.digits.items():
-        jobs = [run.job for run in todo if run.cell.study.data == name]
-        if not jobs:
-            continue
-        results = runner.run(jobs, digits, on_event=hear)
-        with contextlib.ExitStack() as stack:
-            if (close := getattr(results, "close", None)) is not None:
-                stack.callback(close)
-            yield from results
+        if jobs := [run.job for run in todo if run.cell.study.data == name]:
+            yield from runner.run(jobs, digits, on_event=hear)
 
 
 def _keep(result: JobResult, store: RunStore) -> None:
@@ -166,14 +156,12 @@ def _keep(result: JobResult, store: RunStore) -> None:
     failure = result.failure
     if failure is None or failure.worker_is_dead or store.status(result.job) == "finished":
         return
-    if failure.kind == "RunError" and store.in_use(result.job):
-        return
-    store.keep_failure(result)
+    if failure.kind != "RunError" or not store.in_use(result.job):
+        store.keep_failure(result)
 
 
 def _result(plan: Plan, store: RunStore, progress: Progress) -> SweepResult:
-    chosen = [run.cell for run in plan.runs]
-    columns = varied(chosen)
+    columns = varied([run.cell for run in plan.runs])
     statuses = {run.key: store.status(run.job) for run in plan.runs}
     return SweepResult(
         runs_table(plan.runs, statuses, columns, store),

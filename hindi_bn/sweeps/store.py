@@ -9,19 +9,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+import pandas as pd
+
+from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError
 from hindi_bn.files import write_text
-from hindi_bn.records import Record, RunFolder
+from hindi_bn.records import RunFolder
 from hindi_bn.runners.jobs import Failure, Job, JobResult
 from hindi_bn.sweeps.cells import Cell
 from hindi_bn.sweeps.keys import run_key
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from hindi_bn.digits import Digits
 
 Status = Literal["finished", "diverged", "failed", "unfinished", "missing"]
 
@@ -66,18 +64,12 @@ class RunStore:
     def failure(self, job: Job) -> Failure | None:
         """Return why a run ended badly; None when it did not."""
         document = self._read_failure(job)
-        if document is None:
-            return None
-        return Failure(**{key: value for key, value in document.items() if key != "seconds"})
+        document.pop("seconds", None)
+        return Failure(**document) if document else None
 
     def failed_after(self, job: Job) -> float:
         """Return the seconds after which a run ended badly; NaN when it did not."""
-        document = self._read_failure(job) or {}
-        return float(document.get("seconds", float("nan")))
-
-    def record(self, job: Job) -> Record:
-        """Read a run's folder; RunError when it cannot be read."""
-        return RunFolder(job.folder).read()
+        return float(self._read_failure(job).get("seconds", "nan"))
 
     def history(self, job: Job) -> pd.DataFrame:
         """Read a run's history; RunError when it cannot be read."""
@@ -109,10 +101,10 @@ class RunStore:
         except RunError:
             return True
 
-    def _read_failure(self, job: Job) -> dict[str, Any] | None:
+    def _read_failure(self, job: Job) -> dict[str, Any]:
         file = job.folder / FAILURE
         if not file.exists():
-            return None
+            return {}
         try:
             return dict(json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:

@@ -57,8 +57,7 @@ class Sweep(Settings):
         if isinstance(seeds, int):
             if seeds < 1:
                 raise ValueError("there must be at least one seed")
-            return seeds
-        if not seeds or len({*seeds}) < len(seeds) or min(seeds) < 0:
+        elif not seeds or len({*seeds}) < len(seeds) or min(seeds) < 0:
             raise ValueError("the seeds must be one or more different numbers from 0 on")
         return seeds
 
@@ -119,14 +118,9 @@ def _excludes_of(entry: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) ->
     )
 
 
-def sweeps_folder() -> Path:
-    """Folder of the sweeps that come with the program."""
-    return configs_folder() / "sweeps"
-
-
 def find_sweep(file: str) -> Path:
     """Return the file behind `file`: a path, or the name of a sweep that comes along."""
-    return find_config(file, sweeps_folder(), "sweep", "sweeps")
+    return find_config(file, configs_folder() / "sweeps", "sweep", "sweeps")
 
 
 def load_sweep(file: str) -> Sweep:

@@ -8,35 +8,28 @@ is trained on CPUs of one kind.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from hindi_bn.records import COLUMNS
-from hindi_bn.stats.metrics import METRICS, metrics_of
+from hindi_bn.stats.metrics import ENDED, METRICS, metrics_of
 from hindi_bn.sweeps.store import RunStore, Status, SweepRun
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FIRST = ("arm", "seed", "key", "status")
 LAST = ("diverged_epoch", "diverged_step", "epochs", "seconds")
-OF_AN_EPOCH = tuple(column for column in COLUMNS if column != "seconds")
+NO_HISTORY = pd.DataFrame(columns=list(COLUMNS), dtype="float64")
 
 
 def runs_table(
     runs: Sequence[SweepRun], statuses: Mapping[str, Status], varied: list[str], store: RunStore
 ) -> pd.DataFrame:
-    """Return a row per run.
+    """Return a row per run; RunError when a run's folder cannot be read.
 
-    Returns:
-        Columns `arm`, `seed`, `key`, `status`, the varied keys, the metrics of
-        `hindi_bn.stats.metrics`, `diverged_epoch` and `diverged_step` (NaN unless it diverged),
-        `epochs` (finished ones) and `seconds` (of training).
-
-    Raises:
-        RunError: When a run's folder cannot be read.
+    Columns `arm`, `seed`, `key`, `status`, the varied keys, the metrics of
+    `hindi_bn.stats.metrics`, `diverged_epoch` and `diverged_step` (NaN unless it diverged),
+    `epochs` (finished ones) and `seconds` (of training).
     """
-    import pandas as pd
-
     columns = [*FIRST, *varied, *METRICS, *LAST]
     table = pd.DataFrame([_run_row(run, statuses, store) for run in runs], columns=columns)
     floats = [*METRICS, "diverged_epoch", "diverged_step", "seconds"]
@@ -46,7 +39,7 @@ def runs_table(
 def _run_row(run: SweepRun, statuses: Mapping[str, Status], store: RunStore) -> dict[str, Any]:
     status, cell, failure = statuses[run.key], run.cell, store.failure(run.job)
     begun = status != "missing" and (run.job.folder / "history.csv").exists()
-    history = store.history(run.job) if begun else _no_history()
+    history = store.history(run.job) if begun else NO_HISTORY
     diverged = failure if failure is not None and status == "diverged" else None
     seconds = float(history["seconds"].iloc[-1]) if len(history) else store.failed_after(run.job)
     return {
@@ -63,12 +56,6 @@ def _run_row(run: SweepRun, statuses: Mapping[str, Status], store: RunStore) -> 
     }
 
 
-def _no_history() -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame({column: pd.Series(dtype="float64") for column in COLUMNS})
-
-
 def epochs_table(
     runs: Sequence[SweepRun], statuses: Mapping[str, Status], varied: list[str], store: RunStore
 ) -> pd.DataFrame:
@@ -76,19 +63,15 @@ def epochs_table(
 
     Columns `arm`, `seed`, `key`, the varied keys, and those of history.csv but for `seconds`.
     """
-    import pandas as pd
-
+    first = ["arm", "seed", "key", *varied]
     parts = []
     for run in runs:
-        if statuses[run.key] in ("finished", "diverged"):
-            cell = run.cell
-            named: dict[str, Any] = {"arm": cell.arm, "seed": cell.seed, "key": run.key}
-            named |= cell.values  # noqa: PD011
-            history = store.history(run.job).drop(columns="seconds")
-            for place, (column, value) in enumerate(named.items()):
-                history.insert(place, column, value)
-            parts.append(history)
+        if statuses[run.key] in ENDED:
+            history = store.history(run.job)
+            named: dict[str, Any] = {"arm": run.cell.arm, "seed": run.cell.seed, "key": run.key}
+            part = history.assign(**named, **run.cell.values)
+            parts.append(part[[*first, *history.columns.drop("seconds")]])
     parts = [part for part in parts if len(part)]  # one that diverged at once has none
     if not parts:
-        return pd.DataFrame(columns=["arm", "seed", "key", *varied, *OF_AN_EPOCH])
+        return pd.DataFrame(columns=[*first, *(c for c in COLUMNS if c != "seconds")])
     return pd.concat(parts, ignore_index=True)

@@ -22,11 +22,12 @@ from hindi_bn.claims.numbers import number, p_equation, p_text
 from hindi_bn.claims.plan import plan_claim
 from hindi_bn.claims.report import anchor, decisive, effect_text, ledger
 from hindi_bn.claims.results import decided, read_results
-from hindi_bn.claims.running import Asked, judge_claims, train_claims
+from hindi_bn.claims.running import cells_of, judge_claims
 from hindi_bn.cli import app
 from hindi_bn.digits import Digits
 from hindi_bn.errors import ClaimsError, StudyError
 from hindi_bn.runners.jobs import Failure, Job, JobResult, perform
+from hindi_bn.sweeps.run import run_sweep
 from hindi_bn.sweeps.store import RunStore
 
 DIGITS = tiny_digits(train=70, test=40)
@@ -70,8 +71,8 @@ def a_claim(**changes: Any) -> Claim:
 
 def run(claims: Sequence[Claim], out: Path, scale: Any = "quick") -> tuple[Any, Here]:
     store, here = RunStore(out), Here()
-    plans = Asked(claims, scale).plans(len(DIGITS.train_labels))
-    train_claims(plans, DIGITS, store, here)
+    plans = [plan_claim(claim, scale, len(DIGITS.train_labels)) for claim in claims]
+    run_sweep(cells_of(plans), lambda name: DIGITS, store, here)
     return judge_claims(plans, DIGITS, store, out / "claims"), here
 
 
@@ -93,7 +94,7 @@ def test_there_are_seventeen_and_every_test_finds_its_arms() -> None:
 
 def test_the_main_claims_have_ten_seeds_and_thirty_epochs_at_standard_scale() -> None:
     for claim in CLAIMS[:4]:
-        cells = plan_claim(claim, "standard", 17_000).every_cell
+        cells = cells_of([plan_claim(claim, "standard", 17_000)])
         assert {cell.run.epochs for cell in cells} == {30}
         assert len(cells) == 20
         assert len({cell.seed for cell in cells}) == 10
@@ -101,9 +102,9 @@ def test_the_main_claims_have_ten_seeds_and_thirty_epochs_at_standard_scale() ->
 
 def test_smoke_scale_keeps_the_proportions_of_training_images() -> None:
     nine = choose(CLAIMS, ["9"])[0]
-    images = {cell.run.train_images for cell in plan_claim(nine, "smoke", 17_000).every_cell}
+    images = {cell.run.train_images for cell in cells_of([plan_claim(nine, "smoke", 17_000)])}
     assert images == {30, 320}
-    assert {c.run.train_images for c in plan_claim(nine, "quick", 17_000).every_cell} == {
+    assert {c.run.train_images for c in cells_of([plan_claim(nine, "quick", 17_000)])} == {
         1700,
         None,
     }
@@ -120,7 +121,7 @@ def test_a_claim_is_trained_once_judged_and_written(tmp_path: Path) -> None:
     assert result.runs == {"finished": 6}
     (effect,) = result.effects
     store, expected = RunStore(tmp_path), []
-    cells = plan_claim(a_claim(), "quick", 70).every_cell
+    cells = cells_of([plan_claim(a_claim(), "quick", 70)])
     for none, batch in zip(cells[:3], cells[3:], strict=True):
         losses = [
             store.history(store.place(cell, DIGITS).job)["train_loss"].iloc[-1]
@@ -320,7 +321,7 @@ def test_runs_without_a_result_are_an_error_and_refused_ones_are_not(
     refused = Failure("StudyError", "No.")
     store = RunStore(tmp_path)
     plan = plan_claim(choose(CLAIMS, ["14"])[0], "smoke", 70, 1)
-    for cell in plan.every_cell:
+    for cell in cells_of([plan]):
         store.keep_failure(JobResult(store.place(cell, DIGITS).job, 0.0, refused))
     assert invoke("run", "14", "--quiet", *out).exit_code == 0
 

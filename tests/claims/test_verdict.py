@@ -88,11 +88,11 @@ def test_a_claim_needs_all_its_tests_and_fails_by_one() -> None:
 def test_claims_are_corrected_by_holm() -> None:
     """0.01 x 3, then max(0.02 x 2, ...), then 0.04: all at most 0.05."""
     decisions = decide([(0.04, 1.0), (1.0, 0.01), (0.02, 1.0)])
-    assert [d.p_corrected for d in decisions] == pytest.approx([0.04, 0.03, 0.04])
-    assert [d.verdict for d in decisions] == ["supported", "contradicted", "supported"]
+    assert [p for _, p in decisions] == pytest.approx([0.04, 0.03, 0.04])
+    assert [verdict for verdict, _ in decisions] == ["supported", "contradicted", "supported"]
     undecided = decide([(0.04, 1.0), (1.0, 0.03), (0.02, 1.0)])
-    assert [d.p_corrected for d in undecided] == pytest.approx([0.06, 0.06, 0.06])
-    assert {d.verdict for d in undecided} == {"undecided"}
+    assert [p for _, p in undecided] == pytest.approx([0.06, 0.06, 0.06])
+    assert {verdict for verdict, _ in undecided} == {"undecided"}
     assert decide([]) == []
 
 

@@ -28,7 +28,7 @@ from hindi_bn.plots import Image, write_plot
 from hindi_bn.plots.maps import feature_maps, pick
 from hindi_bn.records import RunFolder
 from hindi_bn.records.recordings import read_recordings
-from hindi_bn.stats.recordings import channel_medians
+from hindi_bn.stats.recordings import channel_medians, weight_changes
 from hindi_bn.training.run import Reporter, RunInterrupted, load_network, train_run
 
 TINY = Caption("tiny")
@@ -190,8 +190,8 @@ def test_weights_are_drawn_as_change_since_the_first_record() -> None:
         return frame(name=name, layer="4", index="3 4 1 0", step=[0, 10], value=values)
 
     captures = {
-        "a": pd.concat([rows("wx", [1.0, 1.5]), rows("wy", [2.0, 0.0])]),
-        "b": rows("wx", [-1.0, 0.0]),
+        "a": weight_changes(pd.concat([rows("wx", [1.0, 1.5]), rows("wy", [2.0, 0.0])])),
+        "b": weight_changes(rows("wx", [-1.0, 0.0])),
     }
     wx, wy = drawn.weights_figure(captures, TINY).get_axes()
     assert lines(wx) == {

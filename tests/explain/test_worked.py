@@ -110,6 +110,9 @@ def test_the_fully_connected_example_by_hand() -> None:
     for channel in range(3):
         assert explanation.arrays["after"][:, channel] == pytest.approx(steps, abs=1e-6)
     assert numbers(explanation, "r for k = 2") == pytest.approx([1.14, 1.33, 1.52])
+    assert explanation.arrays["before_mean"].tolist() == [6, 7, 8]
+    assert explanation.arrays["before_std"] == pytest.approx([math.sqrt(18)] * 3)
+    assert explanation.arrays["after_mean"] == pytest.approx([0] * 3)
 
 
 def test_nothing_can_be_learned_from_a_fully_connected_batch_of_one() -> None:

@@ -13,16 +13,30 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from made_histories import IDENTICAL, STAND_IN, history
+from made_histories import IDENTICAL, STAND_IN
+from made_histories import history as made_history
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scripts import importing
 
 from hindi_bn.errors import HindiBnError
-from hindi_bn.figures.confusion import class_scores_figure, confusion_figure
-from hindi_bn.figures.curves import accuracy_curves, accuracy_figure, loss_curves, loss_figure
+from hindi_bn.figures.comparison import (
+    accuracy_curves,
+    accuracy_figure,
+    class_scores_figure,
+    confusion_figure,
+    loss_curves,
+    loss_figure,
+)
 from hindi_bn.figures.descent import descent_2d, descent_3d, descent_figure
 from hindi_bn.figures.style import Caption, composing, looks, save
+from hindi_bn.stats.recordings import pair_changes
+
+
+def history(*columns: Any, **weights: Any) -> pd.DataFrame:
+    """A made history with the changes of its pair, which the descent is drawn from."""
+    return pair_changes(made_history(*columns, **weights))
+
 
 HISTORIES = {
     "no-bn": history([2.0, 0.5, 0.3], [0.80, 0.90, 0.85]),

@@ -19,9 +19,15 @@ from scipy import stats
 
 from hindi_bn.figures.over_seeds import arm_looks, number
 from hindi_bn.figures.style import Caption, looks, save
-from hindi_bn.figures.sweep_curves import curves_figure, mean_curves
-from hindi_bn.figures.sweep_maps import heat_figure, mean_map
-from hindi_bn.figures.sweep_strips import paired_strips, seed_strips, strip_figure
+from hindi_bn.figures.sweeps import (
+    curves_figure,
+    heat_figure,
+    mean_curves,
+    mean_map,
+    paired_strips,
+    seed_strips,
+    strip_figure,
+)
 from hindi_bn.stats.metrics import metric_named
 from hindi_bn.stats.tables import (
     epoch_values,
@@ -31,7 +37,8 @@ from hindi_bn.stats.tables import (
     summary_table,
     values_of,
 )
-from hindi_bn.sweeps.drawing import SweepTables, sweep_figures
+from hindi_bn.sweeps.drawing import sweep_figures
+from hindi_bn.sweeps.run import SweepResult
 
 ARMS = ["norm=none", "norm=batch"]
 ACCURACY = "final_test_accuracy"
@@ -65,8 +72,9 @@ def drawn(
     runs: pd.DataFrame, epochs: pd.DataFrame, varied: list[str], caption: Caption | None = None
 ) -> dict[str, Figure]:
     baseline = str(runs["arm"].iloc[0])
-    tables = SweepTables(runs, epochs, summary_table(runs), paired_table(runs, baseline), varied)
-    return sweep_figures(tables, caption or Caption(IDENTICAL))
+    result = SweepResult(runs, epochs, varied, (), (), ())
+    statistics = summary_table(runs), paired_table(runs, baseline)
+    return sweep_figures(result, *statistics, caption or Caption(IDENTICAL))
 
 
 # what all share
@@ -333,7 +341,8 @@ def test_figures_show_the_numbers_of_the_tables(gone: list[tuple[str, int]]) -> 
     """A run that diverged is no less a run in a figure than in a table."""
     runs, epochs = made_sweep({"norm": ["none", "batch", "layer"]}, 4, 6, gone)
     summary, paired = summary_table(runs), paired_table(runs, "norm=none")
-    figures = sweep_figures(SweepTables(runs, epochs, summary, paired, ["norm"]), Caption(STAND_IN))
+    result = SweepResult(runs, epochs, ["norm"], (), (), ())
+    figures = sweep_figures(result, summary, paired, Caption(STAND_IN))
     for name, table, mean in (
         ("final-accuracy", summary, "mean"), ("paired", paired, "mean_difference"),
     ):  # fmt: skip

@@ -20,7 +20,7 @@ from hindi_bn.runners.jobs import Failure, JobResult
 from hindi_bn.runners.workers import Event
 from hindi_bn.sweeps.cells import cells
 from hindi_bn.sweeps.drawing import sweep_figures
-from hindi_bn.sweeps.output import output_folder, read_tables, write_sweep
+from hindi_bn.sweeps.output import output_folder, write_sweep
 from hindi_bn.sweeps.run import plan_sweep, run_sweep
 from hindi_bn.sweeps.store import RunStore
 from hindi_bn.sweeps.sweep_file import Sweep
@@ -219,7 +219,7 @@ def test_what_is_written_is_equal_to_the_byte_when_written_again(
 ) -> None:
     monkeypatch.setattr(
         "hindi_bn.sweeps.drawing.sweep_figures",
-        lambda tables, caption: {"paired": sweep_figures(tables, caption)["paired"]},
+        lambda *tables: {"paired": sweep_figures(*tables)["paired"]},
     )
     what = sweep(grid={"norm": ["none", "batch"], "lr": [0.1, 1e9]})
     result, _ = train(what, tmp_path)
@@ -229,7 +229,7 @@ def test_what_is_written_is_equal_to_the_byte_when_written_again(
     names = {path.relative_to(folder).as_posix() for path in written}
     assert {"runs.parquet", "epochs.parquet", "summary.csv", "paired.csv", "summary.json",
             "figures/paired.png"} == names  # fmt: skip
-    runs, epochs = read_tables(folder)
+    runs, epochs = (pd.read_parquet(folder / f"{name}.parquet") for name in ("runs", "epochs"))
     pd.testing.assert_frame_equal(runs, result.runs)
     pd.testing.assert_frame_equal(epochs, result.epochs)
     assert json.loads((folder / "summary.json").read_text()) == document

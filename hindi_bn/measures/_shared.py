@@ -1,12 +1,21 @@
-"""What measures of a run's recordings share."""
+"""What measures share."""
 
 from __future__ import annotations
 
 import pandas as pd
+import torch
 
 from hindi_bn.errors import RunError
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.records.recordings import read_recordings
+
+AT_ONCE = 64
+"""Images of a forward pass in eval mode: their maps stay in the caches."""
+
+
+def accuracy_of(answers: torch.Tensor, labels: torch.Tensor) -> float:
+    """Return the share of right answers."""
+    return int((answers == labels).sum()) / len(labels)
 
 
 def rows_of(record: Record, kind: str) -> pd.DataFrame:
@@ -19,5 +28,4 @@ def rows_of(record: Record, kind: str) -> pd.DataFrame:
             f"train it with a study that has recordings: [{kind}] (docs/recordings.md)",
         )
     frame = read_recordings(RunFolder(record.folder))
-    rows: pd.DataFrame = frame[frame["name"] == recording.name].reset_index(drop=True)
-    return rows
+    return frame[frame["name"] == recording.name].reset_index(drop=True)
