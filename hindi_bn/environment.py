@@ -40,12 +40,18 @@ def commit() -> dict[str, Any]:
 
 def processor() -> str:
     """Return the processor's name, as far as the system tells."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    name = linux_fact(Path("/proc/cpuinfo"), "model name")
+    return name or platform.processor() or platform.machine()
+
+
+def linux_fact(file: Path, key: str) -> str:
+    """Return what a file of /proc has after `key:`; empty where there is no such file or line."""
+    if file.is_file():
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, fact = line.partition(":")
+            if name.strip() == key:
+                return fact.strip()
+    return ""
 
 
 def describe(device: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def replacing(path: Path) -> Iterator[Path]:
     HindiBnError when it cannot be written (read-only, full disk), and `path` is then untouched.
     """
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.tmp{path.suffix}")
-    try:
+    with cannot_write(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
         mode = temporary.stat().st_mode
@@ -33,9 +33,16 @@ def replacing(path: Path) -> Iterator[Path]:
             _flush(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def cannot_write(what: str) -> Iterator[None]:
+    """Turn the system's refusal to write into an error that says what to do."""
+    try:
+        yield
     except OSError as error:
         raise HindiBnError(
-            f"Cannot write {path}.",
+            f"Cannot write {what}.",
             error.strerror or str(error),
             "free some space or choose another folder (--out, --data-dir); "
             "what was there before is unchanged",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hindi_bn.environment import linux_fact
 from hindi_bn.runners.process import Message, Send, serve
 from hindi_bn.study import Numerics, Run, Study
 
@@ -93,11 +94,9 @@ def peak_memory() -> float:
 
     On Linux from /proc: what `getrusage` gives begins with the memory of the process's parent.
     """
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 2**10
+    kibibytes = linux_fact(Path("/proc/self/status"), "VmHWM")
+    if kibibytes:
+        return int(kibibytes.split()[0]) / 2**10
     from resource import RUSAGE_SELF, getrusage
 
     peak = getrusage(RUSAGE_SELF).ru_maxrss

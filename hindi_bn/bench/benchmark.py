@@ -47,8 +47,8 @@ def benchmark(
         note: Called with what was measured, in a line.
 
     Raises:
-        StudyError: When a run's training images are not those of the notebook's way.
-        HindiBnError: When the data are not there, or one of the processes or runs fails.
+        HindiBnError: When the data are not there, a run's training images are not those of the
+            notebook's way, or one of the processes or runs fails.
     """
     _refuse_other_images(study)
     device, digits = choose_device(study.device), load(data_dir, study.data)

@@ -144,7 +144,7 @@ class Arm:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.child.kill()
+        self.child.process.kill()
         self.child.wait()
 
     def epoch(self) -> Row:

@@ -19,7 +19,6 @@ from torch.nn import functional
 from hindi_bn.training.gpu.graphs import Stopwatch
 
 SIZE = 2048  # rows and columns of the matrices
-
 CHANNELS = 128  # channels of the convolution, 3 x 3 over 32 images of 32 x 32 pixels
 
 START = """

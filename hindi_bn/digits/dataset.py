@@ -27,8 +27,7 @@ class Digits:
     """A set of digits whose pixels have been checked against their digests.
 
     Args:
-        name: Of the data set: `digits`, `stand-in` …
-        source: Where they came from, as `kaggle` or `archive hindi-character-recognition.zip`.
+        name, source: Of the data set, as `digits`; where they came from, as `kaggle`.
         train_images, test_images: uint8 (17000, 32, 32) and (3000, 32, 32), white strokes on black,
             ordered by class; (60000, 28, 28) and (10000, 28, 28) for MNIST and Fashion-MNIST, in
             their own order.
@@ -75,8 +74,7 @@ class Digits:
 class DataSet(ABC):
     """A data set that studies name; each is `DATA_SET` in a file of `hindi_bn/digits/datasets`.
 
-    Its name is that of its file, with hyphens for underscores; its title is its name in print; its
-    images are `image_size` pixels high and wide.
+    Its name is its file's, with hyphens; its title is for print; its images are square.
     """
 
     name: str

@@ -43,10 +43,8 @@ def fetch(
             says so.
         note, advance: Called with what happens, in a sentence; with the progress.
 
-    Raises:
-        SourceError: When the source cannot deliver, or no source can.
-        DataError: When what it delivered is damaged, incomplete or not the article's.
-        HindiBnError: When `data_dir` cannot be written.
+    SourceError when no source can deliver; DataError when what it delivered is damaged, incomplete
+    or not the article's; HindiBnError when `data_dir` cannot be written.
     """
     if source == AUTO:
         if path is None:
@@ -95,11 +93,8 @@ def _deliver(source: str, path: Path | None, work: Path, advance: Advance) -> tu
         (downloads := work / "download").mkdir()
         return source, module.download(downloads, advance)
     if path is None:
-        raise SourceError(
-            f"Source {source!r} needs the path of what to take the digits from.",
-            "",
-            f"hindi-bn download --source {source} PATH",
-        )
+        what = f"Source {source!r} needs the path of what to take the digits from."
+        raise SourceError(what, "", f"hindi-bn download --source {source} PATH")
     return f"{source} {path.resolve().name}", path
 
 

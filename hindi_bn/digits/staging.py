@@ -11,7 +11,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from hindi_bn.digits.dataset import Note
-from hindi_bn.errors import DataError, HindiBnError
+from hindi_bn.errors import DataError
+from hindi_bn.files import cannot_write
 
 PATIENCE = 1800.0  # seconds to wait for another process that is filling the same data folder
 
@@ -25,12 +26,12 @@ def locked(data_dir: Path, note: Note | None = None) -> Iterator[None]:
     It is made if it is missing; `note` is called when another process has to be waited for.
     HindiBnError when the folder cannot be written; DataError when it is held beyond `PATIENCE`.
     """
-    with cannot_write(data_dir):
+    with cannot_write(f"to {data_dir}"):
         data_dir.mkdir(parents=True, exist_ok=True)
         lock = FileLock(data_dir / LOCK)
         _acquire(lock, data_dir, note)
     try:
-        with cannot_write(data_dir):
+        with cannot_write(f"to {data_dir}"):
             _clear_leftovers(data_dir)
         yield
     finally:
@@ -43,10 +44,10 @@ def staged(data_dir: Path) -> Iterator[Path]:
 
     HindiBnError when something in the block cannot be written (read-only folder, full disk).
     """
-    with cannot_write(data_dir):
+    with cannot_write(f"to {data_dir}"):
         folder = Path(tempfile.mkdtemp(prefix=INCOMING, dir=data_dir))
     try:
-        with cannot_write(data_dir):
+        with cannot_write(f"to {data_dir}"):
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -58,27 +59,13 @@ def install(folder: Path, final: Path) -> None:
     `os.rename` cannot replace a folder that holds files, so the old one steps aside first; should
     the process die between the two moves, the next one puts the old folder back.
     """
-    if final.exists():
-        aside = Path(tempfile.mkdtemp(prefix=OUTGOING, dir=final.parent))
-        final.rename(aside / final.name)
+    if not final.exists():
         folder.rename(final)
-        shutil.rmtree(aside)
-    else:
-        folder.rename(final)
-
-
-@contextlib.contextmanager
-def cannot_write(data_dir: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into an error that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise HindiBnError(
-            f"Cannot write to {data_dir}.",
-            error.strerror or str(error),
-            "free some space or choose another folder with --data-dir; "
-            "what was there before is unchanged",
-        ) from error
+        return
+    aside = Path(tempfile.mkdtemp(prefix=OUTGOING, dir=final.parent))
+    final.rename(aside / final.name)
+    folder.rename(final)
+    shutil.rmtree(aside)
 
 
 def _acquire(lock: FileLock, data_dir: Path, note: Note | None) -> None:

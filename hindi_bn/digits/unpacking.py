@@ -65,14 +65,10 @@ class Container(ABC):
 def unpack(source: Path, destination: Path, advance: Advance = silent, *, nesting: int = 0) -> None:
     """Copy the digits of an archive or folder into `destination` in the normalised layout.
 
-    Args:
-        source: A .zip, .tar, .tar.gz or .tgz file (known by content, not by name) or a folder, with
-            `Train` and `Test` at any depth; an archive inside it is looked into when it has none.
-        destination: An empty folder to fill; the caller removes it when this fails.
-
-    Raises:
-        DataError: When the source is no archive, is damaged, holds unsafe members or no digits.
-        OSError: When `destination` cannot be written.
+    The source is a .zip, .tar, .tar.gz or .tgz file (known by content, not by name) or a folder,
+    with `Train` and `Test` at any depth; an archive inside it is looked into when it has none. The
+    destination is an empty folder, which the caller removes when this fails: DataError when the
+    source is no archive, is damaged, holds unsafe members or no digits; OSError when writing fails.
     """
     container = open_container(source)
     with naming_damage(source):

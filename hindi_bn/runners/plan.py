@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from hindi_bn.environment import linux_fact
 from hindi_bn.errors import StudyError
 
 WORKER_BYTES = 800 * 2**20
@@ -24,19 +25,11 @@ class Plan:
     reason: str
 
 
-def plan(
-    jobs: int,
-    *,
-    workers: int | None = None,
-    threads: int | None = None,
-    cores: int | None = None,
-    memory: int | None = None,
-) -> Plan:
+def plan(jobs: int, *, workers: int | None = None, threads: int | None = None) -> Plan:
     """Choose workers and threads: one worker per core with one thread, as long as there are jobs.
 
-    Cores that are left over are given to the workers as further threads. `cores` and `memory`
-    (free bytes) are this machine's unless given. Raises StudyError when `workers` or `threads`,
-    which are taken as they are, is not positive.
+    Cores that are left over are given to the workers as further threads. StudyError when `workers`
+    or `threads`, which are taken as they are, is not positive.
     """
     for name, number in {"workers": workers, "threads": threads}.items():
         if number is not None and number < 1:
@@ -45,9 +38,7 @@ def plan(
                 "There must be at least one.",
                 f"leave {name} away to have the number chosen",
             )
-    cores = cores or available_cores()
-    memory = memory if memory is not None else available_memory()
-    fitting = max(1, memory // WORKER_BYTES)
+    cores, fitting = available_cores(), max(1, available_memory() // WORKER_BYTES)
     chosen = workers or max(1, min(jobs, cores // (threads or 1), fitting))
     each = threads or max(1, cores // chosen)
     reason = (
@@ -74,9 +65,9 @@ def available_cores() -> int:
 def available_memory() -> int:
     """Return the free memory in bytes, a container's limit considered; a lot where unknown."""
     free = [2**50]
-    for line in _read(MEMINFO).splitlines():
-        if line.startswith("MemAvailable:"):
-            free.append(int(line.split()[1]) * 1024)
+    kibibytes = linux_fact(MEMINFO, "MemAvailable")
+    if kibibytes:
+        free.append(int(kibibytes.split()[0]) * 1024)
     limit, used = _read(CGROUP / "memory.max").strip(), _read(CGROUP / "memory.current").strip()
     if limit.isdigit() and used.isdigit():
         free.append(max(0, int(limit) - int(used)))

@@ -46,11 +46,6 @@ class Child:
             self._errors.close()
             raise
 
-    @property
-    def ended(self) -> bool:
-        """Whether the process is over."""
-        return self.process.poll() is not None
-
     def send(self, message: Message) -> bool:
         """Send a message; False when the process is over or was interrupted."""
         assert self.process.stdin is not None
@@ -72,10 +67,6 @@ class Child:
         assert self.process.stdin is not None
         with suppress(OSError):  # unsent lines to a process that is gone
             self.process.stdin.close()
-
-    def kill(self) -> None:
-        """End it at once."""
-        self.process.kill()
 
     def wait(self) -> int:
         """Wait for its end, interrupting it unless it was sent `QUIT`; its exit code."""

@@ -46,10 +46,8 @@ def connected(address: str | None) -> Iterator[ModuleType]:
     The address is `HOST:PORT` of a cluster's head, or `auto` for one that runs on this machine.
     None starts a cluster on this machine with all cores that this process may use, and shuts it
     down in the end. A connection that the process already has is used and left as it is.
-
-    Raises:
-        HindiBnError: When Ray is not installed, the cluster does not answer, or the process is
-            connected to another one.
+    HindiBnError when Ray is not installed, the cluster does not answer, or the process is connected
+    to another one.
     """
     ray = import_ray()
     if ray.is_initialized():
@@ -99,15 +97,13 @@ def _refuse_silent(address: str) -> None:
             raise _unreachable(address, f"Nothing listens there: {error}.") from error
     command = [sys.executable, "-c", _PROBE, address]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=CONNECT_SECONDS, check=False
-        )
+        subprocess.run(command, capture_output=True, text=True, timeout=CONNECT_SECONDS, check=True)
     except subprocess.TimeoutExpired as error:
         why = f"It has not answered within {CONNECT_SECONDS:g} seconds."
         raise _unreachable(address, why) from error
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        raise _unreachable(address, lines[-1] if lines else "Ray could not connect.")
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.strip().splitlines() or ["Ray could not connect."]
+        raise _unreachable(address, lines[-1]) from error
 
 
 def _unreachable(address: str, why: str) -> HindiBnError:

@@ -61,9 +61,8 @@ class RayRunner:
                 "None of these can be negative.",
             )
         if not self.cpus_per_run + self.gpus_per_run:
-            raise StudyError(
-                "A run must reserve some CPU or GPU.", "", "reserve one CPU, the default"
-            )
+            what = "A run must reserve some CPU or GPU."
+            raise StudyError(what, "", "reserve one CPU, the default")
 
     def run(
         self, jobs: Sequence[Job], digits: Digits, *, on_event: OnEvent = nothing
@@ -138,18 +137,14 @@ class _Dispatch:
     def results(self) -> Iterator[JobResult]:
         while self._waiting or self._tasks:
             while self._waiting and len(self._tasks) < max(1, self._room()):
-                refused = self._begin(self._waiting.popleft())
-                if refused is not None:
-                    yield refused
+                yield from self._begin(self._waiting.popleft())
             if not self._tasks:
                 continue
             done, _ = self._ray.wait(list(self._tasks), timeout=POLL_SECONDS)
             for message in self._messages():
                 self._take(message)
             for reference in done:
-                result = self._collect(reference)
-                if result is not None:
-                    yield result
+                yield from self._collect(reference)
 
     def stop(self) -> None:
         """Cancel what is in progress; keep what it sends home."""
@@ -170,8 +165,8 @@ class _Dispatch:
                 task.lock.close()
             self._tasks.clear()
 
-    def _begin(self, job: Job) -> JobResult | None:
-        """Lock the run's folder and give the run out; its result when it is refused."""
+    def _begin(self, job: Job) -> Iterator[JobResult]:
+        """Lock the run's folder and give the run out; give its result when it is refused."""
         began, lock = time.perf_counter(), ExitStack()
         try:
             lock.enter_context(RunFolder(job.folder).locked())
@@ -180,8 +175,7 @@ class _Dispatch:
             self._give_out(_Task(next(self._numbers), job, lock, began, job.resume))
         except HindiBnError as error:
             lock.close()
-            return JobResult(job, time.perf_counter() - began, Failure.of(error))
-        return None
+            yield JobResult(job, time.perf_counter() - began, Failure.of(error))
 
     def _give_out(self, task: _Task) -> None:
         job = replace(task.job, resume=task.resume, overwrite=False)
@@ -210,33 +204,37 @@ class _Dispatch:
             node = self._nodes.setdefault(message.content, len(self._nodes))
             self._on_event(Event("started", task.job, node))
 
-    def _collect(self, reference: Any) -> JobResult | None:
-        """Return the result of a task that ended; None when its run has been given out again."""
+    def _collect(self, reference: Any) -> Iterator[JobResult]:
+        """Give the result of a task that ended; none when its run has been given out again."""
         task = self._tasks.pop(reference)
         try:
             result: Delivery = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
-            return self._ended(task, _of_the_node(task.job, error))
+            failed = f"The node could not carry out run {task.job.run!r}."
+            mend = "install hindi-bn on every node, in the same version as here"
+            kind, why = type(error.cause).__name__, str(error.cause)
+            yield self._ended(task, Failure(kind, failed, why, mend, details=str(error)))
         except self._ray.exceptions.RayError as error:  # the worker, its node or its memory
-            return self._again(task, error)
-        failure = result.failure
-        try:
-            unpack(task.job.folder, result.files)
-        except HindiBnError as error:
-            failure = Failure.of(error)
-        return replace(self._ended(task, failure), seconds=result.seconds)
+            yield from self._again(task, error)
+        else:
+            failure = result.failure
+            try:
+                unpack(task.job.folder, result.files)
+            except HindiBnError as error:
+                failure = Failure.of(error)
+            yield replace(self._ended(task, failure), seconds=result.seconds)
 
-    def _again(self, task: _Task, error: Exception) -> JobResult | None:
+    def _again(self, task: _Task, error: Exception) -> Iterator[JobResult]:
         why = " ".join(str(error).split())
         if task.attempt == self._runner.max_retries:
             times = f"{type(error).__name__}, {task.attempt + 1} times in all; the last: {why}"
-            return self._ended(task, Failure.worker_died(task.job, times, "what it had sent"))
+            yield self._ended(task, Failure.worker_died(task.job, times, "what it had sent"))
+            return
         next_one = replace(task, number=next(self._numbers), attempt=task.attempt + 1)
         which = f"{next_one.attempt} of {self._runner.max_retries}"
         text = f"{type(error).__name__}: given out again ({which})."
         self._on_event(Event("note", task.job, text=text))
         self._give_out(next_one)
-        return None
 
     def _ended(self, task: _Task, failure: Failure | None) -> JobResult:
         task.lock.close()
@@ -269,13 +267,3 @@ def _train_on_node(order: Order, arrays: dict[str, Any], outbox: Any) -> Deliver
     import ray
 
     return train(order, arrays, ray.get_runtime_context().get_node_id(), outbox)
-
-
-def _of_the_node(job: Job, error: Any) -> Failure:
-    return Failure(
-        type(error.cause).__name__,
-        f"The node could not carry out run {job.run!r}.",
-        str(error.cause),
-        "install hindi-bn on every node, in the same version as here",
-        details=str(error),
-    )

@@ -130,7 +130,7 @@ class _Worker(threading.Thread):
         """Wait for the process; kill it when it takes too long."""
         self.join(STOP_SECONDS)
         if self.is_alive() and self._child is not None:
-            self._child.kill()
+            self._child.process.kill()
             self.join()
 
     def _train(self, job: Job) -> JobResult:
@@ -153,7 +153,7 @@ class _Worker(threading.Thread):
         with self._starting:
             if self._interrupted:
                 return None
-            if self._child is not None and self._child.ended:
+            if self._child is not None and self._child.process.poll() is not None:
                 self._child.wait()  # it died while it had nothing to do
                 self._child = None
             if self._child is None:

@@ -250,7 +250,7 @@ def test_a_process_that_dies_silently_is_named(
 ) -> None:
     bench = bench_of(data_dir, images)
     with Arm(bench, bench.study.runs[0], "fast") as process:
-        process.child.kill()
+        process.child.process.kill()
         process.child.process.wait()
         with pytest.raises(HindiBnError, match="failed") as caught:
             process.epoch()

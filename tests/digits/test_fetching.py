@@ -153,10 +153,12 @@ def test_uci_refuses_the_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_uci_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start = time.monotonic()
+    monkeypatch.setattr(uci_source, "CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr(uci_source, "READ_TIMEOUT", 0.3)
     with serving(no_answer) as server:
         at_uci(server, monkeypatch)
         with pytest.raises(SourceError, match="did not deliver") as error:
-            uci_source.download(tmp_path, connect_timeout=0.3, read_timeout=0.3)
+            uci_source.download(tmp_path)
     assert "it did not answer in time" in error.value.why
     assert time.monotonic() - start < 20  # the patience asked for is 0.3 s
 
@@ -164,10 +166,11 @@ def test_uci_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_uci_stops_in_the_middle(
     tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(uci_source, "READ_TIMEOUT", 0.3)
     with serving(half_then_nothing(packed)) as server:
         at_uci(server, monkeypatch)
         with pytest.raises(SourceError) as error:
-            uci_source.download(tmp_path, read_timeout=0.3)
+            uci_source.download(tmp_path)
     assert "Read timed out" in error.value.why
     assert list(tmp_path.glob("*uci*")) == []
 
@@ -239,10 +242,12 @@ def test_kaggle_resumes_after_a_cut(
 def test_kaggle_is_cut_again_and_again(
     tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(kaggle_source, "CONNECT_TIMEOUT", 1.5)
+    monkeypatch.setattr(kaggle_source, "STALL_TIMEOUT", 0.5)
     with serving(kaggle(cut(packed, 99))) as server:
         at_kaggle(server, monkeypatch)
         with pytest.raises(SourceError) as error:
-            kaggle_source.download(tmp_path / "home", connect_timeout=1.5, stall_timeout=0.5)
+            kaggle_source.download(tmp_path / "home")
     assert error.value.why == "no byte arrived for 2 seconds."
 
 
@@ -267,10 +272,11 @@ def test_kaggle_fails_in_words(
 
 
 def test_kaggle_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kaggle_source, "CONNECT_TIMEOUT", 0.5)
     with serving(no_answer) as server:
         at_kaggle(server, monkeypatch)
         with pytest.raises(SourceError) as error:
-            kaggle_source.download(tmp_path / "home", connect_timeout=0.5, stall_timeout=20)
+            kaggle_source.download(tmp_path / "home")
     assert error.value.why == "http://localhost did not answer within 0.5 seconds."
 
 

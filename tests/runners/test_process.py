@@ -32,7 +32,7 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Iterator[Child]:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(here))
     child = Child(Path(__file__).stem, COLOUR="blue")
     yield child
-    child.kill()
+    child.process.kill()
     child.wait()
 
 
@@ -44,7 +44,7 @@ def test_messages_go_and_come_until_it_quits(child: Child) -> None:
     assert child.receive() == {"left": True}
     assert child.receive() is None
     assert child.how_it_ended() == "It ended with exit code 0."
-    assert child.ended
+    assert child.process.poll() is not None
     assert child.last_words == "this is not JSON"
 
 

@@ -140,7 +140,7 @@ def test_an_idle_worker_that_died_is_replaced(tmp_path: Path) -> None:
         worker = workers_module._Worker(0, waiting, reports, folder, 1)
         assert worker._train(jobs[0]).failure is None
         assert worker._child is not None
-        worker._child.kill()
+        worker._child.process.kill()
         worker._child.process.wait()
         assert worker._train(jobs[1]).failure is None
         worker._quit()
@@ -274,8 +274,13 @@ def test_failures_hold_what_the_error_says() -> None:
         ({"jobs": 8, "cores": 8, "memory": 1}, (1, 8), "(free memory holds 1)"),
     ],
 )
-def test_plan(asked: dict[str, int], chosen: tuple[int, int], reason: str) -> None:
-    made = plan(**{"memory": 100 * GIB, **asked})
+def test_plan(
+    asked: dict[str, int], chosen: tuple[int, int], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cores, memory = asked.pop("cores"), asked.pop("memory", 100 * GIB)
+    monkeypatch.setattr(plan_module, "available_cores", lambda: cores)
+    monkeypatch.setattr(plan_module, "available_memory", lambda: memory)
+    made = plan(**asked)
     assert (made.workers, made.threads) == chosen
     assert reason in made.reason
 

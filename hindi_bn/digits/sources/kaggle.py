@@ -64,28 +64,22 @@ def config_dir() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "kaggle"
 
 
-def download(
-    folder: Path,
-    advance: Advance = silent,
-    *,
-    connect_timeout: float = CONNECT_TIMEOUT,
-    stall_timeout: float = STALL_TIMEOUT,
-) -> Path:
+def download(folder: Path, advance: Advance = silent) -> Path:
     """Download the data set's zip into a fresh folder and return its path.
 
-    The client takes a file of the same name as done and checks no hash. The timeouts are seconds to
-    connect, and without a byte. SourceError without credentials, and when Kaggle does not deliver.
+    The client takes a file of the same name as done and checks no hash. SourceError without
+    credentials, and when Kaggle does not deliver.
     """
     if credentials() is None:
         raise no_credentials()
     with tempfile.TemporaryFile() as output:
         client = subprocess.Popen(
             [sys.executable, "-m", "hindi_bn.digits.kaggle_client", DATASET, str(folder.resolve()),
-             str(connect_timeout)],
+             str(CONNECT_TIMEOUT)],
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
-            _watch(client, folder, advance, stall_timeout + connect_timeout)
+            _watch(client, folder, advance, STALL_TIMEOUT + CONNECT_TIMEOUT)
         finally:
             client.kill()
             client.wait()

@@ -26,24 +26,17 @@ def address() -> str:
     return os.environ.get("HINDI_BN_UCI_URL", SITE).rstrip("/") + ARCHIVE
 
 
-def download(
-    folder: Path,
-    advance: Advance = silent,
-    *,
-    connect_timeout: float = CONNECT_TIMEOUT,
-    read_timeout: float = READ_TIMEOUT,
-) -> Path:
+def download(folder: Path, advance: Advance = silent) -> Path:
     """Download the archive into `folder`, under a temporary name until it is whole.
 
-    The timeouts are seconds to connect, and without a byte. SourceError when the server cannot be
-    reached, refuses, breaks off or sends too much.
+    SourceError when the server cannot be reached, refuses, breaks off or sends too much.
     """
     from requests import exceptions
 
-    url, timeout = address(), (connect_timeout, read_timeout)
+    url = address()
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _retrieve(url, folder, advance, timeout)
+            return _retrieve(url, folder, advance)
         except exceptions.ChunkedEncodingError as error:
             if attempt == ATTEMPTS:
                 raise _failed(url, f"the connection broke off, {ATTEMPTS} times") from error
@@ -56,13 +49,14 @@ def download(
     raise AssertionError  # pragma: no cover (the last attempt returns or raises)
 
 
-def _retrieve(url: str, folder: Path, advance: Advance, timeout: tuple[float, float]) -> Path:
+def _retrieve(url: str, folder: Path, advance: Advance) -> Path:
     """Let pooch download once; the zip's hash is left open, the pixels' is checked afterwards."""
     import pooch
 
     pooch.get_logger().setLevel(logging.WARNING)
     responses: list[Any] = []  # pooch leaves the connection open when it fails
     hooks = {"response": lambda response, **_: responses.append(response)}
+    timeout = (CONNECT_TIMEOUT, READ_TIMEOUT)
     fetcher = pooch.HTTPDownloader(_Bar(advance), BLOCK, timeout=timeout, hooks=hooks)
     try:
         return Path(pooch.retrieve(url, None, "uci.zip", folder, downloader=fetcher))
