@@ -37,32 +37,12 @@ _HOMES = {
 }
 
 __all__ = [
-    "choose_runs",
-    "compare",
-    "describe_digits",
-    "describe_network",
-    "describe_networks",
-    "diagnose",
-    "download",
-    "draw_contact_sheet",
-    "draw_network",
-    "estimate_claims",
-    "estimate_sweep",
-    "explain_batch_norm",
-    "load_digits",
-    "load_study",
-    "measure_speed",
-    "plot",
-    "plot_descent",
-    "predict",
-    "read_claims",
-    "read_run",
-    "read_runs",
-    "reproduce",
-    "run_claims",
-    "sweep",
-    "train",
-]
+    "choose_runs", "compare", "describe_digits", "describe_network", "describe_networks",
+    "diagnose", "download", "draw_contact_sheet", "draw_network", "estimate_claims",
+    "estimate_sweep", "explain_batch_norm", "load_digits", "load_study", "measure_speed", "plot",
+    "plot_descent", "predict", "read_claims", "read_run", "read_runs", "reproduce", "run_claims",
+    "sweep", "train",
+]  # fmt: skip
 
 if not TYPE_CHECKING:  # for mypy only the names above are there
 

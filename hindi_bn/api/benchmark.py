@@ -13,12 +13,8 @@ from hindi_bn.digits.dataset import Note
 from hindi_bn.digits.fetching import no_note
 from hindi_bn.study import Study
 
-SHORT = 4
-"""A short benchmark uses every 4th image."""
-
-FRACTIONS = (8, 4, 2)
-"""The figure's smaller training sets: every 8th, 4th and 2nd image."""
-
+SHORT = 4  # a short benchmark uses every 4th image
+FRACTIONS = (8, 4, 2)  # the figure's smaller training sets: every 8th, 4th and 2nd image
 SEEDS_OF_A_FIGURE = 4
 
 
@@ -38,29 +34,23 @@ def measure_speed(
         epochs: Epochs of each way, of which the median is quoted.
         short: Use every 4th image only.
         seeds: Also measure so many runs side by side, against one after the other.
-        figure: Also measure smaller training sets and fewer runs, and draw what they cost into this
-            .png, .svg or .pdf file.
+        figure: Also measure smaller sets and fewer runs, and draw their costs (.png, .svg, .pdf).
     """
     if figure is not None:
         from hindi_bn.figures.style import format_of
 
         format_of(Path(figure))  # refuses a wrong name before minutes of measuring
+        most = seeds or SEEDS_OF_A_FIGURE
+        numbers = [2**power for power in range(most.bit_length()) if 2**power < most] + [most]
+    else:
+        numbers = [seeds] if seeds else []
     document = benchmark.benchmark(
-        study, Path(data_dir), epochs=epochs, every=SHORT if short else 1,
-        seeds=_numbers_of_runs(seeds, figure is not None), fractions=FRACTIONS if figure else (),
-        note=note,
+        study, Path(data_dir), epochs=epochs, every=SHORT if short else 1, seeds=numbers,
+        fractions=FRACTIONS if figure else (), note=note,
     )  # fmt: skip
     if figure is not None:
         _draw(document, Path(figure))
     return document
-
-
-def _numbers_of_runs(seeds: int | None, figure: bool) -> list[int]:
-    """Return the numbers of runs to measure: for a figure all powers of two below, too."""
-    if not figure:
-        return [seeds] if seeds else []
-    most = seeds or SEEDS_OF_A_FIGURE
-    return [2**power for power in range(most.bit_length()) if 2**power < most] + [most]
 
 
 def _draw(document: dict[str, Any], file: Path) -> None:

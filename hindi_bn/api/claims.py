@@ -25,10 +25,7 @@ from hindi_bn.sweeps.store import RunStore
 
 @dataclass(frozen=True)
 class TestedClaims:
-    """The verdicts of the claims that were asked for, and where everything about them lies.
-
-    `bad_ends` are the runs that diverged or have no result.
-    """
+    """The verdicts that were asked for, their folder, and runs that diverged or have no result."""
 
     results: tuple[ClaimResult, ...]
     folder: Path
@@ -66,10 +63,9 @@ def estimate_claims(
 ) -> Estimate:
     """List what claims would train and measure what it would cost; nothing is written."""
     claims = choose(load_claims(), list(ids))
-    plans = [plan_claim(claim, scale, ALL_IMAGES, seeds) for claim in claims]
-    load = partial(load_digits, data_dir)
-    store = RunStore(Path(out))
-    return estimate_cells(cells_of(plans), load, store, workers, retry_failed=retry_failed)
+    cells = cells_of([plan_claim(claim, scale, ALL_IMAGES, seeds) for claim in claims])
+    load, store = partial(load_digits, data_dir), RunStore(Path(out))
+    return estimate_cells(cells, load, store, workers, retry_failed=retry_failed)
 
 
 def run_claims(

@@ -32,16 +32,11 @@ def compare(
 ) -> Comparison:
     """Compare runs with each other and, if they are the article's, with its published numbers.
 
+    HindiBnError when a run cannot be read or trained, or was trained on other data.
+
     Args:
         what: A study, whose missing runs are trained, or two or more runs.
         digits, data_dir: The runs' data; loaded from `data_dir` unless given.
-
-    Returns:
-        The comparison: `summary`, `published`, `per_class` and `confusions` are DataFrames, and
-        `write()` puts tables, figures and a document of both into a folder.
-
-    Raises:
-        HindiBnError: When a run cannot be read or trained, or was trained on other data.
     """
     first = what if isinstance(what, Study) else read_runs(what, least=2)[0].study
     data = source.load(Path(data_dir), first.data) if digits is None else digits
@@ -78,8 +73,7 @@ def plot_descent(
 ) -> list[Path]:
     """Draw the training loss along two sample weights (the article's figure 8); return the files.
 
-    Args:
-        folder: Where to: `comparison` beside the runs, unless given.
+    They are in `folder`, or in `comparison` beside the runs.
     """
     records = read_runs(runs)
     return report.write_descent(

@@ -23,26 +23,22 @@ def diagnose(
     device = choose_device("auto")
     described = environment.describe(device.type)
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "not available"
+    mps = "available" if torch.backends.mps.is_available() else "not available"
     return {
         "versions": described["versions"],
         "code": {"commit": described["commit"] or "not a checkout", "changed": described["dirty"]},
         "machine": {
-            "system": described["system"],
-            "processor": environment.processor(),
-            "cores": os.cpu_count(),
-            "cuda": cuda,
-            "mps": "available" if torch.backends.mps.is_available() else "not available",
+            "system": described["system"], "processor": environment.processor(),
+            "cores": os.cpu_count(), "cuda": cuda, "mps": mps,
         },
         "would be used": {
-            "device": device.type,
-            "threads": described["threads"],
-            "data folder": str(data_dir),
-            "results folder": str(out),
+            "device": device.type, "threads": described["threads"],
+            "data folder": str(data_dir), "results folder": str(out),
             "HINDI_BN_ARCHIVE": os.environ.get("HINDI_BN_ARCHIVE", "not set"),
             "studies": ", ".join(study_names()),
         },
         "data": {name: _state(Path(data_dir), name) for name in data_names() if name != "stand-in"},
-    }
+    }  # fmt: skip
 
 
 def _state(data_dir: Path, name: str) -> str:

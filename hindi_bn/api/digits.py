@@ -24,7 +24,7 @@ def load_digits(
     note: Note = no_note,
     advance: Advance = silent,
 ) -> Digits:
-    """Load a data set, every pixel checked.
+    """Load a data set, every pixel checked; DataError when it is missing or damaged.
 
     Args:
         name: `digits`, the stand-in, or another data set that `hindi-bn download --name` lists.
@@ -32,9 +32,6 @@ def load_digits(
             file or folder), archives in `data_dir`, Kaggle, UCI. Where none has, the stand-in takes
             their place and says so in its title.
         note, advance: Called with what happens in words, and with (task, done, total).
-
-    Raises:
-        DataError: When they are missing (without `fetch`), damaged, or not what was accepted.
     """
     folder = Path(data_dir)
     try:
@@ -55,16 +52,13 @@ def download(
     note: Note = no_note,
     advance: Advance = silent,
 ) -> Digits:
-    """Fetch a data set, check it and put it into `data_dir` in one step.
+    """Fetch a data set, check it and put it into `data_dir` in one step; DataError if that fails.
 
     Args:
         origin: `kaggle`, `uci`, `archive` or `folder` (with `path`), the stand-in, or another data
             set by name; `auto` takes `path`, or tries all sources of the real digits in order.
         force, accept_different: Fetch even though verified digits are there; keep digits that are
             not the article's.
-
-    Raises:
-        DataError: When no source can deliver, or what it delivered is damaged or not the article's.
     """
     return source.fetch(
         origin, Path(data_dir), None if path is None else Path(path),
@@ -73,24 +67,17 @@ def download(
 
 
 def describe_digits(digits: Digits, data_dir: str | os.PathLike[str] = "data") -> dict[str, Any]:
-    """Describe a data set: title, source, counts, digests, mean and standard deviation.
-
-    Mean and population standard deviation are over all pixels, with grey values from 0 to 1.
-    """
+    """Describe a data set: title, source, counts, digests, moments of all pixels (grey 0 to 1)."""
     splits = {"train": digits.train_images, "test": digits.test_images}
     moments = {split: mean_and_std(images) for split, images in splits.items()}
     return {
-        "name": digits.name,
-        "title": digits.title,
-        "source": digits.source,
-        "folder": str(data_dir),
-        "identical": digits.identical,
+        "name": digits.name, "title": digits.title, "source": digits.source,
+        "folder": str(data_dir), "identical": digits.identical,
         "differing_classes": digits.differing if digits.name == "digits" else None,
-        "counts": digits.counts,
-        "sha256": dict(digits.digests),
+        "counts": digits.counts, "sha256": dict(digits.digests),
         "mean": {split: mean for split, (mean, _) in moments.items()},
         "std": {split: std for split, (_, std) in moments.items()},
-    }
+    }  # fmt: skip
 
 
 def draw_contact_sheet(digits: Digits, file: str | os.PathLike[str], per_class: int = 20) -> Path:

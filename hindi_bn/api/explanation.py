@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
 
-import hindi_bn.explain
 from hindi_bn import digits as source
 from hindi_bn.api.runs import RunLike, read_run
-from hindi_bn.explain import Explanation, RealBatch, batch_of_digit, batch_of_image, explain_run
+from hindi_bn.explain.batches import batch_of_digit, batch_of_image
+from hindi_bn.explain.document import Explanation
+from hindi_bn.explain.real_batch import explain_run
+from hindi_bn.explain.worked import Example, explain_worked
 
 REAL_BATCH = 32  # images
 
 
 def explain_batch_norm(
-    layer: Literal["1d", "2d"] = "2d",
+    layer: Example = "2d",
     batch_size: int | None = None,
     *,
     digit: int | None = None,
@@ -39,13 +40,14 @@ def explain_batch_norm(
         >>> explanation.agrees, len(explanation.steps)
         (True, 9)
     """
-    if figure is not None:
-        from hindi_bn.figures.style import format_of
+    from hindi_bn.figures.explain import batch_figure, worked_figure
+    from hindi_bn.figures.style import Caption, format_of, save_as
 
+    if figure is not None:
         format_of(Path(figure))  # refuses a wrong name before anything is computed
-    batch = None
+    images = None
     if digit is None and image is None:
-        explanation = hindi_bn.explain.explain_worked(layer, batch_size)
+        explanation = explain_worked(layer, batch_size)
     else:
         record, size = read_run(run), batch_size or REAL_BATCH
         digits = source.load(Path(data_dir), record.study.data)
@@ -54,19 +56,12 @@ def explain_batch_norm(
         else:
             assert digit is not None
             batch = batch_of_digit(digits, digit, index, size)
-        explanation = explain_run(record, digits, batch)
+        explanation, images = explain_run(record, digits, batch), batch.images.numpy()
     if figure is not None:
-        _draw(explanation, batch, Path(figure))
+        about = explanation.title, Caption(explanation.data)
+        if images is None:
+            drawn = worked_figure(explanation.arrays, *about)
+        else:
+            drawn = batch_figure(explanation.arrays, images, *about)
+        save_as(drawn, Path(figure))
     return explanation
-
-
-def _draw(explanation: Explanation, batch: RealBatch | None, file: Path) -> None:
-    from hindi_bn.figures.explain import batch_figure, worked_figure
-    from hindi_bn.figures.style import Caption, save_as
-
-    heading = explanation.title, Caption(explanation.data)
-    if batch is None:
-        drawn = worked_figure(explanation.arrays, *heading)
-    else:
-        drawn = batch_figure(explanation.arrays, batch.images.numpy(), *heading)
-    save_as(drawn, file)

@@ -26,21 +26,13 @@ def describe_networks(image_size: int = 32) -> list[dict[str, Any]]:
     """
     rows = []
     for name in network_names():
-        network = network_called(name)
         without, with_bn = (
-            describe_network(name, norm, image_size=image_size)["parameters"]
-            for norm in ("none", "batch")
+            describe_network(name, norm, image_size=image_size) for norm in ("none", "batch")
         )
-        rows.append(
-            {
-                "name": name,
-                "summary": network.summary,
-                "source": network.source,
-                "options": dict(network.options),
-                "parameters": without,
-                "parameters_batch": with_bn,
-            }
-        )
+        row = {key: without[key] for key in ("name", "summary", "source")}
+        row |= {"options": dict(network_called(name).options)}
+        row |= {"parameters": without["parameters"], "parameters_batch": with_bn["parameters"]}
+        rows.append(row)
     return rows
 
 
@@ -64,18 +56,13 @@ def describe_network(
     run = _run(name, norm, settings)
     network, layers = network_called(run.network), _layers(run, image_size)
     return {
-        "name": run.network,
-        "summary": network.summary,
-        "source": network.source,
-        "image_size": image_size,
-        "norm": run.norm.model_dump(mode="json"),
-        "placement": run.placement,
-        "dropout": run.dropout,
-        "init": run.init.model_dump(mode="json"),
-        "options": options_of(run),
+        "name": run.network, "summary": network.summary, "source": network.source,
+        "image_size": image_size, "norm": run.norm.model_dump(mode="json"),
+        "placement": run.placement, "dropout": run.dropout,
+        "init": run.init.model_dump(mode="json"), "options": options_of(run),
         "parameters": sum(layer.parameters for layer in layers),
         "layers": [asdict(layer) for layer in layers],
-    }
+    }  # fmt: skip
 
 
 def draw_network(

@@ -14,7 +14,6 @@ from hindi_bn import digits as source
 from hindi_bn.api.runs import RunLike, read_run
 from hindi_bn.digits.own_images import SIDE, prepare
 from hindi_bn.errors import RunError
-from hindi_bn.records import Record
 from hindi_bn.training.loop import predict as probabilities_of
 from hindi_bn.training.run import load_network
 from hindi_bn.training.tensors import run_constants, scale, scaling_constants
@@ -42,14 +41,10 @@ def predict(
     """Predict which Hindi digit each image shows, whatever its size and polarity.
 
     Args:
-        images: Files; each is made like the training images (32 x 32, white on black).
-        run: A finished run that was trained on the Hindi digits.
+        images: Files; each is made like the training images (32 x 32, white on black). DataError
+            when one cannot be read as an image or shows nothing.
+        run: A finished run that was trained on the Hindi digits; else RunError.
         data_dir: Where the run's data are; needed only for `scaling: standard`.
-
-    Raises:
-        DataError: When a file cannot be read as an image or shows nothing.
-        RunError: When the run is not finished or damaged, or was not trained on Hindi digits or on
-            these.
     """
     record = read_run(run)
     if record.study.image_size != SIDE:
@@ -59,10 +54,15 @@ def predict(
             "Own images are prepared as the Hindi digits are, which is not how that data was made.",
             "choose a --run that was trained on the Hindi digits",
         )
-    network = load_network(record)
+    if record.run.scaling == "standard":
+        digits = source.load(Path(data_dir), record.study.data)
+        record.check_data(digits)
+        constants = run_constants(digits, record.run)
+    else:
+        constants = scaling_constants(torch.empty(0), record.run.scaling)
     prepared = [prepare(Path(image)) for image in images]
     pixels = torch.from_numpy(np.stack([array for array, _ in prepared]))  # (images, 32, 32)
-    rows = probabilities_of(network, scale(pixels, _constants(record, Path(data_dir)))).double()
+    rows = probabilities_of(load_network(record), scale(pixels, constants)).double()
     return [
         Prediction(
             str(image), int(row.argmax()), float(row.max()), tuple(row.tolist()), tuple(steps),
@@ -70,11 +70,3 @@ def predict(
         )
         for image, (_, steps), row in zip(images, prepared, rows, strict=True)
     ]  # fmt: skip
-
-
-def _constants(record: Record, data_dir: Path) -> tuple[float, float]:
-    if record.run.scaling != "standard":
-        return scaling_constants(torch.empty(0), record.run.scaling)
-    digits = source.load(data_dir, record.study.data)
-    record.check_data(digits)
-    return run_constants(digits, record.run)

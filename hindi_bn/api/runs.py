@@ -44,27 +44,21 @@ def train(
         resume: Use finished runs as they are and go on with unfinished ones.
         overwrite: Replace what earlier runs recorded.
         command: For the record: the command that was typed.
-
-    Raises:
-        HindiBnError: See `hindi_bn.training.run.train_run`.
     """
     data = source.load(Path(data_dir), study.data) if digits is None else digits
     records = []
     for name in [run.name for run in study.runs] if runs is None else runs:
-        with _opened(reporter, study.run(name)) as opened:
-            records.append(
-                train_run(
-                    study, name, data, Path(out),
-                    resume=resume, overwrite=overwrite, command=command, reporter=opened,
-                )
+        run = study.run(name)
+        opening: contextlib.AbstractContextManager[Reporter] = (
+            contextlib.nullcontext(reporter) if isinstance(reporter, Reporter) else reporter(run)
+        )
+        with opening as opened:
+            record = train_run(
+                study, name, data, Path(out),
+                resume=resume, overwrite=overwrite, command=command, reporter=opened,
             )  # fmt: skip
+        records.append(record)
     return records
-
-
-def _opened(
-    reporter: Reporter | ReporterOf, run: Run
-) -> contextlib.AbstractContextManager[Reporter]:
-    return contextlib.nullcontext(reporter) if isinstance(reporter, Reporter) else reporter(run)
 
 
 def read_run(run: RunLike) -> Record:
@@ -75,9 +69,7 @@ def read_run(run: RunLike) -> Record:
 def read_runs(runs: Sequence[RunLike], least: int = 1) -> list[Record]:
     """Read runs that are to stand side by side.
 
-    Raises:
-        HindiBnError: When there are fewer than `least`, two have the same name, or one has no
-            finished epoch.
+    HindiBnError when they are fewer than `least`, share a name, or have no finished epoch.
     """
     if len(runs) < least:
         raise StudyError(
@@ -95,11 +87,8 @@ def read_runs(runs: Sequence[RunLike], least: int = 1) -> list[Record]:
         )
     for record in records:
         if record.history.empty:
-            raise RunError(
-                f"{record.folder} has no finished epoch.",
-                "Its history is empty.",
-                "train it with --resume",
-            )
+            what, why = f"{record.folder} has no finished epoch.", "Its history is empty."
+            raise RunError(what, why, "train it with --resume")
     return records
 
 
@@ -116,10 +105,8 @@ def plot(
 ) -> list[Path]:
     """Draw one kind of figure of runs (`hindi-bn plot --help` lists the kinds); return the files.
 
-    Args:
-        folder: Where to: `figures` in the run's folder, or beside the first of several, unless
-            given.
-        digit, index: For `maps`: which test image is sent through the networks.
+    They are in `folder`, or in `figures` in the run's folder or beside the first of several.
+    `digit` and `index` say which test image is sent through the networks for `maps`.
     """
     records = read_runs(runs)
     first = records[0].folder

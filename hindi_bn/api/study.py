@@ -16,12 +16,8 @@ def load_study(
 ) -> Study:
     """Load a study by name or file, with some of its keys changed.
 
-    Args:
-        changes, more: Keys and values that beat the file: a key of a run (`lr`, `norm.eps`) holds
-            for every run, `runs.NAME.KEY` for one.
-
-    Raises:
-        StudyError: For an unknown key or a wrong value, with the nearest valid name.
+    A key of a run (`lr`, `norm.eps`) changes every run, `runs.NAME.KEY` one. StudyError for an
+    unknown key or a wrong value, with the nearest valid name.
 
     Examples:
         >>> study = load_study("article", {"runs.bn.lr": 0.01}, epochs=5)
@@ -34,13 +30,10 @@ def load_study(
 def choose_runs(
     config: str | os.PathLike[str], norm: str, changes: Mapping[str, Any] | None = None, **more: Any
 ) -> tuple[Study, list[str]]:
-    """Load a study of which only the runs with one normalisation layer are to be trained.
+    """Load a study and choose its runs with one normalisation layer; return it and their names.
 
     Where it has none, the run with BN (or else the last) gets this layer and its name; it
     keeps its place in the random stream. Changes of keys of a run hold for the chosen runs alone.
-
-    Returns:
-        The study, and the names of the chosen runs in its order.
 
     Examples:
         >>> study, names = choose_runs("article", "layer", epochs=1)

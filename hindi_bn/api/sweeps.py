@@ -42,7 +42,7 @@ class WrittenSweep:
 
     @property
     def open(self) -> int:
-        """Number of runs that have no result: they neither finished nor diverged."""
+        """Number of runs that neither finished nor diverged."""
         return int((~self.result.runs["status"].isin(["finished", "diverged"])).sum())
 
 
@@ -68,20 +68,13 @@ def sweep(
     Args:
         what: A sweep, its file, or the name of one that comes along.
         changes, seeds: Keys and values, and a number of seeds, that beat the file's.
-        load: Gives data by name; loaded from `data_dir` unless given, real digits fetched if
-            missing.
+        load: Gives data by name; from `data_dir` unless given, real digits fetched if missing.
         runner: Who trains: worker processes of this machine unless given.
-        retry_failed, fail_fast: Train runs again that failed before; stop at the first run that
-            fails.
-
-    Raises:
-        HindiBnError: When a setting cannot be resolved, data cannot be loaded, or something cannot
-            be written.
+        retry_failed, fail_fast: Train runs again that failed before; stop at the first that fails.
     """
     chosen, runs = _resolved(what, changes, seeds)
     load = load or partial(load_digits, data_dir, fetch=True)
-    names: list[str] = [cell.study.data for cell in runs]
-    loaded = {name: load(name) for name in dict.fromkeys(names)}
+    loaded = {name: load(name) for name in dict.fromkeys(cell.study.data for cell in runs)}
     with progress() as on_event:
         result = run_sweep(
             runs, loaded.__getitem__, RunStore(Path(out)), runner or LocalRunner(),
@@ -103,18 +96,14 @@ def estimate_sweep(
 ) -> Estimate:
     """List what a sweep would train and measure what it would cost; nothing is written."""
     _, runs = _resolved(what, changes, seeds)
-    load = partial(load_digits, data_dir)
-    return estimate_cells(runs, load, RunStore(Path(out)), workers, retry_failed=retry_failed)
+    load, store = partial(load_digits, data_dir), RunStore(Path(out))
+    return estimate_cells(runs, load, store, workers, retry_failed=retry_failed)
 
 
 def estimate_cells(
-    runs: Sequence[Cell],
-    load: Load,
-    store: RunStore,
-    workers: int | None,
-    *,
-    retry_failed: bool = False,
-) -> Estimate:
+    runs: Sequence[Cell], load: Load, store: RunStore, workers: int | None,
+    *, retry_failed: bool = False,
+) -> Estimate:  # fmt: skip
     """Measure a few steps of every distinct network that is left to train."""
     planned = plan_sweep(runs, load, store, "")
     side_by_side = plan(max(1, len(runs)), workers=workers, threads=1).workers
@@ -124,7 +113,6 @@ def estimate_cells(
 def _resolved(
     what: str | os.PathLike[str] | Sweep, changes: Mapping[str, Any] | None, seeds: int | None
 ) -> tuple[Sweep, tuple[Cell, ...]]:
-    """Return the sweep with the changes, and its runs."""
     if isinstance(what, Sweep):
         chosen, origin = what.changed(changes, seeds), ""
     else:

@@ -8,7 +8,6 @@ passes), `train_loss`, `train_accuracy`, `test_loss`, `test_accuracy`, and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import pandas as pd
 
@@ -16,9 +15,6 @@ from hindi_bn.article.facts import ARTICLE, HALF_LAST_DIGIT, published_head
 from hindi_bn.stats.metrics import LAST, check_histories
 
 QUANTITIES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "wx", "wy")
-COMPARISON_COLUMNS = (
-    "run", "epoch", "quantity", "published", "ours", "difference", "tolerance", "verdict",
-)  # fmt: skip
 
 # What may differ between machines. Without batch norm the accuracies must be the printed ones; with
 # it one test image and three training images may change sides. A final accuracy may differ by six
@@ -37,25 +33,25 @@ FINAL_TOLERANCE = 0.002
 
 
 def against_published(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Compare with every published number of an epoch that the runs have reached.
+    """Compare with every published number of an epoch that the runs have reached, a row for each.
 
-    Runs that the article does not have give no rows.
-
-    Returns:
-        A row per published number: `run`, `epoch`, `quantity`, `published`, `ours`, `difference`
-        (ours minus published), `tolerance` and `verdict`: "agrees" when the difference is at most
-        the tolerance plus half a unit of the last printed digit (5e-7, as published numbers are
-        rounded to six decimals), else "differs". A tolerance of 0 therefore means equal at the
-        digits shown. Ordered by run and epoch; the final test accuracy is the row of epoch 29.
+    `difference` is ours minus published; `verdict` is "agrees" when that is at most the tolerance
+    plus half a unit of the last of the six printed decimals, else "differs": a tolerance of 0 means
+    equal at the digits shown. The rows are ordered by run and epoch, the final accuracy last.
     """
     check_histories(histories)
     rows = [
-        _row(run, epoch, quantity, value, float(history[quantity].iloc[epoch]), tolerance)
+        (run, epoch, quantity, published, float(history[quantity].iloc[epoch]), tolerance)
         for run, history in histories.items()
-        for epoch, quantity, value, tolerance in _published(run)
+        for epoch, quantity, published, tolerance in _published(run)
         if epoch < len(history) and quantity in history
     ]
-    return pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
+    columns = ["run", "epoch", "quantity", "published", "ours", "tolerance"]
+    compared = pd.DataFrame(rows, columns=columns)
+    compared.insert(5, "difference", compared["ours"] - compared["published"])
+    allowed = compared["tolerance"] + HALF_LAST_DIGIT + 1e-12  # rounding of the difference itself
+    agrees = compared["difference"].abs() <= allowed
+    return compared.assign(verdict=agrees.map({True: "agrees", False: "differs"}))
 
 
 def _published(run: str) -> Iterator[tuple[int, str, float, float]]:
@@ -68,54 +64,39 @@ def _published(run: str) -> Iterator[tuple[int, str, float, float]]:
         yield ARTICLE.last_epoch, "test_accuracy", final, FINAL_TOLERANCE
 
 
-def _row(
-    run: str, epoch: int, quantity: str, published: float, ours: float, tolerance: float
-) -> dict[str, Any]:
-    difference = ours - published
-    rounding = 1e-12  # of the subtraction itself
-    agrees = abs(difference) <= tolerance + HALF_LAST_DIGIT + rounding
-    verdict = "agrees" if agrees else "differs"
-    values = (run, epoch, quantity, published, ours, difference, tolerance, verdict)
-    return dict(zip(COMPARISON_COLUMNS, values, strict=True))
-
-
 def agreement(comparison: pd.DataFrame) -> pd.DataFrame:
     """Condense `against_published` to a row per run and quantity.
 
-    Returns:
-        `run`, `quantity`, `numbers` (how many were compared), `agree`, `largest_difference`
-        (absolute).
+    `numbers` compared, how many `agree`, and the `largest_difference` (absolute).
     """
-    grouped = comparison.assign(
+    measured = comparison.assign(
         agree=comparison["verdict"] == "agrees", distance=comparison["difference"].abs()
-    ).groupby(["run", "quantity"], sort=False)
-    condensed = grouped.agg(
+    )
+    return measured.groupby(["run", "quantity"], sort=False, as_index=False).agg(
         numbers=("agree", "size"), agree=("agree", "sum"), largest_difference=("distance", "max")
     )
-    return condensed.reset_index()
 
 
 def summary(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Sum up each run.
+    """Sum up each run in a row.
 
-    Returns:
-        A row per run: `run`, `epochs`, `final_test_accuracy`, `best_test_accuracy`, `best_epoch`
-        (the first with it, from 0), `last_five_mean_test_accuracy` (of all epochs when there are
-        fewer), `final_train_loss`, `seconds` (training passes). Accuracies are shares, 0..1.
+    `best_epoch` is the first with the best accuracy, from 0; accuracies are shares, 0 to 1; the
+    mean is of all epochs where there are fewer than five; seconds are those of training passes.
     """
     check_histories(histories)
-    return pd.DataFrame([_summary_row(run, history) for run, history in histories.items()])
-
-
-def _summary_row(run: str, history: pd.DataFrame) -> dict[str, Any]:
-    accuracy = history["test_accuracy"].to_numpy(dtype=float)
-    return {
-        "run": run,
-        "epochs": len(history),
-        "final_test_accuracy": float(accuracy[-1]),
-        "best_test_accuracy": float(accuracy.max()),
-        "best_epoch": int(accuracy.argmax()),
-        "last_five_mean_test_accuracy": float(accuracy[-LAST:].mean()),
-        "final_train_loss": float(history["train_loss"].iloc[-1]),
-        "seconds": float(history["seconds"].iloc[-1]),
-    }
+    rows = []
+    for run, history in histories.items():
+        accuracy = history["test_accuracy"].to_numpy(dtype=float)
+        rows.append(
+            {
+                "run": run,
+                "epochs": len(history),
+                "final_test_accuracy": float(accuracy[-1]),
+                "best_test_accuracy": float(accuracy.max()),
+                "best_epoch": int(accuracy.argmax()),
+                "last_five_mean_test_accuracy": float(accuracy[-LAST:].mean()),
+                "final_train_loss": float(history["train_loss"].iloc[-1]),
+                "seconds": float(history["seconds"].iloc[-1]),
+            }
+        )
+    return pd.DataFrame(rows)

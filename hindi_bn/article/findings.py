@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from hindi_bn.article.facts import FINDINGS, PublishedFinding
 from hindi_bn.stats.metrics import LAST_CHANGES, check_histories
 from hindi_bn.stats.paths import mean_turning_angle, scaled_to_range, tortuosity
 
+ACCURACY, LOSS, DESCENT = FINDINGS
 _WITHOUT_NORM = ("no-bn", "none")
 
 
@@ -33,10 +34,9 @@ class MeasuredFinding(PublishedFinding):
 
 
 def findings(histories: Mapping[str, pd.DataFrame]) -> list[MeasuredFinding]:
-    """Measure the article's three findings.
+    """Measure the article's three findings on histories by run, in study order.
 
-    Histories come by run, in study order; see `baseline` for the one that the others are compared
-    with. One run per network proves little about networks; see `method` of each.
+    One run per network proves little about networks; see `method` of each.
     """
     check_histories(histories)
     return [_accuracy(histories), _loss(histories), _smoothness(histories)]
@@ -61,31 +61,26 @@ def _accuracy(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
         f"deviation is the sample standard deviation of the changes into the last {LAST_CHANGES} "
         "epochs, or into all but the first when there are fewer."
     )
-    return MeasuredFinding(
-        **asdict(FINDINGS[0]), measured=measured, sentences=sentences, method=method
-    )
+    return MeasuredFinding(**vars(ACCURACY), measured=measured, sentences=sentences, method=method)
 
 
 def steadiness(history: pd.DataFrame) -> dict[str, Any]:
-    """Measure how steadily the test accuracy climbs.
+    """Measure how steadily the test accuracy, a share, climbs.
 
-    Returns:
-        `final_test_accuracy`; `falls` among `changes` from epoch to epoch; `change_deviation`, the
-        sample standard deviation of the last `deviation_changes` changes (None below two);
-        `lowest_of_last_ten` and `highest_of_last_ten` epochs. Accuracies are shares, 0..1.
+    `falls` are among `changes` from epoch to epoch; `change_deviation` is the sample standard
+    deviation of the last `deviation_changes` changes (None below two).
     """
     accuracy = history["test_accuracy"].to_numpy(dtype=float)
     changes = np.diff(accuracy)
     last = changes[-LAST_CHANGES:]
     return {
         "final_test_accuracy": float(accuracy[-1]),
-        "falls": int((changes < 0).sum()),
-        "changes": len(changes),
+        "falls": int((changes < 0).sum()), "changes": len(changes),
         "change_deviation": float(last.std(ddof=1)) if len(last) > 1 else None,
         "deviation_changes": len(last),
         "lowest_of_last_ten": float(accuracy[-10:].min()),
         "highest_of_last_ten": float(accuracy[-10:].max()),
-    }
+    }  # fmt: skip
 
 
 def _accuracy_sentence(run: str, values: Mapping[str, Any]) -> str:
@@ -116,9 +111,7 @@ def _loss(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
         "The first epoch, counted from 0, from which the training loss (mean over the epoch's "
         "batches, train mode) is below that of the other run in every epoch that both have."
     )
-    return MeasuredFinding(
-        **asdict(FINDINGS[1]), measured=measured, sentences=sentences, method=method
-    )
+    return MeasuredFinding(**vars(LOSS), measured=measured, sentences=sentences, method=method)
 
 
 def stays_below(history: pd.DataFrame, other: pd.DataFrame) -> int | None:
@@ -154,9 +147,7 @@ def _smoothness(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
         "over the distance between its ends, 1 is straight. One pair of weights of one run each. A "
         "weight that moves by few steps of float32 is a staircase whatever the network does."
     )
-    return MeasuredFinding(
-        **asdict(FINDINGS[2]), measured=measured, sentences=sentences, method=method
-    )
+    return MeasuredFinding(**vars(DESCENT), measured=measured, sentences=sentences, method=method)
 
 
 def smoothness(history: pd.DataFrame) -> dict[str, Any]:

@@ -13,9 +13,11 @@ Column = tuple[str, str, Callable[[Any], str]]  # key, heading, how to write a v
 
 
 def comparison_markdown(document: Mapping[str, Any]) -> str:
-    """Write a comparison's document (see `report.write_comparison`) as Markdown."""
+    """Write a comparison's document (see `report.Comparison`) as Markdown."""
+    runs = ", ".join(f"`{run}`" for run in document["runs"])
     parts = [
-        _head(document),
+        f"# Runs compared: {runs}",
+        f"Data: **{document['data']}**. Made by `{document['command']}`.",
         _summary(document),
         *_published(document),
         _figure(document, "accuracy", "Test accuracy by epoch"),
@@ -33,11 +35,9 @@ def table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     Args:
         columns: Key, heading and writer of each column; None is written as a dash.
     """
+    numeric = [isinstance(rows[0].get(key), int | float) for key, _, _ in columns]
     lines = [_line(heading for _, heading, _ in columns)]
-    first = rows[0]
-    lines.append(
-        _line("---:" if isinstance(first.get(key), int | float) else "---" for key, _, _ in columns)
-    )
+    lines.append(_line("---:" if number else "---" for number in numeric))
     for row in rows:
         cells = ((row.get(key), write) for key, _, write in columns)
         lines.append(_line("–" if value is None else write(value) for value, write in cells))
@@ -63,13 +63,6 @@ def _small(value: float) -> str:
 def _minutes(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"
-
-
-def _head(document: Mapping[str, Any]) -> str:
-    runs = ", ".join(f"`{run}`" for run in document["runs"])
-    return (
-        f"# Runs compared: {runs}\n\nData: **{document['data']}**. Made by `{document['command']}`."
-    )
 
 
 def _source(document: Mapping[str, Any]) -> str:
@@ -140,15 +133,14 @@ def _findings(findings: Sequence[Row], *, published: bool) -> str:
 def _classes(document: Mapping[str, Any]) -> list[str]:
     if not document["per_class"]:
         return []
+    headings = {"precision": "precision", "recall": "recall", "f1": "F1"}
     rows: dict[int, dict[str, Any]] = {}
     columns: list[Column] = [("class", "digit", str), ("support", "test images", str)]
+    for run in dict.fromkeys(row["run"] for row in document["per_class"]):
+        columns += [(f"{run} {key}", f"{run} {head}", _percent) for key, head in headings.items()]
     for row in document["per_class"]:
         digit = rows.setdefault(row["class"], {"class": row["class"], "support": row["support"]})
-        for score in ("precision", "recall", "f1"):
-            digit[f"{row['run']} {score}"] = row[score]
-            key = f"{row['run']} {score}"
-            if all(known != key for known, _, _ in columns):
-                columns.append((key, key.replace(" f1", " F1"), _percent))
+        digit |= {f"{row['run']} {key}": row[key] for key in headings}
     return [
         f"## Digit by digit\n\n{table(list(rows.values()), columns)}\n\n{_source(document)}",
         _figure(document, "per_class", "F1 score by digit"),

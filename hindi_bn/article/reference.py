@@ -15,21 +15,17 @@ def is_published(record: Record) -> bool:
     The number of epochs may differ: a shorter run gives the first of the published epochs. So may
     the recordings, which leave no trace in a run.
     """
-    article = load_study("article")
-    if record.study.stream != article.stream or record.run.name not in {
-        run.name for run in article.runs
-    }:
+    article, name = load_study("article"), record.run.name
+    if record.study.stream != article.stream or name not in {run.name for run in article.runs}:
         return False
-    if record.run.recorded_pair() not in (None, article.run(record.run.name).recorded_pair()):
+    published, data = article.run(name), record.environment["data"]
+    if record.run.recorded_pair() not in (None, published.recorded_pair()):
         return False
-    data = record.environment["data"]
-    reference = settings_of(article, article.run(record.run.name), data["sha256"])
-    return bool(data["identical"]) and _without_own_keys(reference) == _without_own_keys(
-        recorded_settings(record)
-    )
+    ours, theirs = recorded_settings(record), settings_of(article, published, data["sha256"])
+    return bool(data["identical"]) and _shared(ours) == _shared(theirs)
 
 
-def _without_own_keys(settings: dict[str, Any]) -> dict[str, Any]:
+def _shared(settings: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what may differ."""
     own = {"epochs", "recordings"}
-    run = {key: value for key, value in settings["run"].items() if key not in own}
-    return settings | {"run": run}
+    return settings | {"run": {k: v for k, v in settings["run"].items() if k not in own}}

@@ -34,8 +34,6 @@ from hindi_bn.stats.scores import Classes, confusion, per_class
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COMMAND = "hindi-bn compare"
-
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -45,7 +43,6 @@ class Comparison:
         histories, environments: By run, in study order.
         title: The data's name, as it stands on every table and figure.
         seed: Of the study, None where runs differ.
-        folder: Where `write` puts it all unless another is given.
         summary: A row per run: final and best test accuracy, training loss, seconds.
         published: A row per published number, ours beside it; empty where the runs are not the
             article's.
@@ -77,10 +74,8 @@ class Comparison:
     def document(self) -> dict[str, Any]:
         """All of it as plain data, which JSON can hold."""
         document = {
-            "data": self.title,
-            "published_compared": self.is_published,
-            "article": ARTICLE.citation,
-            "command": COMMAND,
+            "data": self.title, "published_compared": self.is_published,
+            "article": ARTICLE.citation, "command": "hindi-bn compare",
             "runs": list(self.histories),
             "summary": self.summary.to_dict("records"),
             "published": self.published.to_dict("records"),
@@ -89,7 +84,7 @@ class Comparison:
             "per_class": self.per_class.to_dict("records"),
             "confusion": {run: m.to_numpy().tolist() for run, m in self.confusions.items()},
             "environments": {run: dict(about) for run, about in self.environments.items()},
-        }
+        }  # fmt: skip
         plain: dict[str, Any] = plain_json(document)
         return plain
 
@@ -100,28 +95,23 @@ class Comparison:
 
         What an earlier comparison left in the folder and this one does not have is removed.
 
-        Returns:
-            The document that comparison.json holds: `document`, and the names of `figures` and
-            `files`.
-
-        Raises:
-            HindiBnError: When the folder cannot be written or a format is unknown.
+        Returns the document that comparison.json holds: `document`, and the names of `figures` and
+        `files`. HindiBnError when the folder cannot be written or a format is unknown.
         """
         folder = Path(folder or self.folder)
-        figures = _comparison_figures(self)
-        written = [
-            path
-            for name, figure in figures.items()
-            for path in save(figure, folder / name, formats, dpi)
-        ]
-        written += _write_tables(folder, self) + _write_copies(folder, self)
-        names = [path.name for path in written] + ["comparison.json", "comparison.md"]
+        figures, texts = _figures(self), _texts(self)
+        names = [*texts, "comparison.json", "comparison.md"]
+        for name, figure in figures.items():
+            names += [path.name for path in save(figure, folder / name, formats, dpi)]
         document = self.document | {
             "figures": {name: f"{name}.{formats[0]}" for name in figures},
             "files": sorted(names),
         }
-        write_text(folder / "comparison.json", _json(document))
-        write_text(folder / "comparison.md", comparison_markdown(document))
+        texts |= {
+            "comparison.json": _json(document), "comparison.md": comparison_markdown(document)
+        }  # fmt: skip
+        for name, text in texts.items():
+            write_text(folder / name, text)
         _remove_leftovers(folder, set(names))
         return document
 
@@ -137,15 +127,12 @@ def compare_runs(
     folder: Path,
     seed: int | None = None,
 ) -> Comparison:
-    """Compare runs; see `Comparison`.
+    """Compare runs; HindiBnError when a history or the predictions cannot be analysed.
 
     Args:
         predictions: The predicted class of each test image, shape (images,), by run; may lack runs.
         labels: The true classes, shape (images,).
         published: Whether the article's numbers may stand beside these: same data, same study.
-
-    Raises:
-        HindiBnError: When a history or the predictions cannot be analysed.
     """
     check_histories(histories)
     predicted = {run: predictions[run] for run in histories if len(predictions.get(run, ()))}
@@ -176,9 +163,6 @@ def write_descent(
     Args:
         pairs: The pair of weights of each run: `layer`, and `wx` and `wy` as names or as indices
             (filter, channel, row, column).
-
-    Returns:
-        The files: `descent-<run>`, `descent-<run>-projected`, `descent`, `descent-projected`.
     """
     check_histories(histories)
     names = {run: pair_names(pair) for run, pair in pairs.items()}
@@ -208,7 +192,7 @@ def _details(histories: Mapping[str, pd.DataFrame], seed: int | None) -> str:
     return runs if seed is None else f"{runs}, seed {seed}"
 
 
-def _comparison_figures(comparison: Comparison) -> dict[str, Figure]:
+def _figures(comparison: Comparison) -> dict[str, Figure]:
     histories, published = comparison.histories, comparison.is_published
     caption = Caption(comparison.title, _details(histories, comparison.seed))
     head = published_head() if published else None
@@ -224,39 +208,23 @@ def _comparison_figures(comparison: Comparison) -> dict[str, Figure]:
     return figures
 
 
-def _write_tables(folder: Path, comparison: Comparison) -> list[Path]:
-    frames = {
-        "summary": comparison.summary,
-        "published": comparison.published,
+def _texts(comparison: Comparison) -> dict[str, str]:
+    """Return the tables, and copies of what they were made from, by the names of their files."""
+    tables = {
+        "summary": comparison.summary, "published": comparison.published,
         "per_class": comparison.per_class,
-        "confusion": _long(comparison.confusions),
+    }  # fmt: skip
+    if comparison.confusions:  # a row per run and true class, a column per predicted class
+        parts = {run: m.add_prefix("predicted_") for run, m in comparison.confusions.items()}
+        tables["confusion"] = pd.concat(parts, names=["run"]).reset_index()
+    texts = {
+        f"{name}.csv": _csv(table.assign(data=comparison.title))
+        for name, table in tables.items()
+        if not table.empty
     }
-    written = []
-    for name, frame in frames.items():
-        if not frame.empty:
-            path = folder / f"{name}.csv"
-            write_text(path, _csv(frame.assign(data=comparison.title)))
-            written.append(path)
-    return written
-
-
-def _long(confusions: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Stack confusion matrices: `run`, `true`, then a column `predicted_<class>` per class."""
-    parts = []
-    for run, matrix in confusions.items():
-        part = matrix.add_prefix("predicted_").reset_index()
-        part.insert(0, "run", run)
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
-def _write_copies(folder: Path, comparison: Comparison) -> list[Path]:
-    histories, environments = comparison.histories.items(), comparison.environments.items()
-    copies = {f"{run}.history.csv": _csv(history) for run, history in histories}
-    copies |= {f"{run}.environment.json": _json(about) for run, about in environments}
-    for name, text in copies.items():
-        write_text(folder / name, text)
-    return [folder / name for name in copies]
+    texts |= {f"{run}.history.csv": _csv(frame) for run, frame in comparison.histories.items()}
+    environments = comparison.environments.items()
+    return texts | {f"{run}.environment.json": _json(about) for run, about in environments}
 
 
 def _remove_leftovers(folder: Path, written: set[str]) -> None:

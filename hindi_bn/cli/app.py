@@ -93,7 +93,6 @@ class _Notes(logging.Handler):
     """Prints what the package logs, such as a key's new name, as notes."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a logged message."""
         note(record.getMessage())
 
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 import hindi_bn
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
-from hindi_bn.cli.tables import show, table_of
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from hindi_bn.cli.tables import Parts, show, table_of
 
 GIGA, MEGA = 1e9, 1e6
 
@@ -28,34 +25,23 @@ def bench(
     ] = 3,
     device: options.DeviceOption = None,
     threads: options.Threads = None,
-    seeds: Annotated[
-        int | None,
-        typer.Option(
-            "--seeds",
-            min=2,
-            metavar="N",
-            show_default="not measured",
-            help="Measure N runs side by side, too, against N runs one after the other.",
-        ),
-    ] = None,
+    seeds: Annotated[int | None, typer.Option(
+        "--seeds", min=2, metavar="N", show_default="not measured",
+        help="Measure N runs side by side, too, against N runs one after the other.",
+    )] = None,
     short: Annotated[
         bool, typer.Option("--short", help="Every fourth image only: under two minutes.")
     ] = False,
-    figure: Annotated[
-        Path | None,
-        typer.Option(
-            "--figure",
-            metavar="FILE",
-            show_default="no figure",
-            help="Measure smaller training sets and fewer runs, too, and draw what they cost: "
-            ".png, .svg or .pdf.",
-        ),
-    ] = None,
+    figure: Annotated[Path | None, typer.Option(
+        "--figure", metavar="FILE", show_default="no figure",
+        help="Measure smaller training sets and fewer runs, too, and draw what they cost: "
+        ".png, .svg or .pdf.",
+    )] = None,
     data: options.Data = None,
     data_dir: options.DataDir = Path("data"),
     json_: options.Json = False,
     quiet: options.Quiet = False,
-) -> None:
+) -> None:  # fmt: skip
     """Measure training against the notebook's way and against the machine's peak.
 
     The notebook's way decodes every image in every epoch; ours is measured with both numerics.
@@ -75,23 +61,36 @@ def bench(
         show(bench_tables(document))
 
 
-def bench_tables(document: dict[str, Any]) -> list[Table | str]:
+def bench_tables(document: dict[str, Any]) -> Parts:
     """Return what a benchmark prints, from its document."""
     environment = document["environment"]
-    parts: list[Table | str] = [
+    parts: Parts = [
         f"{environment['device_name']} ({environment['device']}), torch "
         f"{environment['versions']['torch']}. Data: {document['data']}.\n"
     ]
     for network in document["networks"]:
         parts += _network(network, document)
-    parts += [_start(document)]
+    parts += _start(document)
     if document["many"]:
-        parts += _many(document["many"])
+        columns = {
+            "runs": ("runs", "d"), "epochs": ("epochs", "d"), "numerics": ("numerics", ""),
+            "one_by_one": ("one by one, s", ".1f"), "side_by_side": ("side by side, s", ".1f"),
+            "ratio": ("ratio", ".2f"),
+        }  # fmt: skip
+        parts.append(table_of(document["many"], "Many runs, start included", columns))
+        parts.append(f"Chosen: {document['many'][-1]['how']}.")
     return parts
 
 
-def _network(network: dict[str, Any], document: dict[str, Any]) -> list[Table | str]:
-    ways, peak = [_way_row(way) for way in network["ways"]], network["peak"]
+def _network(network: dict[str, Any], document: dict[str, Any]) -> Parts:
+    operations, peak = network["operations"], network["peak"]
+    ways = [
+        way | way["seconds"] | {
+            "ratio": way["ratio"]["median"], "product": 100 * way["share_of_product"],
+            "convolution": 100 * way["share_of_convolution"],
+        }
+        for way in network["ways"]
+    ]  # fmt: skip
     shown = table_of(
         ways,
         f"{network['run']}: {network['network']}, norm {network['norm']}, "
@@ -105,7 +104,6 @@ def _network(network: dict[str, Any], document: dict[str, Any]) -> list[Table | 
             "memory_above_torch": ("above torch", ".0f"),
         },
     )  # fmt: skip
-    operations = network["operations"]
     work = ", ".join(
         f"{layer['kind']} {layer['name']} {layer['training'] / MEGA:.2f}"
         for layer in operations["layers"]
@@ -117,23 +115,10 @@ def _network(network: dict[str, Any], document: dict[str, Any]) -> list[Table | 
         "process, and how much of it is above that of importing torch. Work of a training step "
         f"for an image: {operations['training'] / MEGA:.2f} Mflop ({work})."
     )
-    return [shown, explained, _agreement(network)]
+    return [shown, explained, *_agreement(network)]
 
 
-def _way_row(way: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "way": way["way"],
-        **way["seconds"],
-        "ratio": way["ratio"]["median"],
-        "images_per_second": way["images_per_second"],
-        "product": 100 * way["share_of_product"],
-        "convolution": 100 * way["share_of_convolution"],
-        "memory": way["memory"],
-        "memory_above_torch": way["memory_above_torch"],
-    }
-
-
-def _agreement(network: dict[str, Any]) -> Table:
+def _agreement(network: dict[str, Any]) -> Parts:
     rows = [
         {"pair": pair, "epoch": epoch, **differences}
         for pair, epochs in network["agreement"].items()
@@ -144,10 +129,10 @@ def _agreement(network: dict[str, Any]) -> Table:
         "test_loss": ("test loss", ".1e"), "train_accuracy": ("accuracy", ".1e"),
         "test_accuracy": ("test accuracy", ".1e"),
     }  # fmt: skip
-    return table_of(rows, f"{network['run']}: how far losses and accuracies are apart", columns)
+    return [table_of(rows, f"{network['run']}: how far losses and accuracies are apart", columns)]
 
 
-def _start(document: dict[str, Any]) -> Table:
+def _start(document: dict[str, Any]) -> Parts:
     rows = [{"what": "torch and a step of SGD", "data": None, **document["least_start"]}]
     for network in document["networks"]:
         rows += [
@@ -157,13 +142,4 @@ def _start(document: dict[str, Any]) -> Table:
         "what": ("start", ""), "torch": ("torch imported", ".2f"),
         "data": ("data ready", ".2f"), "step": ("first step done", ".2f"),
     }  # fmt: skip
-    return table_of(rows, "Start, not in the epochs: seconds from the process's start", columns)
-
-
-def _many(many: list[dict[str, Any]]) -> list[Table | str]:
-    columns = {
-        "runs": ("runs", "d"), "epochs": ("epochs", "d"), "numerics": ("numerics", ""),
-        "one_by_one": ("one by one, s", ".1f"), "side_by_side": ("side by side, s", ".1f"),
-        "ratio": ("ratio", ".2f"),
-    }  # fmt: skip
-    return [table_of(many, "Many runs, start included", columns), f"Chosen: {many[-1]['how']}."]
+    return [table_of(rows, "Start, not in the epochs: seconds from the process's start", columns)]

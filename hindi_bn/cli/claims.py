@@ -15,12 +15,10 @@ from hindi_bn.cli import options
 from hindi_bn.cli.app import Group, app, note, print_json, typed_command
 from hindi_bn.cli.progress import loader
 from hindi_bn.cli.sweep_progress import sweep_progress
-from hindi_bn.cli.tables import duration, plan_tables, show, table_of
+from hindi_bn.cli.tables import Parts, duration, plan_tables, show, table_of
 from hindi_bn.errors import ClaimsError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from hindi_bn.claims.claim import Claim, ClaimSweep
     from hindi_bn.claims.results import ClaimResult
     from hindi_bn.sweeps.estimate import Estimate
@@ -39,14 +37,11 @@ Ids = Annotated[
     list[str] | None,
     typer.Argument(metavar="[ID]...", help="Claims by number or name.", show_default="all"),
 ]
-Scale = Annotated[
-    Literal["smoke", "quick", "standard", "full"],
-    typer.Option(
-        "--scale",
-        help="How much is trained: smoke (seconds per claim, proves nothing), quick (two hours on "
-        "two cores), standard (a night), full (a GPU or a cluster).",
-    ),
-]
+Scale = Annotated[Literal["smoke", "quick", "standard", "full"], typer.Option(
+    "--scale",
+    help="How much is trained: smoke (seconds per claim, proves nothing), quick (two hours on "
+    "two cores), standard (a night), full (a GPU or a cluster).",
+)]  # fmt: skip
 
 
 @claims_app.callback(invoke_without_command=True)
@@ -67,7 +62,7 @@ def claims(
     elif json_:
         print_json([_listed(claim, result) for claim, result in found])
     else:
-        show([_claims_table(found)])
+        show(_claims_table(found))
         typer.echo(
             "hindi-bn claims show ID explains a claim; hindi-bn claims run [ID...] tests it."
         )
@@ -86,15 +81,11 @@ def _print_ledger(results: Sequence[ClaimResult], out: Path) -> None:
 
 
 def _listed(claim: Claim, result: ClaimResult | None) -> dict[str, Any]:
-    return {
-        "id": claim.id,
-        "name": claim.name,
-        "title": claim.title,
-        "source": claim.source,
-        "verdict": result.verdict if result else None,
-        "scale": result.scale if result else None,
-        "n": [effect.n for effect in result.effects] if result else None,
-    }
+    listed = {key: getattr(claim, key) for key in ("id", "name", "title", "source")}
+    if result is None:
+        return listed | {"verdict": None, "scale": None, "n": None}
+    n = [effect.n for effect in result.effects]
+    return listed | {"verdict": result.verdict, "scale": result.scale, "n": n}
 
 
 @claims_app.command("show")
@@ -118,9 +109,7 @@ def run(
     scale: Scale = "standard",
     seeds: Annotated[
         int | None,
-        typer.Option(
-            "--seeds", min=1, metavar="N", help="Seeds.", show_default="the scale's"
-        ),
+        typer.Option("--seeds", min=1, metavar="N", help="Seeds.", show_default="the scale's"),
     ] = None,
     out: options.Out = Path("results"),
     data_dir: options.DataDir = Path("data"),
@@ -132,13 +121,13 @@ def run(
     retry_failed: options.RetryFailed = False,
     json_: options.Json = False,
     quiet: options.Quiet = False,
-) -> None:  # fmt: skip
+) -> None:
     """Train what is missing for the claims, test them, and write claims.json, claims.md, figures.
 
     What has been trained is never trained again, so that a stopped command goes on when it is
     given again. Results land in DIR/claims; those of other claims in there are kept.
     """
-    options.check_runner(executor, ray_address, gpus_per_run, workers)
+    runner = options.runner(executor, ray_address, gpus_per_run, workers)
     if dry_run:
         estimate = hindi_bn.estimate_claims(
             claim or [], scale, seeds=seeds, data_dir=data_dir, out=out, workers=workers,
@@ -147,8 +136,7 @@ def run(
         print_json(asdict(estimate)) if json_ else show(plan_tables(estimate))
         return
     tested = hindi_bn.run_claims(
-        claim or [], scale, seeds=seeds, out=out, load=loader(data_dir, quiet=quiet),
-        runner=options.runner(executor, ray_address, gpus_per_run, workers),
+        claim or [], scale, seeds=seeds, out=out, load=loader(data_dir, quiet=quiet), runner=runner,
         retry_failed=retry_failed, command=typed_command(),
         progress=partial(sweep_progress, quiet=quiet), note=partial(note, quiet=quiet),
         announce=None if quiet or executor == "ray" else _announce,
@@ -156,7 +144,7 @@ def run(
     if json_:
         print_json([result.as_json() for result in tested.results])
     else:
-        show([_verdicts_table(tested.results)])
+        show(_verdicts_table(tested.results))
         typer.echo(f"Everything about them: {tested.folder / 'claims.md'}")
     for end in tested.bad_ends:
         note(f"{end.arm}, seed {end.seed} ({end.key}) {end.status}: {end.why}")
@@ -178,7 +166,7 @@ def _announce(found: Estimate) -> None:
         )
 
 
-def _claims_table(found: Sequence[tuple[Claim, ClaimResult | None]]) -> Table:
+def _claims_table(found: Sequence[tuple[Claim, ClaimResult | None]]) -> Parts:
     """Return the list of claims, with the verdicts that there are."""
     rows = [
         {
@@ -192,25 +180,23 @@ def _claims_table(found: Sequence[tuple[Claim, ClaimResult | None]]) -> Table:
         "id": ("", "d"), "name": ("name", ""), "title": ("claim", ""), "verdict": ("verdict", ""),
         "n": ("n", ""), "scale": ("scale", ""),
     }  # fmt: skip
-    return table_of(rows, "Claims about batch norm", columns)
+    return [table_of(rows, "Claims about batch norm", columns)]
 
 
-def _verdicts_table(results: Sequence[ClaimResult]) -> Table:
+def _verdicts_table(results: Sequence[ClaimResult]) -> Parts:
     """Return the verdicts, each with the effect of the test that it hangs on."""
     from hindi_bn.claims.report import decisive, effect_text
 
-    rows = [
-        {
-            "id": result.id, "title": result.title, "verdict": result.verdict, "n": effect.n,
-            "effect": f"{effect_text(effect)}: {effect.label}",
-        }
-        for result, effect in ((result, decisive(result)) for result in results)
-    ]  # fmt: skip
+    rows = []
+    for result in results:
+        effect = decisive(result)
+        text = f"{effect_text(effect)}: {effect.label}"
+        rows.append(vars(result) | {"n": effect.n, "effect": text})
     columns = {
         "id": ("", "d"), "title": ("claim", ""), "verdict": ("verdict", ""),
         "effect": ("effect [95 % interval]", ""), "n": ("n", "d"),
     }  # fmt: skip
-    return table_of(rows, "Verdicts", columns)
+    return [table_of(rows, "Verdicts", columns)]
 
 
 def _claim_text(claim: Claim, result: ClaimResult | None) -> list[Any]:
@@ -228,19 +214,14 @@ def _claim_text(claim: Claim, result: ClaimResult | None) -> list[Any]:
         *_paragraph("Test", claim.method),
         *(line for sweep in claim.sweeps for line in _paragraph("Runs", _runs_text(sweep))),
         Text("Rule", style="bold"),
-        *(
-            Padding(Text(f"{test.label}: {test.region}"), INDENT)
-            for test in claim.tests
-        ),
+        *(Padding(Text(f"{test.label}: {test.region}"), INDENT) for test in claim.tests),
         Padding(Text(RULE.replace("*", "")), INDENT),
-    ]  # fmt: skip
+    ]
     if result is None:
-        how = f"Not tested yet: hindi-bn claims run {claim.id}"
-        return [*parts, *_paragraph("Result", how)]
+        return parts + _paragraph("Result", f"Not tested yet: hindi-bn claims run {claim.id}")
     corrected = p_equation(result.p_corrected)
     text = f"{result.verdict} at n = {result.n} ({result.scale} scale; {corrected}, corrected)."
-    parts += _paragraph("Result", text)
-    parts.append(_effects(result))
+    parts += _paragraph("Result", text) + _effects(result)
     return parts + [Padding(Text(finding), INDENT) for finding in result.findings]
 
 
@@ -270,18 +251,14 @@ def _value(value: Any) -> str:
     return str(value)
 
 
-def _effects(result: ClaimResult) -> Table:
+def _effects(result: ClaimResult) -> Parts:
     from hindi_bn.claims.report import effect_text
 
     rows = [
-        {
-            "test": effect.label, "effect": effect_text(effect), "region": effect.region,
-            "verdict": effect.verdict, "n": effect.n,
-        }
-        for effect in result.effects
-    ]  # fmt: skip
+        vars(effect) | {"n": effect.n, "effect": effect_text(effect)} for effect in result.effects
+    ]
     columns = {
-        "test": ("test", ""), "effect": ("mean [95 % interval]", ""),
+        "label": ("test", ""), "effect": ("mean [95 % interval]", ""),
         "region": ("holds where", ""), "verdict": ("by itself", ""), "n": ("n", "d"),
     }  # fmt: skip
-    return table_of(rows, "Its tests", columns)
+    return [table_of(rows, "Its tests", columns)]

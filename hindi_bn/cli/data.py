@@ -19,45 +19,31 @@ TAKE_A_PATH = ("auto", "archive", "folder")
 
 @app.command()
 def download(
-    path: Annotated[
-        Path | None,
-        typer.Argument(
-            help="Archive (.zip, .tar.gz, .tgz) or folder that has the digits.",
-            show_default="none; for auto, what HINDI_BN_ARCHIVE names",
-        ),
-    ] = None,
-    source: Annotated[
-        str,
-        typer.Option(
-            "--source",
-            help="Where to get the digits: auto tries PATH, archives in DIR, Kaggle if there are "
-            "credentials, and UCI, in this order; stand-in draws some here.",
-            **options.one_of("data", SOURCES),
-        ),
-    ] = "auto",
-    name: Annotated[
-        str,
-        typer.Option(
-            "--name",
-            help="Data set to fetch: the digits; the stand-in, as by --source stand-in; or mnist "
-            "or fashion-mnist, through torchvision from its mirrors.",
-            **options.DATA,
-        ),
-    ] = "digits",
+    path: Annotated[Path | None, typer.Argument(
+        help="Archive (.zip, .tar.gz, .tgz) or folder that has the digits.",
+        show_default="none; for auto, what HINDI_BN_ARCHIVE names",
+    )] = None,
+    source: Annotated[str, typer.Option(
+        "--source", **options.one_of("data", SOURCES),
+        help="Where to get the digits: auto tries PATH, archives in DIR, Kaggle if there are "
+        "credentials, and UCI, in this order; stand-in draws some here.",
+    )] = "auto",
+    name: Annotated[str, typer.Option(
+        "--name", **options.DATA,
+        help="Data set to fetch: the digits; the stand-in, as by --source stand-in; or mnist "
+        "or fashion-mnist, through torchvision from its mirrors.",
+    )] = "digits",
     force: Annotated[
         bool, typer.Option("--force", help="Fetch even though verified data are there.")
     ] = False,
-    accept_different: Annotated[
-        bool,
-        typer.Option(
-            "--accept-different",
-            help="Keep digits that are not the article's; everything made from them says so.",
-        ),
-    ] = False,
+    accept_different: Annotated[bool, typer.Option(
+        "--accept-different",
+        help="Keep digits that are not the article's; everything made from them says so.",
+    )] = False,
     data_dir: options.DataDir = Path("data"),
     json_: options.Json = False,
     quiet: options.Quiet = False,
-) -> None:
+) -> None:  # fmt: skip
     """Fetch the digits, check them against the article's and put them into DIR/digits.
 
     Nothing half-made is ever left there. They take about 100 MB on the disk.
@@ -86,22 +72,17 @@ def data(
     name: Annotated[
         str, typer.Option("--name", help="Data set to show.", **options.DATA)
     ] = "digits",
-    contact_sheet: Annotated[
-        Path | None,
-        typer.Option(
-            "--contact-sheet",
-            metavar="FILE",
-            help="Draw some training images of each class into this file (.png, .svg or .pdf).",
-            show_default="none",
-        ),
-    ] = None,
+    contact_sheet: Annotated[Path | None, typer.Option(
+        "--contact-sheet", metavar="FILE", show_default="none",
+        help="Draw some training images of each class into this file (.png, .svg or .pdf).",
+    )] = None,
     per_class: Annotated[
         int,
         typer.Option("--per-class", min=1, max=100, help="Images per class on the contact sheet."),
     ] = 20,
     json_: options.Json = False,
     quiet: options.Quiet = False,
-) -> None:
+) -> None:  # fmt: skip
     """Show which data are there: source, counts, mean, spread, and if they are the article's."""
     with download_progress(quiet=quiet) as (_, advance):
         digits = hindi_bn.load_digits(data_dir, name, advance=advance)

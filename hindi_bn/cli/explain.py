@@ -15,58 +15,37 @@ from hindi_bn.errors import HindiBnError
 
 @app.command()
 def explain(
-    layer: Annotated[
-        Literal["2d", "1d"] | None,
-        typer.Option(
-            "--layer",
-            help="Worked example: 2d, the article's batch of feature maps; 1d, a 5 x 3 matrix as "
-            "in a fully connected network.",
-            show_default="2d",
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            "--batch-size", min=1, max=10_000, help="Images (2d) or rows (1d) of the batch.",
-            show_default="2 for 2d, 5 for 1d, 32 for a real batch",
-        ),
-    ] = None,
-    digit: Annotated[
-        int | None,
-        typer.Option(
-            "--digit", min=0, max=9, show_default="none",
-            help="Instead of a worked example: a real batch that begins with a test image of this "
-            "digit, through the first batch-norm layer of a trained run.",
-        ),
-    ] = None,
-    index: Annotated[
-        int | None,
-        typer.Option(
-            "--index", min=0, show_default="0",
-            help="With --digit: which of its test images, counted from 0.",
-        ),
-    ] = None,
-    image: Annotated[
-        Path | None,
-        typer.Option(
-            "--image", metavar="FILE", show_default="none",
-            help="Like --digit, but the batch begins with an image of one's own.",
-        ),
-    ] = None,
-    run: Annotated[
-        Path | None,
-        typer.Option(
-            "--run", metavar="DIR", show_default="results/article/bn",
-            help="With --digit or --image: folder of the trained run.",
-        ),
-    ] = None,
-    figure: Annotated[
-        Path | None,
-        typer.Option(
-            "--figure", metavar="FILE", show_default="none",
-            help="Draw the batch before and after to FILE (.png, .svg or .pdf).",
-        ),
-    ] = None,
+    layer: Annotated[Literal["2d", "1d"] | None, typer.Option(
+        "--layer",
+        help="Worked example: 2d, the article's batch of feature maps; 1d, a 5 x 3 matrix as "
+        "in a fully connected network.",
+        show_default="2d",
+    )] = None,
+    batch_size: Annotated[int | None, typer.Option(
+        "--batch-size", min=1, max=10_000, help="Images (2d) or rows (1d) of the batch.",
+        show_default="2 for 2d, 5 for 1d, 32 for a real batch",
+    )] = None,
+    digit: Annotated[int | None, typer.Option(
+        "--digit", min=0, max=9, show_default="none",
+        help="Instead of a worked example: a real batch that begins with a test image of this "
+        "digit, through the first batch-norm layer of a trained run.",
+    )] = None,
+    index: Annotated[int | None, typer.Option(
+        "--index", min=0, show_default="0",
+        help="With --digit: which of its test images, counted from 0.",
+    )] = None,
+    image: Annotated[Path | None, typer.Option(
+        "--image", metavar="FILE", show_default="none",
+        help="Like --digit, but the batch begins with an image of one's own.",
+    )] = None,
+    run: Annotated[Path | None, typer.Option(
+        "--run", metavar="DIR", show_default="results/article/bn",
+        help="With --digit or --image: folder of the trained run.",
+    )] = None,
+    figure: Annotated[Path | None, typer.Option(
+        "--figure", metavar="FILE", show_default="none",
+        help="Draw the batch before and after to FILE (.png, .svg or .pdf).",
+    )] = None,
     data_dir: options.DataDir = Path("data"),
     json_: options.Json = False,
     quiet: options.Quiet = False,

@@ -10,8 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hindi_bn.explain import Check, Explanation, Step, Values
-from hindi_bn.explain.document import Array
+from hindi_bn.explain.document import Array, Check, Explanation, Step, Values
 
 WIDTH_OF_A_FILE = 100  # characters per line where there is no terminal
 ACROSS = 6  # channels up to which each has a column; above, each has a row
@@ -42,23 +41,21 @@ def _write(explanation: Explanation, out: Console) -> None:
         for part in _parts(step):
             out.print(Padding(part, INDENT))
     out.print()
-    out.print(_verdict(explanation))
+    agree = [check.agrees for step in explanation.steps for check in step.checks]
+    counts = f"{sum(agree)} of {len(agree)} checks agree with torch"
+    out.print(Text(f"{counts} (by hand in float64, torch in float32).", style="bold"))
 
 
 def _parts(step: Step) -> list[RenderableType]:
     parts: list[RenderableType] = [Text(line, style="green") for line in step.formula]
     if step.text:
         parts.append(Text(step.text))
+    for values in step.values:
+        if values.numbers.ndim == 0:
+            parts.append(Text(f"{values.name}: {_texts(values.numbers)[0]}"))
     flat = [values for values in step.values if values.numbers.ndim == 1]
-    parts += [
-        Text(f"{values.name}: {_texts(values.numbers)[0]}")
-        for values in step.values
-        if values.numbers.ndim == 0
-    ]
     if flat:
-        parts.append(_statistics(flat))
-        left = len(flat[0].numbers) - ROWS
-        parts += [Text(f"and {left} more: see --json")] if left > 0 else []
+        parts += [_statistics(flat), *_more(len(flat[0].numbers) - ROWS, "")]
     for values in step.values:
         if values.numbers.ndim > 1:
             parts += _batch(values)
@@ -90,16 +87,13 @@ def _batch(values: Values) -> list[RenderableType]:
     numbers = values.numbers
     title = Text(f"{values.name}, shape {numbers.shape}:")
     if numbers.ndim == 2:  # noqa: PLR2004
-        shown = numbers[:ROWS]
-        left = len(numbers) - len(shown)
-        parts: list[RenderableType] = [title, Text(_matrix(shown))]
-        unit = "rows"
-    else:
-        shown = numbers[:IMAGES]
-        left = len(numbers) - len(shown)
-        parts = [title, *(Text(_maps(image, place)) for place, image in enumerate(shown))]
-        unit = "images"
-    return [*parts, Text(f"and {left} more {unit}: see --json")] if left else parts
+        return [title, Text(_matrix(numbers[:ROWS])), *_more(len(numbers) - ROWS, " rows")]
+    maps = [Text(_maps(image, place)) for place, image in enumerate(numbers[:IMAGES])]
+    return [title, *maps, *_more(len(numbers) - IMAGES, " images")]
+
+
+def _more(left: int, unit: str) -> list[Text]:
+    return [Text(f"and {left} more{unit}: see --json")] if left > 0 else []
 
 
 def _matrix(rows: Array) -> str:
@@ -124,21 +118,9 @@ def _maps(image: Array, place: int) -> str:
 
 
 def _check(check: Check) -> Text:
-    word, style = ("agrees", "green") if check.agrees else ("DIFFERS", "bold red")
-    line = Text(f"{'✓' if check.agrees else '✗'} {word}", style=style)
-    return line.append(
-        f" with {check.against}: largest difference {check.largest_difference:.1e}", style="default"
-    )
-
-
-def _verdict(explanation: Explanation) -> Text:
-    checks = [check for step in explanation.steps for check in step.checks]
-    agreeing = sum(check.agrees for check in checks)
-    return Text(
-        f"{agreeing} of {len(checks)} checks agree with torch (by hand in float64, torch in "
-        "float32).",
-        style="bold",
-    )
+    word, style = ("✓ agrees", "green") if check.agrees else ("✗ DIFFERS", "bold red")
+    text = f" with {check.against}: largest difference {check.largest_difference:.1e}"
+    return Text(word, style=style).append(text, style="default")
 
 
 def _texts(numbers: Array) -> list[str]:

@@ -16,13 +16,12 @@ from hindi_bn.study.old_names import new_value
 if TYPE_CHECKING:
     from hindi_bn.runners.local import Runner
 
-STUDYS = "the study's"
 
-
-def described(field: str, suffix: str = "") -> str:
-    """Return the description of a key of a run or a study, for an option's help."""
-    fields = Run.model_fields if field in Run.model_fields else Study.model_fields
-    return f"{fields[field].description}{suffix}"
+def of_study(key: str, **more: Any) -> Any:
+    """Return the option for a key of a run or a study; its help is the key's description."""
+    fields = Run.model_fields if key in Run.model_fields else Study.model_fields
+    keywords = {"help": fields[key].description, "show_default": "the study's"} | more
+    return typer.Option(f"--{key.replace('_', '-')}", **keywords)
 
 
 def known(names: Callable[[], Sequence[str]]) -> dict[str, Any]:
@@ -52,49 +51,28 @@ def _checked(
 NORMS = f"{', '.join(norm_names())}, or package.module:Name"
 DATA = one_of("data", data_names())
 
-Config = Annotated[
-    str,
-    typer.Option(
-        "--config", "-c", metavar="NAME|FILE",
-        help="Study to use: the name of one that comes along, or a YAML file.",
-    ),
-]  # fmt: skip
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", show_default="none",
-        help="Set any key of the study, as lr=0.01, norm.eps=0.1 or runs.bn.epochs=5; "
-        "may be repeated.",
-    ),
-]  # fmt: skip
+Config = Annotated[str, typer.Option(
+    "--config", "-c", metavar="NAME|FILE",
+    help="Study to use: the name of one that comes along, or a YAML file.",
+)]  # fmt: skip
+Set = Annotated[list[str] | None, typer.Option(
+    "--set", metavar="KEY=VALUE", show_default="none",
+    help="Set any key of the study, as lr=0.01, norm.eps=0.1 or runs.bn.epochs=5; "
+    "may be repeated.",
+)]  # fmt: skip
 Out = Annotated[
     Path, typer.Option("--out", metavar="DIR", help="Folder that holds the studies' results.")
 ]
-DataDir = Annotated[
-    Path,
-    typer.Option(
-        "--data-dir", metavar="DIR", envvar="HINDI_BN_DATA", help="Folder that holds the digits."
-    ),
-]
-Data = Annotated[
-    str | None, typer.Option("--data", help=described("data"), show_default=STUDYS, **DATA)
-]
-DeviceOption = Annotated[
-    Device | None, typer.Option("--device", help=described("device"), show_default=STUDYS)
-]
-Threads = Annotated[
-    int | None, typer.Option("--threads", help=described("threads"), show_default="torch's own")
-]
-Epochs = Annotated[
-    int | None, typer.Option("--epochs", help=described("epochs"), show_default=STUDYS)
-]
-Seed = Annotated[int | None, typer.Option("--seed", help=described("seed"), show_default=STUDYS)]
-BatchSize = Annotated[
-    int | None, typer.Option("--batch-size", help=described("batch_size"), show_default=STUDYS)
-]
-LearningRate = Annotated[
-    float | None, typer.Option("--lr", help=described("lr"), show_default=STUDYS)
-]
+DataDir = Annotated[Path, typer.Option(
+    "--data-dir", metavar="DIR", envvar="HINDI_BN_DATA", help="Folder that holds the digits."
+)]  # fmt: skip
+Data = Annotated[str | None, of_study("data", **DATA)]
+DeviceOption = Annotated[Device | None, of_study("device")]
+Threads = Annotated[int | None, of_study("threads", show_default="torch's own")]
+Epochs = Annotated[int | None, of_study("epochs")]
+Seed = Annotated[int | None, of_study("seed")]
+BatchSize = Annotated[int | None, of_study("batch_size")]
+LearningRate = Annotated[float | None, of_study("lr")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with an unfinished run from its checkpoint.")
 ]
@@ -113,38 +91,26 @@ class FigureFormat(StrEnum):
     pdf = "pdf"
 
 
-Format = Annotated[
-    list[FigureFormat] | None,
-    typer.Option(
-        "--format", help="File format of the figures; may be repeated.", show_default="png"
-    ),
-]
+Format = Annotated[list[FigureFormat] | None, typer.Option(
+    "--format", help="File format of the figures; may be repeated.", show_default="png"
+)]  # fmt: skip
 Dpi = Annotated[int, typer.Option("--dpi", min=30, max=1200, help="Dots per inch of PNG figures.")]
 Executor = Annotated[
     Literal["local", "ray"],
     typer.Option("--executor", help="Who trains: this machine, or a Ray cluster."),
 ]
-RayAddress = Annotated[
-    str | None,
-    typer.Option(
-        "--ray-address", metavar="ADDRESS", show_default="a cluster of this machine's own",
-        help="Ray cluster to use, with --executor ray.",
-    ),
-]  # fmt: skip
-GpusPerRun = Annotated[
-    float | None,
-    typer.Option(
-        "--gpus-per-run", min=0, metavar="SHARE", show_default="none: on the CPU",
-        help="GPUs that a run takes, with --executor ray; 0.25 lets four runs share one.",
-    ),
-]  # fmt: skip
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        "--workers", min=1, metavar="N", show_default="one per core",
-        help="Worker processes on this machine's CPU.",
-    ),
-]  # fmt: skip
+RayAddress = Annotated[str | None, typer.Option(
+    "--ray-address", metavar="ADDRESS", show_default="a cluster of this machine's own",
+    help="Ray cluster to use, with --executor ray.",
+)]  # fmt: skip
+GpusPerRun = Annotated[float | None, typer.Option(
+    "--gpus-per-run", min=0, metavar="SHARE", show_default="none: on the CPU",
+    help="GPUs that a run takes, with --executor ray; 0.25 lets four runs share one.",
+)]  # fmt: skip
+Workers = Annotated[int | None, typer.Option(
+    "--workers", min=1, metavar="N", show_default="one per core",
+    help="Worker processes on this machine's CPU.",
+)]  # fmt: skip
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="List what would be trained and estimate its cost.")
 ]
@@ -166,23 +132,17 @@ def formats(chosen: list[FigureFormat] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.value for each in chosen or [FigureFormat.png]))
 
 
-def check_runner(
-    executor: str, address: str | None, gpus: float | None, workers: int | None
-) -> None:
-    """Refuse options that belong to the other executor; usage error, exit code 2."""
-    if executor == "ray" and workers is not None:
-        raise typer.BadParameter("--workers is for --executor local; a cluster has its own.")
-    for option, value in (("--ray-address", address), ("--gpus-per-run", gpus)):
-        if executor != "ray" and value is not None:
-            raise typer.BadParameter(f"{option} needs --executor ray.")
-
-
 def runner(executor: str, address: str | None, gpus: float | None, workers: int | None) -> Runner:
-    """Return who trains the runs."""
+    """Return who trains the runs; usage error, exit code 2, for an option of the other executor."""
     if executor == "ray":
+        if workers is not None:
+            raise typer.BadParameter("--workers is for --executor local; a cluster has its own.")
         from hindi_bn.runners.ray_runner import RayRunner
 
         return RayRunner(address, gpus_per_run=gpus or 0)
+    for option, value in (("--ray-address", address), ("--gpus-per-run", gpus)):
+        if value is not None:
+            raise typer.BadParameter(f"{option} needs --executor ray.")
     from hindi_bn.runners.local import LocalRunner
 
     return LocalRunner(workers)

@@ -17,23 +17,17 @@ KINDS = registry.summaries("plots")
 
 @app.command("plot")
 def plot(
-    kind: Annotated[
-        str,
-        typer.Argument(
-            help="What to draw. " + " ".join(f"{kind}: {text}" for kind, text in KINDS.items()),
-            **options.one_of("", tuple(KINDS)),
-        ),
-    ],
+    kind: Annotated[str, typer.Argument(
+        help="What to draw. " + " ".join(f"{kind}: {text}" for kind, text in KINDS.items()),
+        **options.one_of("", tuple(KINDS)),
+    )],
     folders: Annotated[
         list[Path], typer.Argument(metavar="RUN...", help="Run folders, as results/recordings/bn.")
     ],
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            "--to", metavar="DIR", help="Folder for the figures.",
-            show_default="figures in the run's folder, or beside the first of several runs",
-        ),
-    ] = None,
+    to: Annotated[Path | None, typer.Option(
+        "--to", metavar="DIR", help="Folder for the figures.",
+        show_default="figures in the run's folder, or beside the first of several runs",
+    )] = None,
     digit: Annotated[
         int, typer.Option("--digit", min=0, max=9, help="For maps: digit to show.")
     ] = 3,

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 import hindi_bn
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
-from hindi_bn.cli.tables import show, table_of
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from hindi_bn.cli.tables import Parts, show, table_of
 
 
 @app.command()
@@ -40,31 +37,19 @@ def predict(
     if json_:
         print_json(answers)
     else:
-        show([_table(answers)])
+        show(_table(answers))
 
 
-def _table(answers: list[dict[str, Any]]) -> Table:
+def _table(answers: list[dict[str, Any]]) -> Parts:
     """Return a table with a row per image: digit, its probability, and the next best two."""
     rows = []
     for answer in answers:
         ranked = sorted(enumerate(answer["probabilities"]), key=lambda pair: -pair[1])
         others = ", ".join(f"{digit} ({100 * share:.1f} %)" for digit, share in ranked[1:3])
-        rows.append(
-            {
-                "image": answer["image"],
-                "digit": answer["digit"],
-                "probability": 100 * answer["probability"],
-                "others": others,
-            }
-        )
-    first = answers[0]
-    return table_of(
-        rows,
-        f"Run {first['run']}, trained on: {first['trained_on']}",
-        {
-            "image": ("image", ""),
-            "digit": ("digit", "d"),
-            "probability": ("probability, %", ".1f"),
-            "others": ("then", ""),
-        },
-    )
+        rows.append(answer | {"probability": 100 * answer["probability"], "others": others})
+    title = f"Run {answers[0]['run']}, trained on: {answers[0]['trained_on']}"
+    columns = {
+        "image": ("image", ""), "digit": ("digit", "d"),
+        "probability": ("probability, %", ".1f"), "others": ("then", ""),
+    }  # fmt: skip
+    return [table_of(rows, title, columns)]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import hindi_bn
 from hindi_bn.cli.app import note
@@ -16,7 +16,6 @@ from hindi_bn.study import Run
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hindi_bn.api.runs import ReporterOf
     from hindi_bn.digits import Digits
     from hindi_bn.digits.images import Advance
     from hindi_bn.sweeps.run import Load
@@ -29,13 +28,30 @@ REDRAWN_EVERY = 0.1  # seconds
 @contextlib.contextmanager
 def download_progress(*, quiet: bool) -> Iterator[tuple[Callable[[str], None], Advance]]:
     """Give what a download calls with notes and progress; it draws a bar on a terminal's stderr."""
+    from rich import progress as bars
     from rich.console import Console
 
     console, say = Console(stderr=True, highlight=False), partial(note, quiet=quiet)
     if quiet or not console.is_terminal:
         yield say, lambda task, done, total: None
         return
-    with _bar(console) as advance:
+    with contextlib.ExitStack() as shown:
+        current: dict[str, tuple[bars.Progress, bars.TaskID]] = {}
+
+        def advance(task: str, done: int, total: int | None) -> None:
+            if task not in current:
+                shown.close()  # a terminal shows one bar at a time
+                current.clear()
+                bytes_ = task == "Downloading"
+                bar = bars.Progress(
+                    bars.TextColumn("{task.description}"), bars.BarColumn(),
+                    bars.DownloadColumn() if bytes_ else bars.MofNCompleteColumn(),
+                    bars.TimeRemainingColumn(), console=console, transient=True,
+                )  # fmt: skip
+                current[task] = shown.enter_context(bar), bar.add_task(task, total=total)
+            bar, number = current[task]
+            bar.update(number, completed=done, total=total)
+
         yield say, advance
 
 
@@ -50,49 +66,8 @@ def loader(data_dir: Path, *, quiet: bool) -> Load:
 
 
 @contextlib.contextmanager
-def _bar(console: Console) -> Iterator[Advance]:
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = {
-        name: (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
-        for name, amount in (("bytes", DownloadColumn()), ("images", MofNCompleteColumn()))
-    }
-    shown: dict[str, Any] = {"task": None, "bar": None, "id": None, "drawn": 0.0}
-
-    def advance(task: str, done: int, total: int | None) -> None:
-        if task != shown["task"]:
-            if shown["bar"] is not None:
-                shown["bar"].stop()
-            kind = "bytes" if task == "Downloading" else "images"
-            bar = Progress(*columns[kind], console=console, transient=True)
-            bar.start()
-            shown.update(task=task, bar=bar, id=bar.add_task(task, total=total), drawn=0.0)
-        now = time.monotonic()
-        if done == total or now - shown["drawn"] >= REDRAWN_EVERY:
-            shown["drawn"] = now
-            shown["bar"].update(shown["id"], completed=done, total=total)
-
-    try:
-        yield advance
-    finally:
-        if shown["bar"] is not None:
-            shown["bar"].stop()
-
-
-def training_progress(*, quiet: bool) -> ReporterOf:
-    """Return what opens a reporter for a run's training; on a terminal it draws a bar."""
-    return partial(_training, quiet=quiet)
-
-
-@contextlib.contextmanager
-def _training(run: Run, *, quiet: bool) -> Iterator[Reporter]:
+def training_progress(run: Run, *, quiet: bool) -> Iterator[Reporter]:
+    """Open a reporter for a run's training; on a terminal it draws a bar."""
     from rich.console import Console
 
     from hindi_bn.training.run import Reporter
@@ -107,43 +82,36 @@ def _training(run: Run, *, quiet: bool) -> Iterator[Reporter]:
 
 
 def _with_bar(run: Run, console: Console) -> Iterator[Reporter]:
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich import progress as bars
 
     from hindi_bn.training.run import Reporter
 
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=True),
+    with bars.Progress(
+        bars.TextColumn("{task.description}"), bars.BarColumn(),
+        bars.TextColumn("{task.percentage:>3.0f} %"), bars.TimeElapsedColumn(),
+        bars.TextColumn("left"), bars.TimeRemainingColumn(elapsed_when_finished=True),
         console=console, transient=True,
     ) as bar:  # fmt: skip
         task = bar.add_task(run.name, total=None)
-        state = {"epoch": 0, "drawn": 0.0}
+        epoch, drawn = 0, 0.0
 
         def step(done: int, steps: int) -> None:
+            nonlocal drawn
             now = time.monotonic()
-            if done < steps and now - state["drawn"] < REDRAWN_EVERY:
+            if done < steps and now - drawn < REDRAWN_EVERY:
                 return
-            state["drawn"] = now
-            epoch = int(state["epoch"])
+            drawn = now
             bar.update(
                 task, total=steps * run.epochs, completed=steps * epoch + done,
                 description=f"{run.name} · epoch {epoch + 1}/{run.epochs} · step {done}/{steps}",
             )  # fmt: skip
 
         def finished(row: EpochRow) -> None:
-            state["epoch"] = row.epoch + 1
+            nonlocal epoch
+            epoch = row.epoch + 1
             console.print(epoch_line(run, row))
 
-        def begin(text: str) -> None:
-            console.print(text)
-
-        yield Reporter(step, finished, begin)
+        yield Reporter(step, finished, console.print)
 
 
 def epoch_line(run: Run, row: EpochRow) -> str:

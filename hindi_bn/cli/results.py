@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,25 +13,16 @@ import hindi_bn
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json, typed_command
 from hindi_bn.cli.progress import download_progress, training_progress
-from hindi_bn.cli.tables import show, table_of
+from hindi_bn.cli.tables import Parts, show, table_of
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-Folders = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        metavar="[RUN]...", help="Run folders to use instead of the study's, two or more.",
-        show_default="the study's runs",
-    ),
-]  # fmt: skip
-To = Annotated[
-    Path | None,
-    typer.Option(
-        "--to", metavar="DIR", help="Folder for tables and figures.",
-        show_default="comparison, beside the runs",
-    ),
-]  # fmt: skip
+Folders = Annotated[list[Path] | None, typer.Argument(
+    metavar="[RUN]...", help="Run folders to use instead of the study's, two or more.",
+    show_default="the study's runs",
+)]  # fmt: skip
+To = Annotated[Path | None, typer.Option(
+    "--to", metavar="DIR", help="Folder for tables and figures.",
+    show_default="comparison, beside the runs",
+)]  # fmt: skip
 
 
 @app.command()
@@ -64,7 +56,7 @@ def compare(
         note(f"Data: {digits.title}", quiet=quiet)
         comparison = hindi_bn.compare(
             study, digits, out=out, command=typed_command(),
-            reporter=training_progress(quiet=quiet),
+            reporter=partial(training_progress, quiet=quiet),
         )  # fmt: skip
     target = to or comparison.folder
     _show(comparison.write(target, options.formats(format_), dpi), target, json_=json_)
@@ -101,16 +93,10 @@ def plot_descent(
 def reproduce(
     config: options.Config = "article",
     set_: options.Set = None,
-    archive: Annotated[
-        Path | None,
-        typer.Option(
-            "--archive",
-            envvar="HINDI_BN_ARCHIVE",
-            metavar="FILE|DIR",
-            help="Archive or folder with the digits.",
-            show_default="none",
-        ),
-    ] = None,
+    archive: Annotated[Path | None, typer.Option(
+        "--archive", envvar="HINDI_BN_ARCHIVE", metavar="FILE|DIR", show_default="none",
+        help="Archive or folder with the digits.",
+    )] = None,
     device: options.DeviceOption = None,
     threads: options.Threads = None,
     out: options.Out = Path("results"),
@@ -120,7 +106,7 @@ def reproduce(
     overwrite: options.Overwrite = False,
     json_: options.Json = False,
     quiet: options.Quiet = False,
-) -> None:
+) -> None:  # fmt: skip
     """Reproduce the study: get the digits, train every run, compare, plot, and sum up.
 
     Finished runs are used, unfinished ones resumed. Without any source of the real digits the
@@ -134,7 +120,7 @@ def reproduce(
     note(f"Data: {digits.title}", quiet=quiet)
     comparison = hindi_bn.reproduce(
         study, digits, out=out, overwrite=overwrite, formats=options.formats(format_), dpi=dpi,
-        command=typed_command(), reporter=training_progress(quiet=quiet),
+        command=typed_command(), reporter=partial(training_progress, quiet=quiet),
     )  # fmt: skip
     written = json.loads((comparison.folder / "comparison.json").read_text(encoding="utf-8"))
     _show(written, comparison.folder, json_=json_)
@@ -149,29 +135,18 @@ def _show(document: dict[str, Any], target: Path, *, json_: bool) -> None:
         typer.echo(f"Tables and figures: {target}")
 
 
-def _parts(document: dict[str, Any]) -> list[Table | str]:
+def _parts(document: dict[str, Any]) -> Parts:
     """Return what a comparison prints: summary, agreement with the article, findings."""
-    parts: list[Table | str] = [
-        table_of(
-            document["summary"],
-            f"Test accuracy and training loss on: {document['data']}",
-            {
-                "run": ("run", ""), "epochs": ("epochs", "d"),
-                "final_test_accuracy": ("final", ".4f"), "best_test_accuracy": ("best", ".4f"),
-                "best_epoch": ("epoch", "d"),
-                "last_five_mean_test_accuracy": ("last 5", ".4f"),
-                "final_train_loss": ("loss", ".4f"), "seconds": ("s", ".0f"),
-            },
-        )
-    ]  # fmt: skip
+    title = f"Test accuracy and training loss on: {document['data']}"
+    columns = {
+        "run": ("run", ""), "epochs": ("epochs", "d"), "final_test_accuracy": ("final", ".4f"),
+        "best_test_accuracy": ("best", ".4f"), "best_epoch": ("epoch", "d"),
+        "last_five_mean_test_accuracy": ("last 5", ".4f"), "final_train_loss": ("loss", ".4f"),
+        "seconds": ("s", ".0f"),
+    }  # fmt: skip
+    parts: Parts = [table_of(document["summary"], title, columns)]
     if document["published_compared"]:
-        parts.append(_published_table(document["published"]))
-        differing = [row for row in document["published"] if row["verdict"] != "agrees"]
-        agreeing = len(document["published"]) - len(differing)
-        parts.append(
-            f"{agreeing} of {len(document['published'])} published numbers agree within the stated "
-            "tolerances."
-        )
+        parts += _published(document["published"])
     else:
         parts.append(
             "No published numbers stand beside these runs: their data or settings are not the "
@@ -183,14 +158,14 @@ def _parts(document: dict[str, Any]) -> list[Table | str]:
     return parts
 
 
-def _published_table(rows: list[dict[str, Any]]) -> Table:
-    return table_of(
-        rows,
-        "Ours against the article's published numbers",
-        {
-            "run": ("run", ""), "epoch": ("epoch", "d"), "quantity": ("quantity", ""),
-            "published": ("published", ".6f"), "ours": ("ours", ".6f"),
-            "difference": ("diff.", "+.1e"), "tolerance": ("within", ".1e"),
-            "verdict": ("verdict", ""),
-        },
-    )  # fmt: skip
+def _published(rows: list[dict[str, Any]]) -> Parts:
+    columns = {
+        "run": ("run", ""), "epoch": ("epoch", "d"), "quantity": ("quantity", ""),
+        "published": ("published", ".6f"), "ours": ("ours", ".6f"),
+        "difference": ("diff.", "+.1e"), "tolerance": ("within", ".1e"), "verdict": ("verdict", ""),
+    }  # fmt: skip
+    agreeing = sum(row["verdict"] == "agrees" for row in rows)
+    return [
+        table_of(rows, "Ours against the article's published numbers", columns),
+        f"{agreeing} of {len(rows)} published numbers agree within the stated tolerances.",
+    ]

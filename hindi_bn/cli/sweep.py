@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,10 +14,7 @@ from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json, typed_command
 from hindi_bn.cli.progress import loader
 from hindi_bn.cli.sweep_progress import sweep_progress
-from hindi_bn.cli.tables import plan_tables, show, table_of
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from hindi_bn.cli.tables import Parts, plan_tables, show, table_of
 
 METRIC = "final_test_accuracy"
 
@@ -54,7 +51,7 @@ def sweep(
     Runs are kept in DIR/runs and never trained twice, whichever sweep they belong to; a sweep that
     was stopped goes on when the same command is given again. Results land in DIR/sweeps/<name>.
     """
-    options.check_runner(executor, ray_address, gpus_per_run, workers)
+    runner = options.runner(executor, ray_address, gpus_per_run, workers)
     changes = options.overrides(set_, epochs=epochs)
     if dry_run:
         estimate = hindi_bn.estimate_sweep(
@@ -64,8 +61,7 @@ def sweep(
         print_json(asdict(estimate)) if json_ else show(plan_tables(estimate))
         return
     written = hindi_bn.sweep(
-        file, changes, seeds=seeds, out=out, load=loader(data_dir, quiet=quiet),
-        runner=options.runner(executor, ray_address, gpus_per_run, workers),
+        file, changes, seeds=seeds, out=out, load=loader(data_dir, quiet=quiet), runner=runner,
         retry_failed=retry_failed, fail_fast=fail_fast, formats=options.formats(format_),
         command=typed_command(), progress=partial(sweep_progress, quiet=quiet),
     )  # fmt: skip
@@ -85,39 +81,27 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _result_tables(document: dict[str, Any]) -> list[Table | str]:
+def _result_tables(document: dict[str, Any]) -> Parts:
     """Return final test accuracy by arm, and differences from the first arm."""
+    summary, paired = (
+        [_percent(row) for row in document[name] if row["metric"] == METRIC]
+        for name in ("summary", "paired")
+    )
     title = f"Final test accuracy, per cent, on: {'; '.join(document['data'])}"
-    summary = [_percent(row) for row in document["summary"] if row["metric"] == METRIC]
-    parts: list[Table | str] = [
-        table_of(
-            summary,
-            title,
-            {
-                "arm": ("arm", ""), "n": ("n", "d"), "n_diverged": ("diverged", "d"),
-                "mean": ("mean", ".2f"), "std": ("std", ".2f"), "low": ("low", ".2f"),
-                "high": ("high", ".2f"), "method": ("interval", ""),
-            },
-        )
-    ]  # fmt: skip
-    paired = [_percent(row) for row in document["paired"] if row["metric"] == METRIC]
+    columns = {
+        "arm": ("arm", ""), "n": ("n", "d"), "n_diverged": ("diverged", "d"),
+        "mean": ("mean", ".2f"), "std": ("std", ".2f"), "low": ("low", ".2f"),
+        "high": ("high", ".2f"), "method": ("interval", ""),
+    }  # fmt: skip
+    parts: Parts = [table_of(summary, title, columns)]
     if paired:
-        parts.append(
-            table_of(
-                paired,
-                f"Points above {paired[0]['baseline']}, paired by seed",
-                {
-                    "arm": ("arm", ""),
-                    "n": ("n", "d"),
-                    "mean_difference": ("mean", "+.2f"),
-                    "low": ("low", "+.2f"),
-                    "high": ("high", "+.2f"),
-                    "p": ("p (t)", ".4f"),
-                    "p_holm": ("p (t, Holm)", ".4f"),
-                    "p_sign_flip": ("p (sign-flip)", ".4f"),
-                },
-            )
-        )
+        title = f"Points above {paired[0]['baseline']}, paired by seed"
+        columns = {
+            "arm": ("arm", ""), "n": ("n", "d"), "mean_difference": ("mean", "+.2f"),
+            "low": ("low", "+.2f"), "high": ("high", "+.2f"), "p": ("p (t)", ".4f"),
+            "p_holm": ("p (t, Holm)", ".4f"), "p_sign_flip": ("p (sign-flip)", ".4f"),
+        }  # fmt: skip
+        parts.append(table_of(paired, title, columns))
     diverged = [end for end in document["bad_ends"] if end["status"] == "diverged"]
     if diverged:
         parts.append(
@@ -128,8 +112,7 @@ def _result_tables(document: dict[str, Any]) -> list[Table | str]:
 
 
 def _percent(row: dict[str, Any]) -> dict[str, Any]:
-    shares = ("mean", "std", "low", "high", "mean_difference")
-    return {
-        key: value * 100 if key in shares and value is not None else value
-        for key, value in row.items()
-    }  # fmt: skip
+    for key in ("mean", "std", "low", "high", "mean_difference"):
+        if row.get(key) is not None:
+            row = row | {key: 100 * row[key]}
+    return row

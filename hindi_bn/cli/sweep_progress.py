@@ -27,8 +27,7 @@ ENDED = ("finished", "diverged")
 def sweep_progress(*, quiet: bool) -> Iterator[OnEvent]:
     """Give what `run_sweep` calls with its progress; it writes on stderr, or nothing if quiet.
 
-    Raises:
-        KeyboardInterrupt: On Ctrl-C, with a sentence on how to go on.
+    Ctrl-C raises KeyboardInterrupt with a sentence on how to go on.
     """
     from rich.console import Console
 
@@ -66,17 +65,12 @@ def _live(console: Console) -> Iterator[OnEvent]:
 
 def _tell_line(progress: Progress, what: Any) -> None:
     if what is None:
-        note(first_line(progress))
+        counts = progress.counts
+        bad = "".join(f", {counts[s]} {s}" for s in ("diverged", "failed") if counts[s])
+        runs, todo = len(progress.statuses), len(progress.todo)
+        note(f"{runs} runs: {counts['finished']} finished{bad}; {todo} to train.")
     elif line := ended_line(progress, what):
         note(line)
-
-
-def first_line(progress: Progress) -> str:
-    """Say what is there and what will be trained."""
-    counts = progress.counts
-    bad = ", ".join(f"{counts[s]} {s}" for s in ("diverged", "failed") if counts[s])
-    there = f"{counts['finished']} finished" + (f", {bad}" if bad else "")
-    return f"{len(progress.statuses)} runs: {there}; {len(progress.todo)} to train."
 
 
 def ended_line(progress: Progress, what: Any) -> str:
@@ -93,7 +87,8 @@ def ended_line(progress: Progress, what: Any) -> str:
     )
     status = progress.statuses[key]
     if status == "finished":
-        text = f"test accuracy {progress.accuracy[key]:.4f} after {_epochs(cell.run.epochs)}"
+        epochs = "1 epoch" if cell.run.epochs == 1 else f"{cell.run.epochs} epochs"
+        text = f"test accuracy {progress.accuracy[key]:.4f} after {epochs}"
     elif status == "diverged" and what.failure is not None:
         text = f"diverged at epoch {what.failure.epoch}, step {what.failure.step}"
     else:
@@ -111,36 +106,26 @@ def picture(progress: Progress) -> Any:
     from rich.progress_bar import ProgressBar
     from rich.text import Text
 
-    counts, wanted = progress.counts, progress.epochs_wanted
-    left = duration(progress.seconds_left) or "…"
+    counts, left = progress.counts, duration(progress.seconds_left) or "…"
     text = (
         f"{counts['finished']} of {len(progress.statuses)} runs done · {counts['failed']} failed · "
         f"{counts['diverged']} diverged · {len(progress.running)} running · {left} left"
     )
-    bar = ProgressBar(total=max(1, sum(wanted.values())), completed=sum(progress.epochs.values()))
+    wanted, done = sum(progress.epochs_wanted.values()), sum(progress.epochs.values())
+    bar = ProgressBar(total=max(1, wanted), completed=done)
     return Group(arms_table(progress), Text(text), bar)
 
 
 def arms_table(progress: Progress) -> Any:
-    """Return the arms so far: runs that ended, and their mean final test accuracy."""
-    rows = arm_rows(progress)
-    title = "" if len(rows) <= MOST_ARMS else f"The first {MOST_ARMS} of {len(rows)} arms"
-    columns = {"arm": ("arm", ""), "n": ("n", ""), "mean": ("mean final test accuracy", ".4f")}
-    return table_of(rows[:MOST_ARMS], title, columns)
-
-
-def arm_rows(progress: Progress) -> list[dict[str, Any]]:
-    """Return a row per arm: `arm`, `n` (runs with a result, of all) and `mean` (share, or None)."""
+    """Return the arms so far: runs with a result, of all, and their mean final test accuracy."""
     arms: dict[str, list[str]] = {}
     for run in progress.runs:
         arms.setdefault(run.cell.arm, []).append(run.key)
     rows = []
-    for arm, keys in arms.items():
+    for arm, keys in list(arms.items())[:MOST_ARMS]:
         values = [progress.accuracy[key] for key in keys if key in progress.accuracy]
         mean = sum(values) / len(values) if values else None
         rows.append({"arm": arm, "n": f"{len(values)}/{len(keys)}", "mean": mean})
-    return rows
-
-
-def _epochs(number: int) -> str:
-    return "1 epoch" if number == 1 else f"{number} epochs"
+    title = "" if len(arms) <= MOST_ARMS else f"The first {MOST_ARMS} of {len(arms)} arms"
+    columns = {"arm": ("arm", ""), "n": ("n", ""), "mean": ("mean final test accuracy", ".4f")}
+    return table_of(rows, title, columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from hindi_bn.sweeps.estimate import Estimate
 
-
+Parts = list["Table | str"]
 SHORT = 18  # characters
 
 
@@ -59,27 +59,16 @@ def table_of(
     return table
 
 
-def plan_tables(found: Estimate) -> list[Table | str]:
+def plan_tables(found: Estimate) -> Parts:
     """Return what a dry run prints: the arms, and the estimated time."""
     rows = [
-        {
-            "arm": arm.arm,
-            "seeds": _seeds(arm.seeds),
-            "done": arm.done,
-            "todo": arm.runs - arm.done,
-            "epoch": arm.seconds_per_epoch,
-            "refused": arm.refused,
-        }
-        for arm in found.arms
+        vars(arm) | {"seeds": _seeds(arm.seeds), "todo": arm.runs - arm.done} for arm in found.arms
     ]
     columns = {
-        "arm": ("arm", ""),
-        "seeds": ("seeds", ""),
-        "done": ("done", "d"),
-        "todo": ("to do", "d"),
-        "epoch": ("s per epoch", ".2f"),
-    }
-    if any(row["refused"] for row in rows):
+        "arm": ("arm", ""), "seeds": ("seeds", ""), "done": ("done", "d"), "todo": ("to do", "d"),
+        "seconds_per_epoch": ("s per epoch", ".2f"),
+    }  # fmt: skip
+    if any(arm.refused for arm in found.arms):
         columns["refused"] = ("cannot be trained", "")
     table = table_of(rows, "What would be trained", columns)
     if not found.todo:
@@ -104,13 +93,11 @@ def duration(seconds: float | None) -> str:
     """Write a duration in its two largest units; empty for None."""
     if seconds is None:
         return ""
-    units: list[tuple[int, Callable[[int], str]]] = [
-        (86400, lambda s: f"{s // 86400} d {s % 86400 // 3600} h"),
-        (3600, lambda s: f"{s // 3600} h {s % 3600 // 60} min"),
-        (60, lambda s: f"{s // 60} min {s % 60} s"),
-    ]
-    whole = round(seconds)
-    for size, text in units:
-        if whole >= size:
-            return text(whole)
-    return f"{whole} s"
+    minutes, over = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {over} s" if minutes else f"{over} s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,30 +18,20 @@ if TYPE_CHECKING:
     from hindi_bn.records import Record
 
 NORM_OF_FLAG = {True: "batch", False: "none", None: None}
-"""Normalisation layer that --bn, --no-bn or neither asks for."""
 
 
 @app.command()
 def train(
-    bn: Annotated[
-        bool | None,
-        typer.Option(
-            "--bn/--no-bn",
-            help="Train only the study's runs with BN (without BN).",
-            show_default="all runs",
-        ),
-    ] = None,
-    norm: Annotated[
-        str | None,
-        typer.Option(
-            "--norm",
-            help="Train only the runs with this normalisation layer; if there is none, the run "
-            "with BN (or the last one) with this layer instead. --bn is --norm batch, "
-            f"--no-bn is --norm none. The layers: {options.NORMS}.",
-            show_default="all runs",
-            **options.known(norm_names),
-        ),
-    ] = None,
+    bn: Annotated[bool | None, typer.Option(
+        "--bn/--no-bn", show_default="all runs",
+        help="Train only the study's runs with BN (without BN).",
+    )] = None,
+    norm: Annotated[str | None, typer.Option(
+        "--norm", show_default="all runs", **options.known(norm_names),
+        help="Train only the runs with this normalisation layer; if there is none, the run "
+        "with BN (or the last one) with this layer instead. --bn is --norm batch, "
+        f"--no-bn is --norm none. The layers: {options.NORMS}.",
+    )] = None,
     config: options.Config = "article",
     set_: options.Set = None,
     epochs: options.Epochs = None,
@@ -56,7 +47,7 @@ def train(
     overwrite: options.Overwrite = False,
     json_: options.Json = False,
     quiet: options.Quiet = False,
-) -> None:
+) -> None:  # fmt: skip
     """Train a study's runs and record them in DIR/<study>/<run>/.
 
     With --bn, --no-bn or --norm the random stream is first moved to where that run begins, so that
@@ -78,7 +69,7 @@ def train(
     note(f"Data: {digits.title}", quiet=quiet)
     records = hindi_bn.train(
         study, names, digits=digits, out=out, resume=resume, overwrite=overwrite,
-        command=typed_command(), reporter=training_progress(quiet=quiet),
+        command=typed_command(), reporter=partial(training_progress, quiet=quiet),
     )  # fmt: skip
     if json_:
         print_json([_document(record) for record in records])

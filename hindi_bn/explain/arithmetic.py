@@ -12,6 +12,8 @@ import numpy as np
 
 from hindi_bn.explain.document import Array, Values
 
+EPS, MOMENTUM = 1e-5, 0.1  # torch's defaults
+
 
 def has_pixels(x: Array) -> bool:
     """Whether `x` holds feature maps: (batch, channels, height, width)."""

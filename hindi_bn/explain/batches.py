@@ -17,8 +17,7 @@ from hindi_bn.errors import DataError
 class RealBatch:
     """Images (batch, height, width) that go through a network together; the first is asked about.
 
-    A label is None where the digit is not known; `prepared` is what was done to an image of one's
-    own, a sentence per step.
+    A label is None where the digit is not known; `prepared` is what was done to an own image.
     """
 
     images: torch.Tensor
@@ -51,8 +50,8 @@ def batch_of_digit(digits: Digits, digit: int, index: int, batch_size: int) -> R
 def batch_of_image(digits: Digits, file: Path, batch_size: int) -> RealBatch:
     """Return a batch that begins with an image of one's own, prepared like the data set's.
 
-    DataError when the file cannot be read as an image or shows nothing, when it cannot stand among
-    the data's images, or the test set has too few.
+    DataError when the file shows nothing readable; when the data's images are too few or of another
+    size.
     """
     pixels, steps = prepare(file)
     if pixels.shape != tuple(digits.test_images.shape[1:]):

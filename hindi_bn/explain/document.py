@@ -15,10 +15,10 @@ TOLERANCE = 1e-5  # of float32 torch against float64 by hand, times the largest 
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """Numbers of a step: a name with their symbol (`mean μ`), and the numbers.
+    """Numbers of a step, named with their symbol (`mean μ`).
 
-    They are (channels,), (batch, channels), (batch, channels, height, width), or have no axes;
-    `axis` is what is counted along the one axis of (channels,).
+    (channels,), (batch, channels), (batch, channels, height, width), or without axes; `axis` is
+    what is counted along the one axis of (channels,).
     """
 
     name: str
@@ -53,12 +53,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A numbered list of steps.
+    """The steps in order, on the batch that `data` describes.
 
-    Args:
-        data: What the batch is, for the heading and for figures.
-        layer: The layer of torch that is explained: `BatchNorm1d` or `BatchNorm2d`.
-        arrays: float64 arrays that figures draw, by name; they are not part of `document`.
+    `layer` is torch's that is explained, `BatchNorm1d` or `BatchNorm2d`; `arrays` are what figures
+    draw, by name, and no part of `document`.
     """
 
     title: str
@@ -73,17 +71,12 @@ class Explanation:
         return all(check.agrees for step in self.steps for check in step.checks)
 
     def document(self) -> dict[str, Any]:
-        """Return everything with every number at full precision, as plain types for JSON.
-
-        Numbers that do not exist (0/0) are None.
-        """
+        """Return everything for JSON, numbers at full precision; 0/0 is None."""
         return {
-            "title": self.title,
-            "data": self.data,
-            "layer": self.layer,
+            "title": self.title, "data": self.data, "layer": self.layer,
             "agrees_with_torch": self.agrees,
             "steps": [_step(number, step) for number, step in enumerate(self.steps, start=1)],
-        }
+        }  # fmt: skip
 
 
 def compare(against: str, ours: Array, theirs: Any) -> Check:
@@ -96,17 +89,15 @@ def compare(against: str, ours: Array, theirs: Any) -> Check:
 
 
 def _step(number: int, step: Step) -> dict[str, Any]:
+    values = [
+        {"name": each.name, "shape": list(each.numbers.shape), "numbers": _plain(each.numbers)}
+        for each in step.values
+    ]
+    checks = [asdict(check) | {"agrees": check.agrees} for check in step.checks]
     return {
-        "number": number,
-        "title": step.title,
-        "formula": list(step.formula),
-        "text": step.text,
-        "values": [
-            {"name": v.name, "shape": list(v.numbers.shape), "numbers": _plain(v.numbers)}
-            for v in step.values
-        ],
-        "checks": [{**asdict(check), "agrees": check.agrees} for check in step.checks],
-    }
+        "number": number, "title": step.title, "formula": list(step.formula), "text": step.text,
+        "values": values, "checks": checks,
+    }  # fmt: skip
 
 
 def _plain(numbers: Array) -> Any:

@@ -12,6 +12,7 @@ from torch import nn
 from hindi_bn.digits import Digits
 from hindi_bn.errors import HindiBnError
 from hindi_bn.explain import arithmetic
+from hindi_bn.explain.arithmetic import mean_and_std
 from hindi_bn.explain.batches import RealBatch
 from hindi_bn.explain.document import Array, Explanation, Step, Values, compare
 from hindi_bn.explain.torch_layers import BatchNorm, as_array, forward
@@ -23,11 +24,9 @@ LABELS = 40  # digits of a batch that are listed
 
 
 def explain_run(record: Record, digits: Digits, batch: RealBatch) -> Explanation:
-    """Follow a batch into the first batch-norm layer of a finished run's network.
+    """Follow a batch into the first batch-norm layer of a run's network; see `explain_batch`.
 
-    Raises:
-        RunError: When the run is unfinished or damaged, or was trained on other data than `digits`.
-        HindiBnError: See `explain_batch`.
+    RunError when the run is unfinished, damaged, or was trained on other data than `digits`.
     """
     record.check_data(digits)
     network, constants = load_network(record), run_constants(digits, record.run)
@@ -49,10 +48,7 @@ def explain_batch(
         The steps; `arrays` holds `before`, `train` and `eval`, the layer's input and its outputs in
         both modes, and the means and stds of their channels, each (channels,): `before_mean`,
         `before_std` and so on, and `running_mean` and `running_std`.
-
-    Raises:
-        HindiBnError: When the network has no layer of `nn.BatchNorm1d` or `nn.BatchNorm2d`, or when
-            its first one gets a single value per channel.
+        HindiBnError without such a layer of torch's, and where it gets one value per channel.
     """
     network = copy.deepcopy(network).eval()
     place, layer = _first_batch_norm(network)
@@ -67,13 +63,9 @@ def explain_batch(
         )
     found = _Layer(place, layer, before)
     steps = (
-        _images_step(scaled, batch),
-        found.before_step(),
-        found.train_step(),
-        found.eval_step(),
-        found.distance_step(),
-        _answer_step(network, scaled, batch.labels),
-    )
+        _images_step(scaled, batch), found.before_step(), found.train_step(), found.eval_step(),
+        found.distance_step(), _answer_step(network, scaled, batch.labels),
+    )  # fmt: skip
     return Explanation(title, batch.description, type(layer).__name__, steps, found.arrays())
 
 
@@ -101,9 +93,9 @@ class _Layer:
 
     def arrays(self) -> dict[str, Array]:
         batches = {"before": self.before, "train": self.in_train, "eval": self.in_eval}
-        running = {"mean": self.running_mean, "std": np.sqrt(self.running_variance)}
-        named = {f"running_{what}": values for what, values in running.items()}
-        return arithmetic.with_statistics(batches) | named
+        running_std = np.sqrt(self.running_variance)
+        running = {"running_mean": self.running_mean, "running_std": running_std}
+        return arithmetic.with_statistics(batches) | running
 
     def before_step(self) -> Step:
         return Step(
@@ -111,7 +103,7 @@ class _Layer:
             (f"z has shape {self.before.shape}",),
             f"{arithmetic.values_per_channel(self.before)} values per channel, each channel on its "
             "own place and scale.",
-            arithmetic.mean_and_std("z", self.before),
+            mean_and_std("z", self.before),
         )
 
     def train_step(self) -> Step:
@@ -120,11 +112,7 @@ class _Layer:
             ("y = γ_c (z - μ_c) / √(σ²_c + ε) + β_c",),
             "Channel c has mean β_c and std |γ_c|, whatever the batch; γ and β are the "
             "trained ones.",
-            (
-                Values("γ", self.gamma),
-                Values("β", self.beta),
-                *arithmetic.mean_and_std("y", self.in_train),
-            ),
+            (Values("γ", self.gamma), Values("β", self.beta), *mean_and_std("y", self.in_train)),
             (compare("the layer in train mode", self.in_train, self._torch(True)),),
         )
 
@@ -138,7 +126,7 @@ class _Layer:
             (
                 Values("running mean r", self.running_mean),
                 Values("running std √v", np.sqrt(self.running_variance)),
-                *arithmetic.mean_and_std("y", self.in_eval),
+                *mean_and_std("y", self.in_eval),
             ),
             (compare("the layer in eval mode", self.in_eval, self._torch(False)),),
         )

@@ -6,16 +6,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from hindi_bn.explain.arithmetic import has_pixels
+from hindi_bn.explain.arithmetic import EPS, MOMENTUM, has_pixels
 from hindi_bn.explain.document import Array
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
-def layer_for(x: Array, eps: float, momentum: float = 0.1, affine: bool = True) -> BatchNorm:
+def layer_for(x: Array, momentum: float = MOMENTUM, affine: bool = True) -> BatchNorm:
     """Return a fresh layer in train mode for the channels of `x`."""
     kind = nn.BatchNorm2d if has_pixels(x) else nn.BatchNorm1d
-    return kind(x.shape[1], eps=eps, momentum=momentum, affine=affine)
+    return kind(x.shape[1], eps=EPS, momentum=momentum, affine=affine)
 
 
 def forward(layer: nn.Module, x: Array) -> Array:
@@ -24,9 +24,9 @@ def forward(layer: nn.Module, x: Array) -> Array:
         return as_array(layer(torch.from_numpy(x).float()))
 
 
-def trained(x: Array, eps: float, momentum: float, steps: int) -> BatchNorm:
+def trained(x: Array, steps: int, momentum: float = MOMENTUM) -> BatchNorm:
     """Return a fresh layer that has seen `x` as `steps` training batches, in train mode."""
-    layer = layer_for(x, eps, momentum)
+    layer = layer_for(x, momentum)
     for _ in range(steps):
         forward(layer, x)
     return layer
@@ -45,7 +45,7 @@ def refusal(x: Array) -> str:
     RuntimeError when torch does not refuse, which would make the explanation wrong.
     """
     try:
-        forward(layer_for(x, eps=1e-5), x)
+        forward(layer_for(x), x)
     except ValueError as refused:
         return str(refused)
     raise RuntimeError(f"torch {torch.__version__} trains batch norm on shape {x.shape}")

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from hindi_bn.explain import arithmetic
-from hindi_bn.explain.arithmetic import has_pixels
+from hindi_bn.explain.arithmetic import EPS, MOMENTUM, has_pixels, mean_and_std
 from hindi_bn.explain.document import Array, Explanation, Step, Values, compare
 from hindi_bn.explain.single import steps_of_a_single_value
 from hindi_bn.explain.torch_layers import forward, layer_for, refusal, running, trained
@@ -22,7 +22,6 @@ Example = Literal["1d", "2d"]
 SEED = 5842
 RANGES = ((0, 9), (20, 40), (80, 99))  # of the three channels; the upper end is exclusive
 CHANNELS, SIDE = len(RANGES), 3
-EPS, MOMENTUM = 1e-5, 0.1  # torch's defaults
 BATCH_SIZES: dict[Example, int] = {"2d": 2, "1d": 5}
 GAMMA, BETA = np.array([0.5, 1.0, 2.0]), np.array([1.0, 0.0, -1.0])
 REPEATS = (1, 2, 10, 50)
@@ -31,11 +30,8 @@ REPEATS = (1, 2, 10, 50)
 def worked_batch(layer: Example, batch_size: int | None = None) -> Array:
     """Return the batch of a worked example: float64 (batch, 3, 3, 3) or (batch, 3).
 
-    Args:
-        layer: `2d`: drawn from seed 5842 image by image, channel by channel, whole numbers from
-            0..8, 20..39 and 80..98, as the article draws them; torch's default generator is left
-            alone. `1d`: the numbers from 0 on, row by row.
-        batch_size: Images, or rows; the article's 2, or 5, when not given.
+    `2d` is drawn from seed 5842 image by image, channel by channel, as the article draws it;
+    torch's default generator is left alone. `1d` holds the numbers from 0 on, row by row.
     """
     images = batch_size or BATCH_SIZES[layer]
     if layer == "1d":
@@ -67,11 +63,11 @@ def explain_worked(layer: Example = "2d", batch_size: int | None = None) -> Expl
     if arithmetic.values_per_channel(x) == 1:
         title = "Batch norm on a fully connected batch of one: nothing can be learned"
         arrays = arithmetic.with_statistics({"before": x, "after": np.zeros_like(x)})
-        return Explanation(title, data, name, steps_of_a_single_value(x, EPS), arrays)
+        return Explanation(title, data, name, steps_of_a_single_value(x), arrays)
     worked = _Worked(x)
     steps = worked.steps()
     if layer == "2d" and images == 1:
-        steps = (*steps, _single_image_step())
+        steps += (_single_image_step(),)
     kind = "feature maps" if layer == "2d" else "fully connected layers"
     arrays = arithmetic.with_statistics({"before": x, "after": worked.normalised})
     arrays["inference"] = worked.inference(1)
@@ -95,13 +91,12 @@ class _Worked:
         )  # fmt: skip
 
     def running(self, steps: int) -> tuple[Array, Array]:
-        """Return the running mean and variance after so many equal batches."""
+        """The running mean and variance after so many equal batches."""
         mean = arithmetic.running_average(0.0, self.mean, MOMENTUM, steps)
         unbiased = arithmetic.unbiased_variance(self.x)
         return mean, arithmetic.running_average(1.0, unbiased, MOMENTUM, steps)
 
     def inference(self, steps: int) -> Array:
-        """Return the output in eval mode after so many equal batches."""
         return arithmetic.normalise(self.x, *self.running(steps), EPS)
 
     def batch_step(self) -> Step:
@@ -119,7 +114,7 @@ class _Worked:
 
     def mean_step(self) -> Step:
         sums = arithmetic.channel_sum(self.x)
-        theirs, _ = running(trained(self.x, EPS, momentum=1.0, steps=1))
+        theirs, _ = running(trained(self.x, 1, momentum=1.0))
         return Step(
             "Mean of each channel",
             (f"μ_c = (1/m) Σ x_c, m = {self.count}",),
@@ -130,23 +125,22 @@ class _Worked:
 
     def variance_step(self) -> Step:
         m, variance = self.count, self.variance
-        _, unbiased = running(trained(self.x, EPS, momentum=1.0, steps=1))
+        _, unbiased = running(trained(self.x, 1, momentum=1.0))
         against = f"{self.torchs} with momentum 1: running_var (m - 1)/m"
         return Step(
             "Biased variance of each channel",
             ("σ²_c = (1/m) Σ (x_c - μ_c)²",),
             f"Divided by m = {m}, not by m - 1 = {m - 1}: the batch is all there is to normalise.",
             (
-                Values("sum of squares Σ (x - μ)²", variance * m),
-                Values("variance σ²", variance),
+                Values("sum of squares Σ (x - μ)²", variance * m), Values("variance σ²", variance),
                 Values("std σ", np.sqrt(variance)),
             ),
             (compare(against, variance, unbiased * (m - 1) / m),),
-        )
+        )  # fmt: skip
 
     def normalise_step(self) -> Step:
         first = (0,) * self.x.ndim
-        theirs = forward(layer_for(self.x, EPS, affine=False), self.x)
+        theirs = forward(layer_for(self.x, affine=False), self.x)
         return Step(
             "Normalise (training)",
             (f"x̂ = (x - μ_c) / √(σ²_c + ε), ε = {EPS:.5f}",),
@@ -158,7 +152,7 @@ class _Worked:
         )
 
     def result_step(self) -> Step:
-        mean, std = arithmetic.mean_and_std("x̂", self.normalised)
+        mean, std = mean_and_std("x̂", self.normalised)
         return Step(
             "The result: mean 0, std 1",
             ("mean(x̂_c) = 0, std(x̂_c) = √(σ²_c / (σ²_c + ε)) ≈ 1",),
@@ -173,7 +167,7 @@ class _Worked:
 
     def affine_step(self) -> Step:
         output = arithmetic.scale_and_shift(self.normalised, GAMMA, BETA)
-        layer = layer_for(self.x, EPS)
+        layer = layer_for(self.x)
         initial = forward(layer, self.x)
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(GAMMA))
@@ -185,20 +179,18 @@ class _Worked:
             "β below, channel c ends with mean β_c and std |γ_c|: the network can undo the "
             "normalisation where that helps.",
             (
-                Values("example γ", GAMMA),
-                Values("example β", BETA),
-                *arithmetic.mean_and_std("y", output),
-                Values("output y", output),
+                Values("example γ", GAMMA), Values("example β", BETA),
+                *mean_and_std("y", output), Values("output y", output),
             ),
             (
                 compare(f"{self.torchs} as initialised: y = x̂", self.normalised, initial),
                 compare(f"{self.torchs} with this γ and β", output, forward(layer, self.x)),
             ),
-        )
+        )  # fmt: skip
 
     def running_step(self) -> Step:
         mean, variance = self.running(1)
-        theirs = running(trained(self.x, EPS, MOMENTUM, 1))
+        theirs = running(trained(self.x, 1))
         return Step(
             "Running averages, for later",
             (
@@ -210,20 +202,19 @@ class _Worked:
             "of the new batch.",
             (
                 Values("unbiased variance", arithmetic.unbiased_variance(self.x)),
-                Values("running mean r", mean),
-                Values("running variance v", variance),
+                Values("running mean r", mean), Values("running variance v", variance),
             ),
             (
                 compare(f"{self.torchs} after one batch: running_mean", mean, theirs[0]),
                 compare(f"{self.torchs} after one batch: running_var", variance, theirs[1]),
             ),
-        )
+        )  # fmt: skip
 
     def convergence_step(self) -> Step:
         values, checks = [], []
         for steps in REPEATS:
             mean, variance = self.running(steps)
-            theirs = running(trained(self.x, EPS, MOMENTUM, steps))
+            theirs = running(trained(self.x, steps))
             values.append(Values(f"r for k = {steps}", mean))
             checks.append(compare(f"running_mean after k = {steps}", mean, theirs[0]))
             checks.append(compare(f"running_var after k = {steps}", variance, theirs[1]))
@@ -239,7 +230,7 @@ class _Worked:
     def inference_step(self) -> Step:
         many = REPEATS[-1]
         once, often = self.inference(1), self.inference(many)
-        theirs = [forward(trained(self.x, EPS, MOMENTUM, k).eval(), self.x) for k in (1, many)]
+        theirs = [forward(trained(self.x, k).eval(), self.x) for k in (1, many)]
         return Step(
             "Normalise (inference)",
             ("y = γ_c (x - r_c) / √(v_c + ε) + β_c",),
@@ -248,8 +239,8 @@ class _Worked:
             f"here. After one batch the averages are far off; after {many}, mean 0 and std 1 are "
             "almost there; the std stays a little under 1, since v holds the unbiased variance.",
             (
-                *arithmetic.mean_and_std("y after 1 batch", once),
-                *arithmetic.mean_and_std(f"y after {many} batches", often),
+                *mean_and_std("y after 1 batch", once),
+                *mean_and_std(f"y after {many} batches", often),
                 Values("output y after 1 batch", once),
             ),
             (

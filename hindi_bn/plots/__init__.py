@@ -10,12 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hindi_bn import registry
 from hindi_bn.errors import StudyError
 from hindi_bn.records import Record
 
-FOLDER = "plots"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Figures = dict[str, "Figure"]
+"""Figures by the names of their files."""
 
 
 @dataclass(frozen=True)
@@ -28,33 +33,24 @@ class Image:
 
 
 def write_plot(
-    kind: str,
-    records: Sequence[Record],
-    folder: Path,
-    image: Image,
-    formats: Sequence[str] = ("png",),
-    dpi: int = 150,
-) -> list[Path]:
+    kind: str, records: Sequence[Record], folder: Path, image: Image,
+    formats: Sequence[str] = ("png",), dpi: int = 150,
+) -> list[Path]:  # fmt: skip
     """Draw one kind of figure of runs, whose names differ, into a folder; return the files.
 
-    Raises:
-        StudyError: When there is no such kind, a run has not recorded what is to be drawn, or its
-            network has no such layers.
-        RunError: When a run is unfinished and its weights are needed, or was trained on other data
-            than the image is from.
+    StudyError for an unknown kind, what was not recorded, and layers that a network lacks; RunError
+    where a run is unfinished and its weights are needed, or was trained on other data.
     """
     from hindi_bn.figures.style import save
 
-    kinds = registry.names(FOLDER)
+    kinds = registry.names("plots")
     if kind not in kinds:
         raise StudyError(
             f"There is no plot {kind!r}.",
             f"The kinds are: {', '.join(kinds)}.{registry.nearest(kind, kinds)}",
             "choose one of them",
         )
-    figures = registry.find(FOLDER, kind).figures(records, image)
-    return [
-        path
-        for name, figure in figures.items()
-        for path in save(figure, folder / name, formats, dpi)
-    ]
+    written = []
+    for name, figure in registry.find("plots", kind).figures(records, image).items():
+        written += save(figure, folder / name, formats, dpi)
+    return written

@@ -34,7 +34,7 @@ def layers_of(record: Record) -> list[Layer]:
 
 
 def layers_by_run(records: Sequence[Record]) -> dict[str, list[Layer]]:
-    """Return the layer tables of several runs."""
+    """Return the layer tables of several runs, by their names."""
     return {record.run.name: layers_of(record) for record in records}
 
 
@@ -44,21 +44,17 @@ def described(layer: Layer) -> str:
 
 
 def recorded(records: Sequence[Record], kind: str, example: str, why_empty: str = "") -> Recorded:
-    """Read what runs recorded of one kind.
+    """Read what runs recorded of one kind; StudyError when one has recorded none.
 
     Args:
         example: The recording as a study's file asks for it.
         why_empty: Why there may be no row, if not because the run ended before the first was due.
-
-    Raises:
-        StudyError: When a run has recorded none.
     """
-    read = {record.run.name: _rows(record, kind, example, why_empty) for record in records}
-    names = dict.fromkeys(name for rows in read.values() for name in rows["name"])
     divided: Recorded = {}
-    for name in names:
-        parts = {run: rows[rows["name"] == name] for run, rows in read.items()}
-        divided[name] = {run: part for run, part in parts.items() if not part.empty}
+    for record in records:
+        rows = _rows(record, kind, example, why_empty)
+        for name, part in rows.groupby("name", sort=False):
+            divided.setdefault(str(name), {})[record.run.name] = part
     return divided
 
 

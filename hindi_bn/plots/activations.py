@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from hindi_bn.figures.recordings import activations_figure
-from hindi_bn.plots import Image
+from hindi_bn.plots import Figures, Image
 from hindi_bn.plots._runs import caption, file_name, layers_by_run, recorded
 from hindi_bn.records import Record
 from hindi_bn.training.recordings.activations import Activations
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def figures(records: Sequence[Record], image: Image) -> dict[str, Figure]:
+def figures(records: Sequence[Record], image: Image) -> Figures:
     """Draw mean and standard deviation of every layer's output."""
     found = recorded(records, "activations", "{kind: activations, every: 50}")
-    layers = layers_by_run(records)
-    return {
-        file_name("activations", name): activations_figure(
-            parts, layers, caption(records).plus(_batch(name, records))
+    layers, drawn = layers_by_run(records), {}
+    for name, parts in found.items():
+        batches = dict.fromkeys(
+            f"outputs on the first {each.per_class} test images of each digit, {each.mode} mode"
+            for record in records
+            for each in record.run.recordings
+            if isinstance(each, Activations) and each.name == name
         )
-        for name, parts in found.items()
-    }
-
-
-def _batch(name: str, records: Sequence[Record]) -> str:
-    """Say on which images the activations called `name` were recorded, and in which mode."""
-    batches = dict.fromkeys(
-        f"outputs on the first {each.per_class} test images of each digit, {each.mode} mode"
-        for record in records
-        for each in record.run.recordings
-        if isinstance(each, Activations) and each.name == name
-    )
-    return " / ".join(batches)
+        about = caption(records).plus(" / ".join(batches))
+        drawn[file_name("activations", name)] = activations_figure(parts, layers, about)
+    return drawn

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from hindi_bn.figures import recordings as drawn
-from hindi_bn.plots import Image
+from hindi_bn.plots import Figures, Image
 from hindi_bn.plots._runs import caption
 from hindi_bn.records import Record
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def figures(records: Sequence[Record], image: Image) -> dict[str, Figure]:
+def figures(records: Sequence[Record], image: Image) -> Figures:
     """Draw the histories of the runs."""
     histories = {record.run.name: record.history for record in records}
     return {"curves": drawn.curves_figure(histories, caption(records))}

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from hindi_bn.figures.recordings import gradients_figure
-from hindi_bn.plots import Image
+from hindi_bn.plots import Figures, Image
 from hindi_bn.plots._runs import caption, file_name, layers_by_run, recorded
 from hindi_bn.records import Record
 from hindi_bn.stats.recordings import gradient_norms
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def figures(records: Sequence[Record], image: Image) -> dict[str, Figure]:
+def figures(records: Sequence[Record], image: Image) -> Figures:
     """Draw the norm of each layer's gradient, its parameters together."""
     found = recorded(records, "gradients", "{kind: gradients, every: 50}")
     layers, drawn = layers_by_run(records), {}

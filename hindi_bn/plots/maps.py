@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -13,38 +12,35 @@ from hindi_bn.digits import Digits
 from hindi_bn.errors import StudyError
 from hindi_bn.figures.maps import maps_figure
 from hindi_bn.figures.style import Caption
-from hindi_bn.plots import Image
+from hindi_bn.plots import Figures, Image
 from hindi_bn.plots._runs import described, layers_of
 from hindi_bn.records import Record
 from hindi_bn.training.run import load_network
 from hindi_bn.training.tensors import run_constants, scale
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def figures(records: Sequence[Record], image: Image) -> dict[str, Figure]:
+def figures(records: Sequence[Record], image: Image) -> Figures:
     """Draw the maps and features that each run's network makes of the image."""
     digits = source.load(image.data_dir, records[0].study.data)
-    return {f"maps-{record.run.name}": _maps(record, digits, image) for record in records}
-
-
-def _maps(record: Record, digits: Digits, image: Image) -> Figure:
-    record.check_data(digits)
-    pixels = pick(digits, image.digit, image.index)
-    constants = run_constants(digits, record.run)
-    outputs = feature_maps(load_network(record), scale(pixels.unsqueeze(0), constants)[0])
-    named = {layer.name: described(layer) for layer in layers_of(record)}
-    shown = [("Image", pixels.unsqueeze(0) / 255)]
-    shown += [(f"{named[name]}\n{_shape(output)}", output) for name, output in outputs]
-    probabilities = outputs[-1][1].softmax(0)
-    guess = int(probabilities.argmax())
-    title = (
-        f"{record.run.name}: what each layer makes of a {image.digit} "
-        f"(taken for a {guess}, {100 * float(probabilities[guess]):.1f} %)"
-    )
-    where = f"n = 1: test image {image.index} of digit {image.digit}; eval mode"
-    return maps_figure(shown, title, Caption(digits.title, where))
+    about = f"n = 1: test image {image.index} of digit {image.digit}; eval mode"
+    drawn = {}
+    for record in records:
+        record.check_data(digits)
+        pixels = pick(digits, image.digit, image.index)
+        scaled = scale(pixels.unsqueeze(0), run_constants(digits, record.run))[0]
+        outputs = feature_maps(load_network(record), scaled)
+        named = {layer.name: described(layer) for layer in layers_of(record)}
+        shown = [("Image", pixels.unsqueeze(0) / 255)]
+        for name, output in outputs:
+            shape = " × ".join(map(str, output.shape))
+            shown.append((f"{named[name]}\n{shape}", output))
+        probability, guess = outputs[-1][1].softmax(0).max(0)
+        title = (
+            f"{record.run.name}: what each layer makes of a {image.digit} "
+            f"(taken for a {int(guess)}, {100 * float(probability):.1f} %)"
+        )
+        drawn[f"maps-{record.run.name}"] = maps_figure(shown, title, Caption(digits.title, about))
+    return drawn
 
 
 def pick(digits: Digits, digit: int, index: int) -> torch.Tensor:
@@ -62,9 +58,8 @@ def pick(digits: Digits, digit: int, index: int) -> torch.Tensor:
 def feature_maps(network: nn.Module, image: torch.Tensor) -> list[tuple[str, torch.Tensor]]:
     """Send a scaled image (1, height, width) through a network in eval mode.
 
-    Returns:
-        Name and output without the batch, (channels, height, width) or (features,), of every layer
-        but flatten, in order.
+    Returns the name and the output, (channels, height, width) or (features,), of every layer but
+    flatten, in order.
     """
     outputs, x = [], image.unsqueeze(0)
     network.eval()
@@ -74,7 +69,3 @@ def feature_maps(network: nn.Module, image: torch.Tensor) -> list[tuple[str, tor
             if not isinstance(layer, nn.Flatten):
                 outputs.append((name, x[0]))
     return outputs
-
-
-def _shape(output: torch.Tensor) -> str:
-    return " × ".join(map(str, output.shape))

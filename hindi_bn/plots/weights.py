@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from hindi_bn.figures.recordings import weights_figure
-from hindi_bn.plots import Image
+from hindi_bn.plots import Figures, Image
 from hindi_bn.plots._runs import caption, recorded
 from hindi_bn.records import Record
 from hindi_bn.stats.recordings import weight_changes
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 EXAMPLE = "{kind: weight, name: wx, layer: last-conv, index: [3, 4, 1, 0]}"
 
 
-def figures(records: Sequence[Record], image: Image) -> dict[str, Figure]:
+def figures(records: Sequence[Record], image: Image) -> Figures:
     """Draw all recorded weights, a panel for each."""
     found = recorded(records, "weight", EXAMPLE)
     runs = [record.run.name for record in records]

@@ -33,7 +33,7 @@ def test_the_published_head_is_what_the_notebook_prints() -> None:
 
 
 def test_the_article_s_facts() -> None:
-    assert (ARTICLE.seed, ARTICLE.epochs, ARTICLE.last_epoch) == (5842, 30, 29)
+    assert ARTICLE.last_epoch == 29
     assert (ARTICLE.train_images, ARTICLE.test_images) == (17000, 3000)
     assert dict(ARTICLE.final_test_accuracy) == {"no-bn": 0.924, "bn": 0.9913333}
     assert dict(ARTICLE.total_seconds) == {"no-bn": 450, "bn": 494}

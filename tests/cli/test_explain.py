@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 
 import hindi_bn.digits
 from hindi_bn.cli import app
-from hindi_bn.explain import Explanation, Step, explain_worked
-from hindi_bn.explain.document import Check
+from hindi_bn.explain.document import Check, Explanation, Step, Values
+from hindi_bn.explain.worked import explain_worked
 from hindi_bn.training.run import train_run
 
 
@@ -106,11 +106,9 @@ def test_an_own_image_through_a_trained_run(results: Path) -> None:
 
 
 def test_more_channels_than_rows_are_cut_in_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hindi_bn.explain import Values
-
     step = Step("many", values=(Values("a", np.arange(20.0)), Values("one", np.array(0.5))))
     made = Explanation("t", "d", "BatchNorm1d", (step,))
-    monkeypatch.setattr(hindi_bn.explain, "explain_worked", lambda layer, size: made)
+    monkeypatch.setattr("hindi_bn.api.explanation.explain_worked", lambda layer, size: made)
     text = run().stdout
     assert "and 4 more: see --json" in text
     assert "one: 0.5000" in text
@@ -184,7 +182,7 @@ def test_an_own_image_among_images_of_another_size_is_refused(
 
 def test_a_difference_from_torch_is_shown_and_exits_1(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = Explanation("t", "d", "BatchNorm2d", (Step("s", checks=(Check("torch", 1.0, 0.1),)),))
-    monkeypatch.setattr(hindi_bn.explain, "explain_worked", lambda layer, size: wrong)
+    monkeypatch.setattr("hindi_bn.api.explanation.explain_worked", lambda layer, size: wrong)
     result = run(code=1)
     assert "✗ DIFFERS with torch" in result.stdout
     assert "differs from torch" in result.stderr

@@ -13,21 +13,11 @@ from tiny import tiny_digits
 from torch import nn
 
 from hindi_bn.errors import DataError, HindiBnError
-from hindi_bn.explain import (
-    Check,
-    Explanation,
-    RealBatch,
-    Step,
-    Values,
-    arithmetic,
-    batch_of_digit,
-    explain_batch,
-    explain_worked,
-    torch_layers,
-    worked_batch,
-)
-from hindi_bn.explain.batches import spread
-from hindi_bn.explain.document import Array, compare
+from hindi_bn.explain import arithmetic, torch_layers
+from hindi_bn.explain.batches import RealBatch, batch_of_digit, spread
+from hindi_bn.explain.document import Array, Check, Explanation, Step, Values, compare
+from hindi_bn.explain.real_batch import explain_batch
+from hindi_bn.explain.worked import explain_worked, worked_batch
 
 
 @pytest.fixture(autouse=True)
