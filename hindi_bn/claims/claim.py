@@ -180,14 +180,9 @@ class Claim(Settings):
         return f"{self.id:02d}-{self.name}"
 
 
-def claims_folder() -> Path:
-    """Folder of the claims' files."""
-    return configs_folder() / "claims"
-
-
 def load_claims(folder: Path | None = None) -> list[Claim]:
     """Read all claims, in the order of their numbers; StudyError names what is wrong in a file."""
-    files = sorted((folder or claims_folder()).glob("*.yaml"))
+    files = sorted((folder or configs_folder() / "claims").glob("*.yaml"))
     claims = sorted((load_claim(file) for file in files), key=lambda claim: claim.id)
     for one, other in itertools.pairwise(claims):
         if one.id == other.id:

@@ -99,10 +99,8 @@ def region_p(
 ) -> tuple[float, float]:
     """Test whether a mean of finite values (n,) lies in a region, and whether it lies outside.
 
-    Returns:
-        Two-sided p-values (twice the one-sided ones, 1 at most). The first is small when the mean
-        is shown to lie inside, the second when it is shown to lie outside: 0.05 is where the 95 %
-        interval of Student's t touches an end.
+    Returns two-sided p-values (twice the one-sided ones, 1 at most): small when the mean is shown
+    to lie inside, or outside; 0.05 is where the 95 % interval of Student's t touches an end.
     """
     if len(values) < FEWEST:
         return 1.0, 1.0

@@ -32,10 +32,9 @@ _TITLE_LETTERS = 8.0  # an inch
 def forest(tests: pd.DataFrame, ax: Axes) -> Axes:
     """Draw a row per test: its estimate with interval, and shaded where the claim would hold.
 
-    Args:
-        tests: Tests of one unit, in order from the top: `label`, `estimate`, `low` and `high` (NaN
-            for no interval), `margin_low` and `margin_high` (ends of the region in which the claim
-            holds, infinite where it has no end), `unit`, `verdict` (one of `VERDICTS`) and `n`.
+    `tests` are of one unit, in order from the top: `label`, `estimate`, `low` and `high` (NaN for
+    no interval), `margin_low` and `margin_high` (ends of the region in which the claim holds,
+    infinite where it has no end), `unit`, `verdict` (one of `VERDICTS`) and `n`.
     """
     low, high = _reach(tests)
     ax.axvline(0.0, color="0.3", linewidth=1.0, linestyle="--", zorder=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -118,12 +118,10 @@ def descent_figure(
     with composing(title, caption, 6.6 * columns, height, **room) as figure:
         for place, (run, history) in enumerate(histories.items(), start=1):
             names = recorded.get(run, {})
-            if projected:
-                ax = figure.add_subplot(rows, columns, place)
-                descent_2d(history, ax, names, colours[run])
-            else:
-                ax = figure.add_subplot(rows, columns, place, projection="3d")
-                descent_3d(history, cast("Axes3D", ax), names, colours[run])
+            view = None if projected else "3d"
+            ax: Any = figure.add_subplot(rows, columns, place, projection=view)
+            draw = descent_2d if projected else descent_3d
+            draw(history, ax, names, colours[run])
             _head(ax, _panel_title(run, names), colours[run], 1.0 if projected else 0.93)
     return figure
 

@@ -18,12 +18,9 @@ def contact_sheet(
 ) -> Axes:
     """Draw the first images of every class, a row per class, its digit beside it.
 
-    Args:
-        images: uint8 `(N, height, width)`, 0 black to 255 white.
-        labels: The classes of the images, `(N,)`; those that occur are drawn in ascending order.
-        per_class: Images in a row; a class with fewer leaves the rest of its row empty.
-
-    ValueError when lengths differ, there are no images, or `per_class` is less than 1.
+    `images` are uint8 `(N, height, width)`, 0 black to 255 white; a class with fewer than
+    `per_class` leaves the rest of its row empty. ValueError when `images` and `labels` differ in
+    length, there are none, or `per_class` is less than 1.
     """
     if len(images) != len(labels) or len(images) == 0 or per_class < 1:
         raise ValueError("a contact sheet needs images, as many labels, and per_class from 1 up")

@@ -32,11 +32,9 @@ def shown(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
 
 
 def counts_text(row: Mapping[Any, Any], metric: Metric, what: str = "") -> str:
-    """Say how many runs or pairs a mean is over, and how many diverged.
+    """Say how many runs or pairs a row of means is over, and how many diverged.
 
-    Args:
-        row: A row of a table of means.
-        what: What is counted, in the singular; runs when empty.
+    `what` is what is counted, in the singular; runs when empty.
     """
     n, diverged, missing = (int(row[key]) for key in ("n", "n_diverged", "n_missing"))
     parts = [f"n = {n}" + (f" {what}{'s' * (n != 1)}" if what else "")]

@@ -63,14 +63,9 @@ class Look(NamedTuple):
 # Okabe and Ito's colour-blind-safe colours (jfly.uni-koeln.de/color, 2008), less the yellow, which
 # is too faint for a line on white.
 _LOOKS = (
-    Look("#D55E00", "s"),
-    Look("#0072B2", "o"),
-    Look("#009E73", "^"),
-    Look("#CC79A7", "D"),
-    Look("#E69F00", "v"),
-    Look("#56B4E9", "P"),
-    Look("#000000", "X"),
-)
+    Look("#D55E00", "s"), Look("#0072B2", "o"), Look("#009E73", "^"), Look("#CC79A7", "D"),
+    Look("#E69F00", "v"), Look("#56B4E9", "P"), Look("#000000", "X"),
+)  # fmt: skip
 _WITHOUT, _WITH = _LOOKS[:2]
 _FIXED = {"no-bn": _WITHOUT, "none": _WITHOUT, "bn": _WITH, "batch": _WITH}
 
@@ -95,10 +90,8 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
 
 
 def _all_looks() -> Iterator[Look]:
-    count = len(_LOOKS)
-    for turn in range(count):
-        for place, look in enumerate(_LOOKS):
-            yield Look(look.colour, _LOOKS[(place + turn) % count].marker)
+    for turn, (place, look) in itertools.product(range(len(_LOOKS)), enumerate(_LOOKS)):
+        yield Look(look.colour, _LOOKS[(place + turn) % len(_LOOKS)].marker)
 
 
 @contextlib.contextmanager

@@ -26,13 +26,9 @@ FOLDER = "measures"
 def measure(folder: RunFolder, name: str, digits: Digits) -> dict[str, float]:
     """Return a measure of a finished run, from its folder if it was taken before.
 
-    Returns:
-        Values by name; what is not defined for the run (a mean over nothing) is left away.
-
-    Raises:
-        StudyError: When there is no such measure.
-        RunError: When the run is unfinished, damaged, was trained on other data, or has not
-            recorded what the measure needs.
+    Values by name; what is not defined for the run (a mean over nothing) is left away. StudyError
+    when there is no such measure, RunError when the run is unfinished, damaged, was trained on
+    other data, or has not recorded what the measure needs.
     """
     chosen, file = _found(name), folder.path / "measures" / f"{name}.json"
     kept = _read(file, chosen.VERSION)

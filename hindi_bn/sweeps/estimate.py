@@ -60,9 +60,8 @@ def estimate(plan: Plan, store: RunStore, workers: int, *, retry_failed: bool = 
     costs: dict[str, float | StudyError] = {}
     left, seconds = 0, 0.0
     for run in todo:
-        epochs = run.cell.run.epochs
-        if store.status(run.job) == "unfinished":
-            epochs -= store.epochs_done(run.job)
+        begun = store.status(run.job) == "unfinished"
+        epochs = run.cell.run.epochs - (store.epochs_done(run.job) if begun else 0)
         cost = _cost(run, plan, costs)
         if not isinstance(cost, StudyError):
             left += epochs
