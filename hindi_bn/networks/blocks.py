@@ -18,17 +18,14 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmo
 
 @dataclass
 class Blocks:
-    """Builds layers as a run's settings say; the norm stands before the activation, or `after` it.
-
-    `normalised` are the convolutions and linear layers made so far: all but the classifier.
-    """
+    """Builds layers as a run's settings say; the norm stands before the activation, or `after` it."""
 
     norm: Norm
     after: bool
     activation: str
     pooling: str
     dropout: float
-    normalised: list[nn.Conv2d | nn.Linear] = field(default_factory=list)
+    normalised: list[nn.Conv2d | nn.Linear] = field(default_factory=list)  # all but the classifier
 
     @classmethod
     def of(cls, run: Run, options: dict[str, Any]) -> Self:
@@ -45,10 +42,7 @@ class Blocks:
         return self._with_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding))
 
     def pool(self, channels: int) -> list[nn.Module]:
-        """Halve height and width, rounded down: by pooling, or by a convolution of stride 2.
-
-        The convolution sees the same 2 x 2 windows; its norm and activation follow it.
-        """
+        """Halve height and width, rounded down: by pooling, or by a 2 x 2 convolution of stride 2."""
         if self.pooling == "none":
             return self.convolution(channels, channels, 2, stride=2)
         return [nn.MaxPool2d(2) if self.pooling == "max" else nn.AvgPool2d(2)]

@@ -39,20 +39,14 @@ class CountedDropout(nn.Module):
 
 
 def counted_words(seed: torch.Tensor, step: torch.Tensor, count: int) -> torch.Tensor:
-    """Return words that look random and are a function of the seed, the step and the place.
-
-    int64 (count,), 0 to 2**32 - 1, from int64 scalars on one device, 0 <= seed < 2**32.
-    """
+    """Return int64 (count,) of 32 bits, a function of seed, step (int64 scalars) and place."""
     key = _scramble(_scramble(seed) ^ step)
     places = torch.arange(count, device=seed.device)
     return _scramble(_scramble(places) ^ key)
 
 
 def _scramble(word: torch.Tensor) -> torch.Tensor:
-    """Map 32-bit words (held in int64) one to one to words that look random.
-
-    Constants: Wellons 2018, "Prospecting for hash functions", lowbias32.
-    """
+    """Map 32-bit words one to one: lowbias32 (Wellons 2018, "Prospecting for hash functions")."""
     word = word ^ (word >> 16)
     word = (word * 0x7FEB352D) & _WORD
     word = word ^ (word >> 15)

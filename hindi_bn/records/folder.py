@@ -36,17 +36,11 @@ COLUMNS = ("epoch", "seconds", "train_loss", "train_accuracy", "test_loss", "tes
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where an unfinished run stands.
+    """Where an unfinished run stands."""
 
-    Args:
-        tensors: The network's and the optimiser's tensors and the random state, by name.
-        rows: The finished epochs' rows of history.csv.
-        settings: What the run depends on; a run is resumed only with equal settings.
-    """
-
-    tensors: dict[str, torch.Tensor]
-    rows: list[dict[str, float]]
-    settings: dict[str, Any]
+    tensors: dict[str, torch.Tensor]  # of the network and the optimiser, and the random state
+    rows: list[dict[str, float]]  # of history.csv
+    settings: dict[str, Any]  # what the run depends on; it is resumed only with equal ones
 
 
 @dataclass(frozen=True)
@@ -65,13 +59,7 @@ class Record:
         return str(self.environment["data"]["title"])
 
     def check_data(self, digits: Digits) -> None:
-        """Refuse digits other than those that the run was trained on.
-
-        Their pixels would be scaled by other constants, and its numbers would be of other images.
-
-        Raises:
-            RunError: When they are others.
-        """
+        """Refuse digits other than those that the run was trained on, with a RunError."""
         if self.environment["data"]["sha256"] != dict(digits.digests):
             raise RunError(
                 f"{self.folder} was trained on other data than is there now.",
@@ -80,11 +68,7 @@ class Record:
             )
 
     def recorded_pair(self) -> dict[str, Any]:
-        """Return what wx and wy in the run's history are: `layer`, and both indices.
-
-        Raises:
-            RunError: When the run does not record them.
-        """
+        """Return what wx and wy are: `layer` and both indices; RunError if none are recorded."""
         pair = self.run.recorded_pair()
         if pair is None:
             raise RunError(
@@ -96,11 +80,7 @@ class Record:
 
 
 class RunFolder:
-    """The folder of one run.
-
-    Args:
-        path: `<out>/<study>/<run>`; it need not exist.
-    """
+    """The folder of one run, `<out>/<study>/<run>`; it need not exist."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -125,17 +105,13 @@ class RunFolder:
         A run that was killed while it wrote its very first checkpoint has none, and no rows.
         """
         state = self.checkpoint_folder / "state.json"
-        return state.exists() or (self.checkpoint_folder.is_dir() and self._has_rows())
-
-    def _has_rows(self) -> bool:
-        return self.history_file.exists() and self.history_file.read_bytes().count(b"\n") > 1
+        if state.exists() or not (self.checkpoint_folder.is_dir() and self.history_file.exists()):
+            return state.exists()
+        return self.history_file.read_bytes().count(b"\n") > 1
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process; RunError when it is in use or cannot be written.
-
-        The lock goes when the process does.
-        """
+        """Hold the folder while this process lives; RunError when it is in use or not writable."""
         lock = self.path.parent / f".{self.path.name}.lock"
         try:
             lock.parent.mkdir(parents=True, exist_ok=True)
@@ -199,10 +175,7 @@ class RunFolder:
         write_text(self.history_file, "\n".join(lines) + "\n")
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write the checkpoint: first its tensors under a new name, then the state that names them.
-
-        A kill between the two leaves the older pair in force.
-        """
+        """Write tensors, then the state that names them: a kill between leaves the older pair."""
         name = f"epoch-{len(checkpoint.rows)}.safetensors"
         file = self.checkpoint_folder / name
         _write_tensors(file, checkpoint.tensors)
@@ -256,7 +229,10 @@ class RunFolder:
     def read(self) -> Record:
         """Read what was recorded; RunError when something is missing or damaged."""
         study, run = self._read_settings()
-        return Record(self.path, study, run, self.read_history(), self._read_environment())
+        history, file = self.read_history(), self.path / "environment.json"
+        with _refused(f"{file} cannot be read."):
+            environment = dict(json.loads(file.read_text(encoding="utf-8")))
+        return Record(self.path, study, run, history, environment)
 
     def read_history(self) -> pd.DataFrame:
         """Read history.csv as a DataFrame with `COLUMNS`; RunError when it is damaged."""
@@ -290,11 +266,6 @@ class RunFolder:
             if name not in {run.name for run in study.runs}:
                 raise ValueError(f"Its study has no run {name!r}.")
             return study, study.run(str(name))
-
-    def _read_environment(self) -> dict[str, Any]:
-        file = self.path / "environment.json"
-        with _refused(f"{file} cannot be read."):
-            return dict(json.loads(file.read_text(encoding="utf-8")))
 
 
 def _write_tensors(file: Path, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -38,11 +38,6 @@ COLUMNS = ("name", "quantity", "layer", "index", "epoch", "step", "value")
 _HEAD = ",".join(COLUMNS)
 
 
-def recordings_file(folder: RunFolder) -> Path:
-    """Path of a finished run's recordings."""
-    return folder.path / "captures.csv"
-
-
 def write_epoch(folder: RunFolder, epoch: int, rows: Iterable[Row]) -> None:
     """Write what was recorded in an epoch, in one step; HindiBnError when it cannot be written."""
     lines = [_HEAD, *(",".join([*row[:4], *map(repr, row[4:])]) for row in rows)]
@@ -64,7 +59,7 @@ def check_epochs(folder: RunFolder, epochs: int) -> None:
 def join_epochs(folder: RunFolder, epochs: int) -> None:
     """Write `captures.csv` from the files of all `epochs` epochs; RunError when one is missing."""
     check_epochs(folder, epochs)
-    with replacing(recordings_file(folder)) as temporary, temporary.open("w") as joined:
+    with replacing(folder.path / "captures.csv") as temporary, temporary.open("w") as joined:
         joined.write(_HEAD + "\n")
         for epoch in range(epochs):
             with _epoch_file(folder, epoch).open(encoding="utf-8") as lines:
@@ -80,8 +75,10 @@ def read_recordings(folder: RunFolder) -> pd.DataFrame:
     """
     import pandas as pd
 
-    whole = recordings_file(folder)
-    files = [whole] if whole.exists() else _epoch_files(folder)
+    whole = folder.path / "captures.csv"
+    unfinished = not whole.exists() and folder.checkpoint_folder.is_dir()
+    epochs = len(folder.read_checkpoint().rows) if unfinished else 0
+    files = [whole] if whole.exists() else [_epoch_file(folder, epoch) for epoch in range(epochs)]
     frames = [_read(file) for file in files]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
 
@@ -96,11 +93,6 @@ def _read(file: Path) -> pd.DataFrame:
         return frame.astype({"epoch": "int64", "step": "int64", "value": "float64"})
     except (OSError, ValueError) as error:
         raise _damaged(file, error) from error
-
-
-def _epoch_files(folder: RunFolder) -> list[Path]:
-    finished = folder.read_checkpoint().rows if folder.checkpoint_folder.is_dir() else []
-    return [_epoch_file(folder, epoch) for epoch in range(len(finished))]
 
 
 def _epoch_file(folder: RunFolder, epoch: int) -> Path:

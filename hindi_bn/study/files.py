@@ -43,10 +43,7 @@ def find_study(config: str) -> Path:
 
 
 def find_config(config: str, folder: Path, one: str, many: str) -> Path:
-    """Return the file behind `config`: a path, or the name of a file in a folder that comes along.
-
-    `one` and `many` say what such files hold, for the StudyError when there is neither.
-    """
+    """Return the file of a path or a name; `one` and `many` say what such files hold."""
     path, names = Path(config), sorted(path.stem for path in folder.glob("*.yaml"))
     if path.suffix in {".yaml", ".yml"} or path.is_file():
         if path.is_file():
@@ -70,17 +67,13 @@ def load_study(
     overrides: Mapping[str, Any] | None = None,
     only: Iterable[str] | None = None,
 ) -> Study:
-    """Read a study file, apply `overrides` and validate.
+    """Read a study file, apply `overrides` and validate; StudyError names what is wrong, and where.
 
     Args:
         config: Path of a study file or the name of one that comes along.
         overrides: Dotted keys and values that beat the file. A key of a run (`lr`, `norm.eps`)
             holds for every run, `runs.NAME.KEY` for one, any other key for the study.
         only: Names of the runs that plain run keys hold for; the others keep the file's settings.
-
-    Raises:
-        StudyError: For a missing or unreadable file, an unknown key or a wrong value; the message
-            names the key, the file and the nearest valid name.
     """
     path = find_study(config)
     return validate(overridden(read_yaml(path), str(path), overrides, only), str(path))
@@ -92,10 +85,7 @@ def overridden(
     overrides: Mapping[str, Any] | None = None,
     only: Iterable[str] | None = None,
 ) -> dict[str, Any]:
-    """Return an expanded copy of a study's mapping with `overrides` applied; see `load_study`.
-
-    StudyError when `runs` is not a list of mappings, or a key names a run that is not there.
-    """
+    """Return an expanded copy of a mapping with `overrides` applied; see `load_study`."""
     expanded = expand(with_new_names(raw, note=True), origin)
     override(expanded, overrides or {}, only)
     return expanded
@@ -152,10 +142,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def expand(raw: Mapping[str, Any], origin: str) -> dict[str, Any]:
-    """Copy the run keys at the top of a study file into each of its runs, where they are missing.
-
-    StudyError when `runs` is not a list of mappings.
-    """
+    """Copy the run keys at the top of a study file into the runs where they are missing."""
     expanded = copy.deepcopy(dict(raw))
     defaults = {key: expanded.pop(key) for key in list(expanded) if is_run_key(key)}
     runs = expanded.get("runs", [])
@@ -170,10 +157,7 @@ def expand(raw: Mapping[str, Any], origin: str) -> dict[str, Any]:
 
 
 def validate(raw: Mapping[str, Any], origin: str) -> Study:
-    """Validate an expanded study; StudyError names the first wrong key and its nearest valid name.
-
-    Names in it may be those of the version before. `origin` is its file's path, for messages.
-    """
+    """Validate an expanded study from the file `origin`; StudyError names the first wrong key."""
     try:
         return Study.model_validate(from_record(raw))
     except ValidationError as error:
@@ -198,11 +182,7 @@ def is_run_key(key: str) -> bool:
 def _override(raw: dict[str, Any], key: list[str], value: Any, only: set[str] | None) -> None:
     runs: list[dict[str, Any]] = raw.get("runs", [])
     if key[0] == "runs" and len(key) > 2:  # noqa: PLR2004
-        named = [
-            run
-            for place, run in enumerate(runs)
-            if key[1] in {run.get("name"), str(place)}
-        ]  # fmt: skip
+        named = [run for i, run in enumerate(runs) if key[1] in {run.get("name"), str(i)}]
         if not named:
             names = [str(run.get("name")) for run in runs]
             raise StudyError(
@@ -234,10 +214,7 @@ def _set(mapping: dict[str, Any], key: list[str], value: Any) -> None:
 
 
 def _entry(entries: list[Any], key: str, wanted: str) -> dict[str, Any]:
-    """Return the entry of a list of recordings that has the name or the place `wanted`.
-
-    An entry that is a kind alone becomes the mapping that it stands for.
-    """
+    """Return the recording with the name or place `wanted`, a mapping where it was a kind alone."""
     names = [
         str(entry.get("name", entry.get("kind")) if isinstance(entry, dict) else entry)
         for entry in entries
@@ -255,10 +232,7 @@ def _entry(entries: list[Any], key: str, wanted: str) -> dict[str, Any]:
 
 
 def wrong_key(error: ValidationError) -> tuple[str, str]:
-    """Return the first key that settings were refused for, dotted, and the reason.
-
-    The key is empty where the settings as a whole are wrong.
-    """
+    """Return the first refused key, dotted, or "" for the settings as a whole, and the reason."""
     first = error.errors()[0]
     location = [*map(str, first["loc"])]
     if first["type"] == "unknown_key":

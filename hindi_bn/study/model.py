@@ -227,7 +227,7 @@ class Study(Settings):
         return list(dict.fromkeys([*cls.model_fields, *Run.model_fields]))
 
     def folder(self, out: Path) -> Path:
-        """Return the study's folder among results; see `results_folder`."""
+        """Return the study's folder among results."""
         return results_folder(out, self.name, self.data)
 
     @property
@@ -252,15 +252,11 @@ class Study(Settings):
 
 
 def results_folder(out: Path, name: str, data: str) -> Path:
-    """Return a folder among results; a data set other than the real digits is in its name.
-
-    A folder that is there under an older name of the data set is used.
-    """
+    """Return a folder among results; names of data other than the digits, or older ones, end it."""
     if data == "digits":
         return out / name
-    older = [out / f"{name}-{old}" for old in old_values("data", data)]
-    folder = out / f"{name}-{data}"
-    return folder if folder.exists() else next((old for old in older if old.exists()), folder)
+    folders = [out / f"{name}-{called}" for called in (data, *old_values("data", data))]
+    return next((folder for folder in folders if folder.exists()), folders[0])
 
 
 def batches(images: int, batch_size: int) -> int:

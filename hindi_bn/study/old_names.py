@@ -8,28 +8,16 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-KEYS = {"arithmetic": "numerics", "captures": "recordings"}
-"""Today's name of a key of a study or a run."""
-
+# Today's names, by the old ones.
+KEYS = {"arithmetic": "numerics", "captures": "recordings"}  # of a study or a run
 CLAIM_KEYS = {"outcome": "metric"}
-"""Today's name of a key of a claim's file."""
-
-VALUES: Mapping[str, Mapping[str, str]] = {"data": {"drawn": "stand-in"}}
-"""Today's name of a value, by its key."""
-
+VALUES: Mapping[str, Mapping[str, str]] = {"data": {"drawn": "stand-in"}}  # by their key
 STUDIES = {"captures": "recordings"}
-"""Today's name of a study that comes along."""
-
-PAIR = "capture"
-"""Old key of a run's two sample weights, which are now a recording of the kind `pair`."""
+PAIR = "capture"  # old key of two sample weights, which are now a recording of the kind `pair`
 
 
 def with_new_names(settings: Mapping[str, Any], *, note: bool = False) -> dict[str, Any]:
-    """Return a study's or run's mapping with today's names, those of the study's runs too.
-
-    Args:
-        note: Whether to tell the person at the terminal, who wrote the old names: once for each.
-    """
+    """Return a study's or run's mapping with today's names; `note` tells who wrote old ones."""
     renamed = {}
     for old, value in settings.items():
         key = new_key(old, note=note)

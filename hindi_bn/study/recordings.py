@@ -28,10 +28,8 @@ def kinds() -> tuple[str, ...]:
     return registry.names(FOLDER)
 
 
-def _called(kind: str) -> type[Settings]:
-    settings: type[Settings] = registry.find_class(FOLDER, "Recording", kind)
-    return settings
-
-
-AnyRecording = Annotated[SerializeAsAny[Recording], chosen_by("kind", kinds, _called)]
+AnyRecording = Annotated[
+    SerializeAsAny[Recording],
+    chosen_by("kind", kinds, lambda kind: registry.find_class(FOLDER, "Recording", kind)),
+]
 """A recording by its kind, or as a mapping of kind and parameters."""

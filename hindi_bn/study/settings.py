@@ -43,11 +43,8 @@ def chosen_by(
 ) -> BeforeValidator:
     """Return a validator of settings that are a name, or a mapping with the name and parameters.
 
-    Args:
-        key: Key of the name in the mapping: name, kind.
-        names: Gives the names to choose from.
-        find: Gives the settings of one of them; it may import the file that holds them.
-        outside: Whether `find` takes names of things from outside too, `package.module:Name`.
+    `key` is that of the name in the mapping; `find` may import the file that holds the settings,
+    and with `outside` takes `package.module:Name` too.
     """
 
     def settings_of(value: Any) -> Any:
@@ -66,7 +63,6 @@ def chosen_by(
 def known(name: str, valid: Sequence[str]) -> str:
     """Return a name that is valid; PydanticCustomError for others."""
     if name not in valid:
-        raise PydanticCustomError(
-            "no_such_name", "no such name", {"got": name, "valid": list(valid)}
-        )
+        context = {"got": name, "valid": list(valid)}
+        raise PydanticCustomError("no_such_name", "no such name", context)
     return name

@@ -43,12 +43,10 @@ def check_precision(precision: Precision, device: torch.device) -> None:
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """Return what a forward pass runs in: bfloat16 autocast for `bf16`, otherwise nothing.
-
-    Casts are not cached: each weight is cast once a pass, and a CUDA graph must hold the cast.
-    """
+    """Return what a forward pass runs in: bfloat16 autocast for `bf16`, otherwise nothing."""
     if precision != "bf16":
         return nullcontext()
+    # Each weight is cast once a pass, uncached: a CUDA graph must hold the cast.
     return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 

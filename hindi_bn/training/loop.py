@@ -210,10 +210,7 @@ def train_epochs(
     numbers: range,
     on_step: OnStep = lambda done, steps: None,
 ) -> Iterator[tuple[int, list[Result], float]]:
-    """Train epoch by epoch on `images` images, in the orders that `rng` draws.
-
-    Gives each epoch's number, its result for each network, and the seconds of its training.
-    """
+    """Train epoch by epoch in the orders that `rng` draws; give number, results and seconds."""
     for epoch in numbers:
         engine.train(rng.begin(images), epoch, on_step)
         rng.end()

@@ -33,10 +33,7 @@ class Recorder:
         self._done = 0
 
     def begin(self, epochs_done: int, on_step: OnStep) -> OnStep:
-        """Begin or go on after some epochs; return what is to be called after every step.
-
-        RunError when the recordings of a finished epoch are missing or damaged.
-        """
+        """Return what to call after every step; RunError when finished epochs lost recordings."""
         if self._in_a_file:
             check_epochs(self._folder, epochs_done)
         if not self._watching:
@@ -61,10 +58,7 @@ class Recorder:
             reader.after_epoch(epoch, epoch * self._steps + 1, losses)
 
     def keep(self, epoch: int) -> dict[str, float]:
-        """Write what was recorded in a finished epoch, and give its columns of history.csv.
-
-        To be called before the checkpoint that counts the epoch.
-        """
+        """Write a finished epoch's recordings, before its checkpoint; give its columns of history.csv."""
         if self._in_a_file:
             rows = (row for reader in self._readers for row in reader.rows())
             write_epoch(self._folder, epoch, rows)

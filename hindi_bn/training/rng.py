@@ -29,10 +29,7 @@ class EpochRng:
 
 
 class EpochRngs:
-    """The draws of several streams at once, from these states of the default generator.
-
-    The default generator itself stays where it is.
-    """
+    """The draws of several streams from these states; the default generator stays as it is."""
 
     def __init__(self, states: Sequence[torch.Tensor]) -> None:
         self._states = list(states)

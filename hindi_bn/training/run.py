@@ -193,10 +193,7 @@ def _train(
 
 
 def _as_begun(run: Run, begun: Run) -> Run:
-    """Return the run with the pair of weights that it recorded when it began, unasked for now.
-
-    Every run recorded one in the version before.
-    """
+    """Add the pair of weights that a run of the version before recorded unasked."""
     pair = begun.recorded_pair()
     if pair is None or run.recorded_pair() is not None:
         return run

@@ -11,16 +11,13 @@ from hindi_bn.study import Run, Scaling
 
 @dataclass(frozen=True)
 class Tensors:
-    """Scaled images (n, 1, 32, 32) float32 and labels (n,) int64, on one device.
-
-    `background` is what black, the grey value around the strokes, becomes by scaling.
-    """
+    """Scaled images (n, 1, 32, 32) float32 and labels (n,) int64, on one device."""
 
     train_images: torch.Tensor
     train_labels: torch.Tensor
     test_images: torch.Tensor
     test_labels: torch.Tensor
-    background: float = 0.0
+    background: float = 0.0  # what black, the grey value around the strokes, becomes by scaling
 
 
 def training_digits(digits: Digits, run: Run) -> Digits:
@@ -52,10 +49,7 @@ def training_digits(digits: Digits, run: Run) -> Digits:
 
 
 def scaling_constants(train_images: torch.Tensor, scaling: Scaling) -> tuple[float, float]:
-    """Return (shift, divisor) for grey values 0..1: scaled = (x - shift) / divisor.
-
-    The images are uint8 (n, height, width); `standard` takes mean and population std from them.
-    """
+    """Return (shift, divisor) of grey values 0..1, from uint8 images (n, height, width)."""
     if scaling == "unit":
         return 0.0, 1.0
     if scaling == "half":

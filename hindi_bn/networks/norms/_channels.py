@@ -55,9 +55,10 @@ def mean_per_channel(x: torch.Tensor) -> torch.Tensor:
     return x.mean(dim=[0, *range(2, x.ndim)])
 
 
-def biased_variance(x: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
-    """Mean squared distance from `mean` over batch and pixels: (channels,)."""
-    return mean_per_channel((x - beside(mean, x)) ** 2)
+def moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and biased variance over batch and pixels: (channels,) each."""
+    mean = mean_per_channel(x)
+    return mean, mean_per_channel((x - beside(mean, x)) ** 2)
 
 
 def average(running: torch.Tensor, new: torch.Tensor, weight_of_new: float) -> None:

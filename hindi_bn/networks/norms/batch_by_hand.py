@@ -7,13 +7,7 @@ from pydantic import Field
 from torch import nn
 
 from hindi_bn.networks.norms import BatchNormBase
-from hindi_bn.networks.norms._channels import (
-    ChannelNorm,
-    average,
-    beside,
-    biased_variance,
-    mean_per_channel,
-)
+from hindi_bn.networks.norms._channels import ChannelNorm, average, beside, moments
 
 
 class BatchNormByHand(BatchNormBase):
@@ -58,8 +52,7 @@ class HandwrittenBatchNorm(ChannelNorm):
         """Normalise (batch, channels) or (batch, channels, height, width); the shape stays."""
         count = self.values_per_channel(x)
         if self.training:
-            mean = mean_per_channel(x)
-            variance = biased_variance(x, mean)
+            mean, variance = moments(x)
             averaged = variance * count / (count - 1) if self.unbiased else variance
             average(self.running_mean, mean, self.weight_of_new)
             average(self.running_var, averaged, self.weight_of_new)

@@ -5,13 +5,7 @@ from pydantic import Field
 from torch import nn
 
 from hindi_bn.networks.norms import BatchNormBase
-from hindi_bn.networks.norms._channels import (
-    ChannelNorm,
-    average,
-    beside,
-    biased_variance,
-    mean_per_channel,
-)
+from hindi_bn.networks.norms._channels import ChannelNorm, average, beside, moments
 
 
 class BatchRenorm(BatchNormBase):
@@ -73,8 +67,8 @@ class BatchRenormalisation(ChannelNorm):
         if not self.training:
             centred = x - beside(self.running_mean, x)
             return self.scale_and_shift(centred / beside(self.running_std, x))
-        mean = mean_per_channel(x)
-        std = torch.sqrt(biased_variance(x, mean) + self.settings.eps)
+        mean, variance = moments(x)
+        std = torch.sqrt(variance + self.settings.eps)
         r_limit, d_limit = self.limits()
         r = (std.detach() / self.running_std).clamp(1 / r_limit, r_limit)
         d = (mean.detach() - self.running_mean) / self.running_std

@@ -29,8 +29,6 @@ from hindi_bn.training.recordings import Reader
 from hindi_bn.training.rng import EpochRngs, move_to_run
 from hindi_bn.training.tensors import Tensors, to_tensors, training_digits
 
-Method = Literal["vmap", "single"]
-
 
 @dataclass(frozen=True)
 class Member:
@@ -47,22 +45,14 @@ class Member:
 
 @dataclass
 class Trained:
-    """A member's training.
-
-    Args:
-        together: With how many members at once it was trained, itself included.
-        rows: A row per epoch; `seconds` are the member's share of the time of those stacked with
-            it.
-        columns: What its recordings add to each row.
-        weights: Trained weights and buffers by name, on the CPU; None when it diverged.
-    """
+    """A member's training; the seconds of its rows are its share of those stacked with it."""
 
     member: Member
-    method: Method = "vmap"
-    together: int = 1
+    method: Literal["vmap", "single"] = "vmap"
+    together: int = 1  # members trained at once, itself included
     rows: list[EpochRow] = field(default_factory=list)
-    columns: list[dict[str, float]] = field(default_factory=list)
-    weights: dict[str, torch.Tensor] | None = None
+    columns: list[dict[str, float]] = field(default_factory=list)  # what recordings add to each row
+    weights: dict[str, torch.Tensor] | None = None  # on the CPU; None when it diverged
     diverged: DivergedError | None = None
 
     def add(self, result: Result, epoch: int, seconds: float, readers: Sequence[Reader]) -> bool:
@@ -92,13 +82,12 @@ def train_ensemble(
 ) -> list[Trained]:
     """Train many runs on the first member's device, as many at once as fit; nothing is written.
 
-    Gives a result for each member, in their order. A member that diverges does not stop the others.
-
+    Gives a result for each member, in their order; one that diverges does not stop the others.
     StudyError when a run cannot be trained, or has recordings that only single runs record.
     """
+    if not members:
+        return []
     every = [Trained(member) for member in members]
-    if not every:
-        return every
     device = choose_device(members[0].study.device)
     for member in members:
         _check(member, digits, device)
@@ -106,7 +95,9 @@ def train_ensemble(
         for group in _groups(every):
             study = group[0].member.study
             prepare(study.threads, device, study.precision)
-            for part in _parts(group, _fitting(group, digits, device)):
+            # As few parts as fit, equal to within one.
+            count = math.ceil(len(group) / _fitting(group, digits, device))
+            for part in (group[place::count] for place in range(count)):
                 note(f"Training {len(part)} runs together ({part[0].method}).")
                 for trained in part:
                     trained.together = len(part)
@@ -154,12 +145,6 @@ def _fitting(group: Sequence[Trained], digits: Digits, device: torch.device) -> 
     images = len(training_digits(digits, member.run).train_labels)
     size = member.study.image_size
     return members_that_fit(free, _network(member), member.run, images, image_size=size)
-
-
-def _parts(group: list[Trained], most: int) -> list[list[Trained]]:
-    """Divide a group into as few parts of at most `most` as possible, equal to within one."""
-    count = math.ceil(len(group) / most)
-    return [group[place::count] for place in range(count)]
 
 
 def _train_part(

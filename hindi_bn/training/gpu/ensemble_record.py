@@ -1,6 +1,7 @@
 """Ensembles written down: every member as an ordinary run's folder."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,12 +25,11 @@ def record_ensemble(
     on_epoch: OnEpoch = lambda member, row: None,
     note: Callable[[str], None] = lambda text: None,
 ) -> list[Trained]:
-    """Train many runs at once, each into its folder `<out>/<study>/<run>/`.
+    """Train many runs at once, each into its folder, as `hindi_bn.training.run.train_run` does.
 
-    The folders are those of `hindi_bn.training.run.train_run`; environment.json says how many were
-    trained together and how. They are held from the beginning and written when all members are
-    trained: an ensemble that is interrupted leaves nothing, and is trained again. A diverged
-    member's folder has its history and no weights, and `diverged` in environment.json.
+    The folders are held from the beginning and written when all members are trained: an ensemble
+    that is interrupted leaves nothing. environment.json says how many were trained together and
+    how; a diverged member's folder has its history, no weights, and `diverged` there.
 
     RunError when two members have the same folder, or a folder exists without `overwrite`, is in
     use or cannot be written; StudyError as `train_ensemble`.
@@ -38,7 +38,13 @@ def record_ensemble(
         return []
     device = choose_device(members[0].study.device)
     folders = [run_folder(member.study, member.name, out) for member in members]
-    _refuse_twins(folders)
+    for path, count in Counter(folder.path for folder in folders).items():
+        if count > 1:
+            raise RunError(
+                f"Two members of the ensemble have the folder {path}.",
+                "They have the same study's name and the same run's name.",
+                "name each member's study differently, for example by its seed",
+            )
     with contextlib.ExitStack() as held:
         for folder in folders:
             held.enter_context(folder.locked())
@@ -54,17 +60,6 @@ def record_ensemble(
         for folder, trained in zip(folders, every, strict=True):
             _write(folder, trained, environment, command)
     return every
-
-
-def _refuse_twins(folders: Sequence[RunFolder]) -> None:
-    paths = [folder.path for folder in folders]
-    for path in paths:
-        if paths.count(path) > 1:
-            raise RunError(
-                f"Two members of the ensemble have the folder {path}.",
-                "They have the same study's name and the same run's name.",
-                "name each member's study differently, for example by its seed",
-            )
 
 
 def _write(folder: RunFolder, trained: Trained, environment: dict[str, Any], command: str) -> None:

@@ -9,12 +9,8 @@ from hindi_bn.errors import StudyError
 from hindi_bn.networks import layer_table
 from hindi_bn.study import Run
 
-FLOAT = 4  # bytes
-ORDER = 8
-SHARE = 0.6
-"""Share of the free memory that is planned for; the rest is for libraries and the evaluation."""
-
-_STATE = {"sgd": 1, "adam": 2}  # optimiser's tensors a parameter (SGD's only with momentum)
+FLOAT, ORDER = 4, 8  # bytes of a value, and of a place in the order
+SHARE = 0.6  # of the free memory; the rest is for libraries and the evaluation
 
 
 def bytes_per_member(network: nn.Sequential, run: Run, images: int, *, image_size: int = 32) -> int:
@@ -25,7 +21,7 @@ def bytes_per_member(network: nn.Sequential, run: Run, images: int, *, image_siz
     training images. `network` is one member, on the CPU; `images` the number of training images.
     """
     parameters = sum(p.numel() for p in network.parameters())
-    state = 0 if run.optimizer == "sgd" and not run.momentum else _STATE[run.optimizer]
+    state = 2 if run.optimizer == "adam" else int(run.momentum > 0)  # tensors for each parameter
     rows = layer_table(network, image_size)
     values = sum(math.prod(row.shape) for row in rows)
     batch = min(run.batch_size, images)

@@ -21,8 +21,7 @@ from hindi_bn.training.gpu.program import Program
 from hindi_bn.training.loop import Engine, Learner, OnStep, Result, plain_engine
 from hindi_bn.training.tensors import Tensors
 
-WARM_UP = 3
-"""Rounds before a capture, as torch's notes on CUDA graphs ask for."""
+WARM_UP = 3  # rounds before a capture, as torch's notes on CUDA graphs ask for
 
 Launch = Callable[[], None]
 
@@ -44,10 +43,7 @@ def eager(program: Program) -> Launches:
 
 
 def captured(program: Program) -> Launches:
-    """Capture a program in CUDA graphs; the learner stays as it is.
-
-    RuntimeError when the network does something that a graph cannot hold.
-    """
+    """Capture a program in CUDA graphs; RuntimeError for what a graph cannot hold."""
     learner, works = program.learner, eager(program)
     make_capturable(learner.optimizer)
     stream = torch.cuda.Stream()
@@ -83,10 +79,7 @@ class _Graph:
 
 
 def warm_up(program: Program) -> None:
-    """Do all of a program's work a few times, and put its learner back as it was.
-
-    What is made at first use exists afterwards: the optimiser's state and the libraries' handles.
-    """
+    """Make state and handles by a few rounds of a program's work; the learner stays as it was."""
     works = eager(program)
     with unchanged(program.learner), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*capturable=True.*")  # it is captured right after this
@@ -149,21 +142,14 @@ class Stopwatch:
             self._events = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
         self._times = [0.0, 0.0]
 
-    def start(self) -> None:
-        """Begin."""
-        self._mark(0)
-
-    def stop(self) -> None:
-        """End."""
-        self._mark(1)
-
     def seconds(self) -> float:
-        """Return the time between; on CUDA the work must be done by now."""
+        """Return the time between both marks; on CUDA the work must be done by now."""
         if self._events:
             return float(self._events[0].elapsed_time(self._events[1])) / 1000
         return self._times[1] - self._times[0]
 
-    def _mark(self, which: int) -> None:
+    def mark(self, which: int) -> None:
+        """Mark the beginning (0) or the end (1)."""
         if self._events:
             self._events[which].record()
         else:
@@ -179,13 +165,13 @@ class GraphEngine:
 
     def train(self, order: torch.Tensor, epoch: int, on_step: OnStep) -> None:
         """Launch an epoch; steps are counted when they are launched, ahead of the device."""
-        self._stopwatch.start()
+        self._stopwatch.mark(0)
         self._program.begin(order, epoch)
         sizes = self._program.sizes
         for done, size in enumerate(sizes, start=1):
             self._launches.step[size]()
             on_step(done, len(sizes))
-        self._stopwatch.stop()
+        self._stopwatch.mark(1)
 
     def results(self) -> tuple[list[Result], float]:
         """Launch the evaluation and wait for the epoch."""
@@ -218,10 +204,7 @@ def engine_of(
     *,
     note: Callable[[str], None] = lambda text: None,
 ) -> Engine:
-    """Return what trains one network on its device: CUDA graphs on CUDA, or the plain loop.
-
-    The plain loop also trains on CUDA what cannot be captured, and `note` gets a sentence then.
-    """
+    """Return what trains one network: CUDA graphs on CUDA, or the plain loop and a `note` why."""
     if data.train_labels.device.type == "cuda":
         try:
             learner = Learner(network, optimizer, precision)

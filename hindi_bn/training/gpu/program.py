@@ -16,21 +16,14 @@ from hindi_bn.training.device import autocast
 from hindi_bn.training.loop import Learner, Result, mean_loss, step
 from hindi_bn.training.tensors import Tensors
 
-IMAGES_AT_ONCE = 4096
-"""Test images (times networks) in one forward pass: enough to fill a GPU."""
+IMAGES_AT_ONCE = 4096  # test images (times networks) in one forward pass: enough to fill a GPU
 
 
 class Program:
     """The epochs of a learner as work on buffers; nothing but `results` waits for the device.
 
-    Args:
-        images_at_once: Test images (times networks) in one forward pass; whole test batches, at
-            least one.
-        seed: Of the augmentation, if the run has one; all networks then see the same images.
-
-    Attributes:
-        sizes: Images of each step of an epoch; the last may be smaller.
-        order: The epoch's order of the training images: int64 (*lead, images).
+    `sizes` are the images of each step of an epoch, `order` is that of its training images: int64
+    (*lead, images). `seed` is that of an augmentation, which shows all networks the same images.
     """
 
     def __init__(

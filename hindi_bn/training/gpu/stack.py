@@ -12,9 +12,8 @@ from hindi_bn.networks import norm_of
 class Stack(nn.Module):
     """Networks of one architecture, their tensors stacked.
 
-    Args:
-        networks: At least one. Their tensors become views of the stacked ones, so that they are
-            always what the members are; they can be read, not trained.
+    The networks' own tensors become views of the stacked ones, so that they are always what the
+    members are; they can be read, not trained.
     """
 
     def __init__(self, networks: Sequence[nn.Sequential]) -> None:

@@ -6,7 +6,7 @@ trace in the network: a run gives the same weights with recordings and without t
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import BeforeValidator, Field
@@ -59,6 +59,9 @@ def _every(value: Any) -> Any:
 class Timed(Recording):
     """Something that is read every so many steps, or after each epoch."""
 
+    at_start: ClassVar[bool] = True
+    """Whether the untrained network is read, as step 0."""
+
     every: Annotated[Literal["epoch"] | int, BeforeValidator(_every)] = Field(
         "epoch", description="Record after each epoch, or after every so many steps."
     )
@@ -69,7 +72,7 @@ class Timed(Recording):
 
     def reader(self, network: nn.Module, data: Tensors) -> Reader:
         """Return what reads the values when they are due."""
-        return Series(self.name, self.every, *self.reading(network, data))
+        return Series(self.name, self.every, *self.reading(network, data), self.at_start)
 
 
 @dataclass
@@ -80,7 +83,7 @@ class Series(Reader):
     every: str | int
     labels: list[Label]
     read: Callable[[], torch.Tensor]
-    at_start: bool = True  # whether the untrained network is read, as step 0
+    at_start: bool
     values: list[torch.Tensor] = field(default_factory=list)
     times: list[tuple[int, int]] = field(default_factory=list)  # epoch, step
 

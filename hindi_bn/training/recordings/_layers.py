@@ -8,10 +8,7 @@ from hindi_bn.networks import last_convolution, weight_of
 
 
 def weights_of(network: nn.Module, layer: str, recording: str) -> tuple[str, nn.Module]:
-    """Find a layer with weights by its name, or `last-conv`; its name, and the layer.
-
-    StudyError, which names the recording's key, when there is none.
-    """
+    """Return name and layer for a name or `last-conv`; StudyError when it has no weights."""
     modules = {name: module for name, module in network.named_modules() if name}
     having = [name for name, module in modules.items() if weight_of(module) is not None]
     found = last_convolution(network) if layer == "last-conv" else layer

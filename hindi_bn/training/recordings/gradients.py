@@ -7,18 +7,17 @@ from pydantic import Field
 from torch import nn
 
 from hindi_bn.study.settings import NAME
-from hindi_bn.training.recordings import Reader, Reading, Series, Timed
+from hindi_bn.training.recordings import Reading, Timed
 from hindi_bn.training.tensors import Tensors
 
 
 class Gradients(Timed):
     """L2 norm of the gradient of each parameter tensor, at the step just made."""
 
+    at_start = False  # there are none before the first step
+
     kind: Literal["gradients"] = "gradients"
     name: str = Field("gradients", pattern=NAME, description="Name in captures.csv.")
-
-    def reader(self, network: nn.Module, data: Tensors) -> Reader:
-        return Series(self.name, self.every, *self.reading(network, data), at_start=False)
 
     def reading(self, network: nn.Module, data: Tensors) -> Reading:
         parameters = dict(network.named_parameters())

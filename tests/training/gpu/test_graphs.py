@@ -337,8 +337,8 @@ def test_on_cuda_time_is_taken_by_events(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(torch.cuda, "Event", Event)
     watch = Stopwatch(torch.device("cuda"))
-    watch.start()
-    watch.stop()
+    watch.mark(0)
+    watch.mark(1)
     assert watch.seconds() == 2.5
 
 
