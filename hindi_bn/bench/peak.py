@@ -61,9 +61,9 @@ def _seconds(device: torch.device, times: int, work: Callable[[], object]) -> fl
     taken = []
     for _ in range(times):
         stopwatch = Stopwatch(device)
-        stopwatch.start()
+        stopwatch.mark(0)
         work()
-        stopwatch.stop()
+        stopwatch.mark(1)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         taken.append(stopwatch.seconds())

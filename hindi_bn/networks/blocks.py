@@ -18,7 +18,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmo
 
 @dataclass
 class Blocks:
-    """Builds layers as a run's settings say; the norm stands before the activation, or `after` it."""
+    """Builds layers as a run's settings say: the norm before the activation, or `after` it."""
 
     norm: Norm
     after: bool
@@ -42,7 +42,7 @@ class Blocks:
         return self._with_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding))
 
     def pool(self, channels: int) -> list[nn.Module]:
-        """Halve height and width, rounded down: by pooling, or by a 2 x 2 convolution of stride 2."""
+        """Halve height and width, rounded down: by pooling, or a 2 x 2 convolution of stride 2."""
         if self.pooling == "none":
             return self.convolution(channels, channels, 2, stride=2)
         return [nn.MaxPool2d(2) if self.pooling == "max" else nn.AvgPool2d(2)]

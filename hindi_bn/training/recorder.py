@@ -58,7 +58,7 @@ class Recorder:
             reader.after_epoch(epoch, epoch * self._steps + 1, losses)
 
     def keep(self, epoch: int) -> dict[str, float]:
-        """Write a finished epoch's recordings, before its checkpoint; give its columns of history.csv."""
+        """Write an epoch's recordings, before its checkpoint; give its columns of history.csv."""
         if self._in_a_file:
             rows = (row for reader in self._readers for row in reader.rows())
             write_epoch(self._folder, epoch, rows)
