@@ -9,13 +9,10 @@ from hindi_bn.study import Run
 
 
 def check(run: Run, train_images: int, image_size: int = 32) -> None:
-    """Refuse a run with a normalisation layer that would have one value to normalise.
+    """Refuse a run with a normalisation layer that would have one value, or that cannot be built.
 
     Less its own mean a single value is 0, whatever it was: the layer passes nothing on, and nothing
     before it can learn. Nothing is drawn from torch's default generator.
-
-    StudyError also for what `build_run` refuses: groups that do not divide, instance normalisation
-    of features, options that the network does not have, images that are too small.
     """
     with preserved():
         network = build_run(run, image_size)

@@ -48,7 +48,6 @@ def layer_table(network: nn.Sequential, image_size: int = 32) -> list[Layer]:
     """Send a black image through the network and describe it layer by layer.
 
     Normalisation layers, which keep the shape, are passed over: some refuse to run on one value.
-    The network, its mode included, stays as it was.
     """
     x, field, jump = torch.zeros(1, 1, image_size, image_size), 1, 1
     rows = [Layer("input", "input", "Grey image", (1, image_size, image_size), 0, 1)]

@@ -23,17 +23,7 @@ Row = tuple[str, str, str, str, int, int, float]
 """A recorded value, in the order of `COLUMNS`."""
 
 COLUMNS = ("name", "quantity", "layer", "index", "epoch", "step", "value")
-"""Columns of captures.csv.
-
-- name: of the recording
-- quantity: weight; loss; mean or std (activations); a parameter (gradients); gamma, beta,
-  running_mean and the like (statistics)
-- layer: module, by its name in the network
-- index: place of the value, "3 4 1 0" of a weight, "7" of a channel; empty where there is one value
-- epoch: that of the last step before the reading, from 0; -1 before the first step
-- step: steps made before the reading, over all epochs
-- value: at full precision
-"""
+"""Columns of captures.csv; docs/recordings.md says what each holds."""
 
 _HEAD = ",".join(COLUMNS)
 

@@ -7,13 +7,12 @@ the flags and the saved `run.yaml` all come from them. They are frozen and refus
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from hindi_bn import registry
 from hindi_bn.study.old_names import old_values
-from hindi_bn.study.recordings import AnyRecording
 from hindi_bn.study.settings import NAME, Settings, chosen_by, known
 
 Numerics = Literal["exact", "fast"]
@@ -28,6 +27,27 @@ class NormSettings(Settings):
     """Settings of a normalisation layer, each in a file of `hindi_bn/networks/norms/`."""
 
     name: str = ""
+
+
+class Recording(Settings):
+    """Base of what a run can record, each in a file of `hindi_bn/training/recordings/`."""
+
+    kind: str
+    name: str = Field(pattern=NAME, description="Name in captures.csv.")
+
+    columns: ClassVar[tuple[str, ...]] = ()
+    """Columns of history.csv that hold it; if there are none it stands in captures.csv."""
+
+
+AnyRecording = Annotated[
+    SerializeAsAny[Recording],
+    chosen_by(
+        "kind",
+        names=lambda: registry.names("training/recordings"),
+        find=lambda kind: registry.find_class("training/recordings", "Recording", kind),
+    ),
+]
+"""A recording by its kind, or as a mapping of kind and parameters."""
 
 
 def norm_names() -> tuple[str, ...]:

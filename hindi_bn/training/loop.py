@@ -48,11 +48,7 @@ class Result:
     test_accuracy: float
 
     def row(self, run: str, epoch: int, seconds: float) -> EpochRow:
-        """Return the epoch's row of history.csv.
-
-        DivergedError when a loss is not finite: at the first such step, at the last if it is the
-        test's.
-        """
+        """Return the row of history.csv; DivergedError at the first step with no finite loss."""
         wrong = (~torch.isfinite(self.losses)).nonzero()
         if len(wrong) or not math.isfinite(self.test_loss):
             step = int(wrong[0]) if len(wrong) else len(self.losses) - 1

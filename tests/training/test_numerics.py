@@ -21,8 +21,12 @@ from hindi_bn.records import RunFolder
 from hindi_bn.study import Run, norm_names
 from hindi_bn.study.files import load_study
 from hindi_bn.training.loop import make_optimizer
-from hindi_bn.training.numerics import ContiguousMaxPool2d, arrange, pooled_first
-from hindi_bn.training.rowwise_batch_norm import RowwiseBatchNorm2d
+from hindi_bn.training.numerics import (
+    ContiguousMaxPool2d,
+    RowwiseBatchNorm2d,
+    arrange,
+    pooled_first,
+)
 from hindi_bn.training.run import train_run
 from hindi_bn.training.sgd import PlainSGD
 from hindi_bn.training.tensors import Tensors, to_tensors

@@ -17,8 +17,7 @@ def bytes_per_member(network: nn.Sequential, run: Run, images: int, *, image_siz
     """Estimate the memory that one member of an ensemble takes while it trains.
 
     Its parameters with gradient, optimiser state and one temporary copy; for each image of a batch
-    the input and every layer's output with its gradient; an epoch's order; and augmented
-    training images. `network` is one member, on the CPU; `images` the number of training images.
+    the input and every layer's output with its gradient; an epoch's order; augmented images.
     """
     parameters = sum(p.numel() for p in network.parameters())
     state = 2 if run.optimizer == "adam" else int(run.momentum > 0)  # tensors for each parameter
@@ -33,11 +32,7 @@ def bytes_per_member(network: nn.Sequential, run: Run, images: int, *, image_siz
 def members_that_fit(
     free: int, network: nn.Sequential, run: Run, images: int, *, image_size: int = 32
 ) -> int:
-    """Return how many members fit into `free` bytes, at least 1.
-
-    No more than keep every tensor below 2**31 values, which some CUDA kernels need. StudyError when
-    not even one fits.
-    """
+    """Return how many members fit into `free` bytes; StudyError when not even one does."""
     each = bytes_per_member(network, run, images, image_size=image_size)
     fitting = int(free * SHARE) // each
     if fitting < 1:
@@ -48,6 +43,7 @@ def members_that_fit(
         )
     rows = layer_table(network, image_size)
     largest = max(math.prod(row.shape) for row in rows)
+    # Some CUDA kernels need tensors of less than 2**31 values.
     return min(fitting, (2**31 - 1) // (min(run.batch_size, images) * largest))
 
 

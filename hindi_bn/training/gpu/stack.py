@@ -10,11 +10,7 @@ from hindi_bn.networks import norm_of
 
 
 class Stack(nn.Module):
-    """Networks of one architecture, their tensors stacked.
-
-    The networks' own tensors become views of the stacked ones, so that they are always what the
-    members are; they can be read, not trained.
-    """
+    """Networks of one architecture, whose tensors become views, to be read, of stacked ones."""
 
     def __init__(self, networks: Sequence[nn.Sequential]) -> None:
         super().__init__()

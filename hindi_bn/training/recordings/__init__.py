@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 from torch import nn
 
 from hindi_bn.records.recordings import Row
-from hindi_bn.study import recordings as study
+from hindi_bn.study import model
 from hindi_bn.training.tensors import Tensors
 
 Label = tuple[str, str, str]  # quantity, layer, index
@@ -41,7 +41,7 @@ class Reader:
         return {}
 
 
-class Recording(study.Recording):
+class Recording(model.Recording):
     """Something that a run records."""
 
     def reader(self, network: nn.Module, data: Tensors) -> Reader:
