@@ -8,8 +8,7 @@ from hindi_bn.study import Init, NormalInit
 def initialise(network: nn.Module, init: Init | NormalInit) -> None:
     """Draw the weights of convolutions and linear layers anew, in the network's order.
 
-    `default` leaves torch's own draws alone. Otherwise biases become 0 and weights are drawn from
-    torch's default generator.
+    `default` leaves torch's own draws alone; otherwise biases become 0.
     """
     if init.name == "default":
         return

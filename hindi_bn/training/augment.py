@@ -92,15 +92,12 @@ def draw_angles(count: int, generator: torch.Generator) -> torch.Tensor:
 
 
 def resized_crops(images: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:
-    """Enlarge a crop (n, 4), as `draw_crops` gives it, of each image to its size, bilinearly.
-
-    Images are (n, channels, side, side). Beyond a crop's outermost pixels their values go on, as v2
-    has it.
-    """
+    """Enlarge a crop (n, 4) of each image (n, channels, side, side) to its size, bilinearly."""
     side = images.shape[-1]
     pixels = torch.arange(side, device=crops.device)
     middles = (pixels + 0.5) / side  # of the new pixels, as shares of the crop
     places, lengths = crops[:, :2, None], crops[:, 2:, None]  # (n, 2, 1)
+    # Beyond a crop's outermost pixels their values go on, as v2 has it.
     within = (middles * lengths - 0.5).clamp(min=0).minimum(lengths - 1)
     sampled = places + within  # (n, 2, side): rows and columns of the image
     rows, columns = sampled.float().unbind(1)
@@ -110,10 +107,7 @@ def resized_crops(images: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:
 
 
 def rotations(images: torch.Tensor, degrees: torch.Tensor) -> torch.Tensor:
-    """Rotate images (n, channels, side, side) around their centres, bilinearly.
-
-    `degrees` (n,) count counter-clockwise; what comes from outside an image is 0.
-    """
+    """Rotate images (n, channels, side, side) by degrees (n,), counter-clockwise; outside is 0."""
     side = images.shape[-1]
     centre = (side - 1) / 2
     offsets = torch.arange(side, device=degrees.device) - centre

@@ -7,11 +7,7 @@ from hindi_bn.errors import RunError
 
 
 def snapshot(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """Return everything needed to go on bit for bit, as named tensors.
-
-    Names: `network.<parameter>`, `optimizer.<index>.<key>` and `random` (uint8, the state of
-    torch's default CPU generator).
-    """
+    """Return what a run goes on with: `network.<name>`, `optimizer.<index>.<key>`, `random`."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     for index, entries in optimizer.state_dict()["state"].items():
         for key, value in entries.items():

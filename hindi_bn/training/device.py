@@ -82,14 +82,12 @@ def keep_freed_memory() -> bool:
 
 
 def _allow_tf32(allowed: bool) -> None:
-    """Set TF32 for matrix products and convolutions, by the interface that this torch has.
-
-    From torch 2.9 on there is one setting an operation; the older pair must then not be touched.
-    """
+    """Set TF32 for matrix products and convolutions, by the interface that this torch has."""
     backends: Any = torch.backends
     matmul, cudnn = backends.cuda.matmul, backends.cudnn
     if not hasattr(matmul, "fp32_precision"):
         matmul.allow_tf32 = cudnn.allow_tf32 = allowed
         return
+    # From torch 2.9 on, where the older pair must not be touched.
     for operation in (matmul, cudnn.conv, cudnn.rnn):
         operation.fp32_precision = "tf32" if allowed else "ieee"

@@ -137,8 +137,7 @@ def evaluate(
 ) -> tuple[float, float]:
     """Return loss and accuracy over all images in eval mode.
 
-    The loss is a plain mean over batches of each batch's mean loss: the last batch may be smaller,
-    and counts as much as the others.
+    The loss is a plain mean over batches: the last may be smaller, and counts as the others do.
     """
     network.eval()
     losses, correct = [], torch.zeros((), dtype=torch.int64, device=labels.device)

@@ -20,9 +20,8 @@ from hindi_bn.study import Numerics
 def arrange(network: nn.Module, numerics: Numerics) -> nn.Module:
     """Return a network that computes the same function with less work; see this module.
 
-    It is a sequence of the network's own layers, but for poolings: training it trains `network`,
-    whose parameters' memory format changes when `fast`. It is `network` itself when that is no
-    sequence of layers or is not on the CPU.
+    It is a sequence of the network's own layers: training it trains `network`, whose parameters'
+    memory format changes when `fast`. Off the CPU, and if it is no sequence, it is `network`.
     """
     if not isinstance(network, nn.Sequential) or not on_cpu(network):
         return network

@@ -58,8 +58,7 @@ def draw_int64() -> int:
 def move_to_run(study: Study, name: str) -> None:
     """Seed the default generator and move it to where the run called `name` begins.
 
-    In a continued study every earlier run's draws are made and thrown away: its network is built
-    and its epochs' draws follow, nothing is trained.
+    In a continued study the draws of all earlier runs are made first; nothing is trained.
     """
     torch.manual_seed(study.seed)
     if study.stream == "paired":

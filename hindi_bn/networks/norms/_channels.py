@@ -7,9 +7,8 @@ from torch import nn
 class ChannelNorm(nn.Module):
     """What layers share that normalise a channel over the batch and over its pixels.
 
-    With `affine`, a scale `weight` (gamma, ones) and a shift `bias` (beta, zeros) are learned, both
-    (channels,). The running averages (channels,), of the mean and of what `spread` names, start
-    from 0 and 1.
+    With `affine`, `weight` (gamma) and `bias` (beta) are learned, (channels,) each. The
+    running averages (channels,), of the mean and of what `spread` names, start from 0 and 1.
     """
 
     running_mean: torch.Tensor

@@ -94,8 +94,7 @@ def warm_up(program: Program) -> None:
 def unchanged(learner: Learner) -> Iterator[None]:
     """Put a learner's parameters, buffers and optimiser back, in place, when the block ends.
 
-    State that the optimiser makes within the block becomes zeros: for SGD's momentum and for Adam
-    this is what the first step starts from.
+    New state of the optimiser becomes zeros, which SGD's momentum and Adam start from.
     """
     optimizer = learner.optimizer
     with torch.no_grad():
