@@ -1,7 +1,5 @@
 """What a run was made with: versions, commit, device and data, for environment.json and doctor."""
 
-from __future__ import annotations
-
 import functools
 import platform
 import subprocess

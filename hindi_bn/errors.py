@@ -1,7 +1,5 @@
 """The one expected error: what happened, why, and what to do next."""
 
-from __future__ import annotations
-
 
 class HindiBnError(Exception):
     """An error that a user can act on; the command line prints it without a traceback, exit code 1.

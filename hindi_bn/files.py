@@ -1,7 +1,5 @@
 """Writing files so that nothing half-written ever stands under a final name."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os

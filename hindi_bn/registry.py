@@ -4,8 +4,6 @@ The names are those of the files, so that they are known without importing any: 
 recording, a measure, a data set or a plot is added by adding a file.
 """
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 import importlib

@@ -1,7 +1,5 @@
 """How fast training is, against the notebook's way and the machine's peak."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

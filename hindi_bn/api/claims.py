@@ -1,7 +1,5 @@
 """Claims: what the sources claim about batch norm, tested over seeds, with a verdict each."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Comparisons: runs beside each other and beside the article, and the whole study reproduced."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

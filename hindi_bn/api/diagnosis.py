@@ -1,7 +1,5 @@
 """What is here and what would be used."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

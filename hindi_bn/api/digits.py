@@ -1,7 +1,5 @@
 """The digits: load, fetch, describe and show them."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

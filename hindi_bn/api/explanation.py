@@ -1,7 +1,5 @@
 """Batch norm worked through, on a small example or on a real batch of a trained run."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Networks: what there is, layer by layer, as data or as a diagram."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Predictions: the digit on one's own images, by a trained run."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass

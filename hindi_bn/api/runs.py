@@ -1,7 +1,5 @@
 """Runs: train them, read them back, draw what they recorded."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Studies: load one, change it, choose runs of it."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import Any

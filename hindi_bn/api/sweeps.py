@@ -1,7 +1,5 @@
 """Sweeps: a study times a grid times seeds, trained once each, tabulated and drawn."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence

@@ -5,8 +5,6 @@ passes), `train_loss`, `train_accuracy`, `test_loss`, `test_accuracy`, and
 `wx`, `wy` of runs that record them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import pandas as pd

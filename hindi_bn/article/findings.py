@@ -1,7 +1,5 @@
 """The article's three findings with what was measured beside them, for any runs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """A comparison's document as Markdown, to read where it lies."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Whether a recorded run is one of the article's, so that published numbers may stand beside it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from hindi_bn.records import Record

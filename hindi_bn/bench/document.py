@@ -1,7 +1,5 @@
 """What was measured as one document: what `hindi-bn bench --json` prints and its tables show."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any

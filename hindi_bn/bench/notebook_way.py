@@ -4,8 +4,6 @@ Every epoch opens and decodes every image again (`ImageFolder` behind a `DataLoa
 every step and every prediction go to Python lists, and scikit-learn counts the right ones.
 """
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any

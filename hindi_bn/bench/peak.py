@@ -5,8 +5,6 @@ the processor allows (as Intel's library is on AMD's processors), a share of its
 is possible; the convolution's rate then says what the processor gives.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

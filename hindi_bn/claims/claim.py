@@ -3,8 +3,6 @@
 Each claim is a file under `configs/claims/`. The rule is fixed there before anything is run.
 """
 
-from __future__ import annotations
-
 import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self

@@ -1,7 +1,5 @@
 """The figure of each claim, from its result and the tables of its runs."""
 
-from __future__ import annotations
-
 import textwrap
 from dataclasses import asdict
 

@@ -1,7 +1,5 @@
 """Claim 1's second question: where the published gap falls among seeds and stopping epochs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

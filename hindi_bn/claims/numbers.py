@@ -1,7 +1,5 @@
 """How numbers of claims are written."""
 
-from __future__ import annotations
-
 import math
 
 

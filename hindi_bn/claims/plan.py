@@ -1,7 +1,5 @@
 """What a claim is tested with: its runs at a scale, and the tables that its tests read."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The claims as text: the ledger, and a page of two minutes per claim for a student."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

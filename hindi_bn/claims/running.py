@@ -1,7 +1,5 @@
 """Running claims: what is missing is trained, then every claim is tested and written down."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path

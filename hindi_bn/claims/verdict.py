@@ -8,8 +8,6 @@ claim (all must hold: the largest; one fails: the smallest times the number of t
 over all claims by Holm's method.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

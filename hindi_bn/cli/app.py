@@ -1,7 +1,5 @@
 """The application object: global options, exit codes, and how errors and notes are printed."""
 
-from __future__ import annotations
-
 import json
 import logging
 import shlex

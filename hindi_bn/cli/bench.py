@@ -1,7 +1,5 @@
 """`hindi-bn bench`: how fast training is, against the notebook's way and the machine's peak."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """`hindi-bn download` and `hindi-bn data`: fetch the data, and show what is there."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """`hindi-bn doctor`: what is here and what would be used, to paste into a report."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import typer

@@ -1,7 +1,5 @@
 """`hindi-bn explain`: batch norm worked through, step by step, and checked against torch."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal
 

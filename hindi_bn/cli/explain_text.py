@@ -1,7 +1,5 @@
 """An explanation as text for the terminal; imported only when one is printed."""
 
-from __future__ import annotations
-
 import sys
 
 from rich import box

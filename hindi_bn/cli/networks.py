@@ -1,7 +1,5 @@
 """`hindi-bn networks`: the networks that can be trained, and each layer by layer."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

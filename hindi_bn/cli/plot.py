@@ -1,7 +1,5 @@
 """`hindi-bn plot`: figures of single runs, what they recorded and what they learned."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

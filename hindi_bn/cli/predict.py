@@ -1,7 +1,5 @@
 """`hindi-bn predict`: the digits on one's own images, by a trained run."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any

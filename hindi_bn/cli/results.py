@@ -1,7 +1,5 @@
 """`compare`, `plot-descent` and `reproduce`: from runs to tables and figures."""
 
-from __future__ import annotations
-
 import json
 from functools import partial
 from pathlib import Path

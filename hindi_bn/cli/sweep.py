@@ -1,7 +1,5 @@
 """`hindi-bn sweep`: a study times a grid times seeds, trained once each, tabulated and drawn."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Decoded pixels in one file, with the digest of each array beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

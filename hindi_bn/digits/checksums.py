@@ -4,8 +4,6 @@ A digest is the SHA-256 over decoded pixels (uint8, C order), classes 0 to 9 and
 file names sorted as strings, which is the order of `torchvision.datasets.ImageFolder`.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A data set as verified tensors, and what every data set can do."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

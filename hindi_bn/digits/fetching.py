@@ -1,7 +1,5 @@
 """Getting the digits: from one source, or from the first of all that has them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which of many paths are the digits' images: Train and Test at any depth, classes beneath."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable

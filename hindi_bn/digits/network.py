@@ -1,7 +1,5 @@
 """What the sources on the network share: time limits, and errors in few words."""
 
-from __future__ import annotations
-
 CONNECT_TIMEOUT = 10.0  # seconds to connect before giving up
 
 OTHERS = (

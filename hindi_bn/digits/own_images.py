@@ -5,8 +5,6 @@ an empty margin of two, whatever the proportions of the handwriting: in all 3,00
 strokes are 27 or 28 pixels wide and 26 to 28 high. An own image is prepared the same way.
 """
 
-from __future__ import annotations
-
 import warnings
 from pathlib import Path
 

@@ -4,8 +4,6 @@ They are `digits/{Train,Test}/digit_N/*.png` with `digits/source.json` beside th
 pixels, decoded once, in `digits.safetensors`.
 """
 
-from __future__ import annotations
-
 import datetime
 import json
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The data folder while something is put into it: locked, staged beside, moved in one step."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 import tempfile

@@ -11,8 +11,6 @@ generator of its own, so an image depends on the seed, its split, its class and 
 and on nothing else.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 

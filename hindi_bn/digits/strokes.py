@@ -12,8 +12,6 @@ The forms were drawn by hand for this project. The box is only a frame: what is 
 bent, slanted and stretched (see `hindi_bn.digits.stand_in`).
 """
 
-from __future__ import annotations
-
 FORMS: tuple[tuple[str, ...], ...] = (
     # 0: a ring; closed, overlapping or open, with ends that hook into it or stick out
     (

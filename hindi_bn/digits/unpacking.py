@@ -4,8 +4,6 @@ Every member is checked before anything is written: no absolute paths, no `..`, 
 devices, bounded in number and size. Only the digits' images are written, under names made here.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import gzip

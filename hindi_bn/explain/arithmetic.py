@@ -3,8 +3,6 @@
 Arrays are (batch, channels) or (batch, channels, height, width); statistics are (channels,).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

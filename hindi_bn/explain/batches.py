@@ -1,7 +1,5 @@
 """Real batches: a digit of the test set, or an image of one's own, among test images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

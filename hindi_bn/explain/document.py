@@ -1,7 +1,5 @@
 """What an explanation is made of: steps with formula, numbers and checks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """One real batch through a trained network's first batch-norm layer, in train and eval mode."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 

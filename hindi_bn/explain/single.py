@@ -1,7 +1,5 @@
 """Why a channel with a single value cannot be normalised over its batch, and what torch does."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

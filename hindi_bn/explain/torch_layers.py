@@ -1,7 +1,5 @@
 """torch's batch-norm layers, which the steps by hand are held against; float32, as in use."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import nn

@@ -5,8 +5,6 @@ Learning Architectures" (Towards Data Science, 2024), figures 2 and 3. Formulas:
 2015, arXiv 1502.03167, algorithms 1 and 2.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

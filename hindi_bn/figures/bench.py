@@ -1,7 +1,5 @@
 """What training costs: against the number of training images, and against the number of runs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Figures of claims: effects beside the rule that they were tested by, and the article's gap."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

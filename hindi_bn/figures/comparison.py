@@ -3,8 +3,6 @@
 Histories come by run in study order: a row per epoch with the columns of history.csv.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

@@ -4,8 +4,6 @@ The weights move by parts of a thousand of themselves, so the axes show the chan
 recorded epoch, in a power of ten, and the label states the value it starts from.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence

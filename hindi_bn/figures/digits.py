@@ -1,7 +1,5 @@
 """Contact sheet: what the digits look like, a row per class."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

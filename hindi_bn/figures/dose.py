@@ -1,7 +1,5 @@
 """A metric against a key with an order: learning rate, batch size, initialisation."""
 
-from __future__ import annotations
-
 import math
 import textwrap
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Batch norm made visible: a batch before and after, and how its channels are distributed."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """Filters of convolutions, and the feature maps that one digit gives layer by layer."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """The diagram of a network: a box per layer, with what it gives, learns and sees."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 The tables that they draw are those of `hindi_bn.stats.tables`.
 """
 
-from __future__ import annotations
-
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence

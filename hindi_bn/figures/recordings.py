@@ -5,8 +5,6 @@ dark and late ones light; the kind of layer shows in the line's style. Recording
 with the columns of `hindi_bn.records.recordings.COLUMNS`, by run in study order.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Figures of a sweep: curves by epoch, strips with a dot per seed, and a map of two keys."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

@@ -6,8 +6,6 @@ would give other values. `<run>/measures/<name>.json` holds a measure's values a
 file of another version is measured anew. The same run and the same version give the same bytes.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

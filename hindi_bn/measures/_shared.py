@@ -1,7 +1,5 @@
 """What measures share."""
 
-from __future__ import annotations
-
 import pandas as pd
 import torch
 

@@ -1,7 +1,5 @@
 """How test answers change with the statistics that normalise them."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 

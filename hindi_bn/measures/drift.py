@@ -1,7 +1,5 @@
 """How activations drift on a fixed batch."""
 
-from __future__ import annotations
-
 import numpy as np
 from torch import nn
 

@@ -1,7 +1,5 @@
 """How well a trained network fits the images that it was trained on, and those that it was not."""
 
-from __future__ import annotations
-
 from torch.nn import functional
 
 from hindi_bn.digits import Digits

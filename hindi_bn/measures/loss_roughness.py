@@ -1,7 +1,5 @@
 """How the training loss jumps from step to step."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

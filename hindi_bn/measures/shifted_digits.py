@@ -1,7 +1,5 @@
 """Accuracy on scaled and on rotated test digits."""
 
-from __future__ import annotations
-
 from torchvision.transforms.v2 import InterpolationMode, functional
 
 from hindi_bn.digits import Digits

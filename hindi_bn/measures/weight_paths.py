@@ -1,7 +1,5 @@
 """How the paths of pairs of weights turn and wind."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

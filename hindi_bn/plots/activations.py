@@ -1,7 +1,5 @@
 """Recorded means and standard deviations of the layers' outputs, all runs in one figure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from hindi_bn.figures.recordings import activations_figure

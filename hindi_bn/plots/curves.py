@@ -1,7 +1,5 @@
 """Losses and accuracies by epoch, training and test, all runs in one figure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from hindi_bn.figures import recordings as drawn

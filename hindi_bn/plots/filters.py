@@ -1,7 +1,5 @@
 """Filters of the convolutions after training, a figure per run."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from hindi_bn.errors import StudyError

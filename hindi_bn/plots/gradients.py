@@ -1,7 +1,5 @@
 """Recorded norms of the gradients by layer, all runs in one figure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from hindi_bn.figures.recordings import gradients_figure

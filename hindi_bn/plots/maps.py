@@ -1,7 +1,5 @@
 """What each layer makes of one test image after training, a figure per run."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

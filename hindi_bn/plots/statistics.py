@@ -1,7 +1,5 @@
 """Recorded gamma, beta and running averages, channel by channel, a figure per run."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from hindi_bn.figures.recordings import statistics_figure

@@ -1,7 +1,5 @@
 """Recorded single weights, their change since the first record, all runs in one figure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

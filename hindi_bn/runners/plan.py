@@ -1,7 +1,5 @@
 """How many worker processes, and with how many threads each, a number of runs is trained with."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ The child serves until it is sent `QUIT`. When its stdin ends without that, whoe
 stopped or died: what it is doing is interrupted, as by Ctrl-C.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import queue

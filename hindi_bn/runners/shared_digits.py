@@ -4,8 +4,6 @@ A process that opens the files maps them: the pages are the operating system's, 
 read them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import tempfile

@@ -4,8 +4,6 @@ The first message says where the digits are and how many threads to use; each fu
 A run that is interrupted saves what it has.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict

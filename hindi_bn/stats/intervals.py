@@ -1,7 +1,5 @@
 """Means over seeds with their confidence intervals; docs/statistics.md says why these."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Straight lines through points."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -5,8 +5,6 @@ nothing else: every other metric of it is missing. How many runs diverged, and t
 beside every mean. `Metric.diverged` is where this is decided.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

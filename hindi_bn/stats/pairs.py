@@ -4,8 +4,6 @@ A pair shares initial weights and batch order, so that its difference is free of
 does to both.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """How smooth a path is: the measures behind the article's third finding."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

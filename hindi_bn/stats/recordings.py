@@ -1,7 +1,5 @@
 """Recordings condensed for figures: norms of whole layers, medians over channels."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 

@@ -1,7 +1,5 @@
 """Which digits are recognised: per-class scores and the confusion matrix, by scikit-learn."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -6,8 +6,6 @@ there is none, and its `status`. A table of means has, for each group, `n` (valu
 `Summary`; in the metric's own unit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 

@@ -1,7 +1,5 @@
 """From a sweep to its cells: one run each, with the arm's name, the varied values and the seed."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import itertools

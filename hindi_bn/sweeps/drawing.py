@@ -1,7 +1,5 @@
 """The figures of a sweep, from the tables that are written beside them."""
 
-from __future__ import annotations
-
 import pandas as pd
 from matplotlib.figure import Figure
 

@@ -1,7 +1,5 @@
 """What a sweep will cost: steps of each of its networks, measured for a moment."""
 
-from __future__ import annotations
-
 import itertools
 import time
 from dataclasses import dataclass

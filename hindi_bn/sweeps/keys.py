@@ -4,8 +4,6 @@ Only settings that differ from their defaults count, so that a setting that is n
 version of the program, at its default, leaves the keys of older runs as they were.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

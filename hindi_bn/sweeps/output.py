@@ -1,7 +1,5 @@
 """What a sweep leaves behind: tables, statistics and figures in `<out>/sweeps/<name>/`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Training a sweep: what is missing is trained, what is there is used, and all of it tabulated."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass

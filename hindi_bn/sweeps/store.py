@@ -4,8 +4,6 @@ Such a folder is a run's folder like any other (see `hindi_bn.records`); a run t
 has `failure.json` in it. Data other than the real digits are in the folder's name: `runs-stand-in`.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path

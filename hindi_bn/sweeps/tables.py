@@ -5,8 +5,6 @@ measured time in either: all other columns are equal wherever and in however man
 is trained on CPUs of one kind.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The article's digits, from any of several sources (see `hindi_bn.digits.fetching`)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from hindi_bn.digits import checksums

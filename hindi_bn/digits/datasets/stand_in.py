@@ -1,7 +1,5 @@
 """The stand-in: digits drawn by `hindi_bn.digits.stand_in`, where the real ones cannot be had."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -4,8 +4,6 @@ The client authenticates while it is imported, prints, may end its process and s
 So it runs in a process of its own (`hindi_bn.digits.kaggle_client`), watched from here.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

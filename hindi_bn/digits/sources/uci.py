@@ -1,7 +1,5 @@
 """The UCI repository's archive of the data set (its number 389); no account is needed."""
 
-from __future__ import annotations
-
 import logging
 import os
 from pathlib import Path
