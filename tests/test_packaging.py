@@ -131,5 +131,5 @@ def test_the_wheel_installs_and_trains_in_an_empty_environment(wheel: Path, tmp_
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "drawn stand-in" in done.stdout
-    record = yaml.safe_load((tmp_path / "results/one_conv-drawn/bn/run.yaml").read_text())
+    record = yaml.safe_load((tmp_path / "results/one_conv-stand-in/bn/run.yaml").read_text())
     assert record["run"] == "bn"
