@@ -4,6 +4,7 @@ Everything is read between two steps, without drawing from the random stream and
 trace in the network: a run gives the same weights with recordings and without them.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
@@ -44,9 +45,9 @@ class Reader:
 class Recording(model.Recording):
     """Something that a run records."""
 
+    @abstractmethod
     def reader(self, network: nn.Module, data: Tensors) -> Reader:
         """Return what reads it; StudyError at once, when something that it names is not there."""
-        raise NotImplementedError
 
 
 def _every(value: Any) -> Any:
@@ -66,9 +67,9 @@ class Timed(Recording):
         "epoch", description="Record after each epoch, or after every so many steps."
     )
 
+    @abstractmethod
     def reading(self, network: nn.Module, data: Tensors) -> Reading:
         """Return the labels of the values, and what reads them: a new tensor (labels,)."""
-        raise NotImplementedError
 
     def reader(self, network: nn.Module, data: Tensors) -> Reader:
         """Return what reads the values when they are due."""
