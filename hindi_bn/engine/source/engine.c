@@ -1,0 +1,627 @@
+/* Trains the article's networks, with the same bits on every processor and in the browser.
+
+   1 x side x side image -> convolutions of 16 channels (3 x 3, zero border), each with a norm and a
+   ReLU -> 2 x 2 pooling -> linear layer -> 10 logits -> mean cross entropy -> SGD.
+
+   The bits depend on nothing but the numbers: IEEE additions, multiplications, divisions and square
+   roots in one fixed order (docs/engine.md), no contraction, no library function. LANES channels
+   are computed at once; every sum runs over something else, so their number changes no bit.
+   Threads share whole groups of images, and what the groups give is added in their order.
+
+   A map is stored pixel by pixel, its 16 channels together, with a border of zeros:
+   (side + 2, side + 2, C). Its slopes are the loss's derivatives, stored alike. The network's
+   parameters stay where the caller has them, in torch's layout; the engine allocates nothing. */
+
+#include "lanes.h"
+
+#include "arithmetic.h"
+#include "convolution.h"
+#include "team.h"
+
+#ifdef _WIN32
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+
+enum { MOST = 8 /* convolutions */, GROUPS = 8 /* of images, each with sums of its own */ };
+enum { NO_NORM, OVER_BATCH, OVER_IMAGE };
+
+/* What the caller says of a network. */
+typedef struct {
+  int32_t side;         /* of an image: even, 16 to 32 */
+  int32_t convolutions; /* 1 to MOST */
+  int32_t norm;         /* NO_NORM, OVER_BATCH or OVER_IMAGE */
+  int32_t groups;       /* of channels that share a mean, over an image: 1, 2, 4, 8 or 16 */
+  int32_t after;        /* the norm after the ReLU */
+  int32_t average;      /* pooling by the mean, else by the largest */
+  int32_t images;       /* most of a call */
+  int32_t threads;
+  float eps, momentum;  /* of the norm; momentum: the batch's weight in the running averages */
+} shape;
+
+/* Where the network's numbers are: of convolution l at [4 l ..] weight (C, C or 1, 3, 3), bias,
+   gamma, beta (C), the last two null without; then the linear layer's weight (CLASSES, C * pooled
+   pixels) and bias. Velocities and gradients alike, or null; averages: mean and variance of each. */
+typedef struct {
+  float **values, **velocities, **gradients, **averages;
+} tensors;
+
+enum { WEIGHT, BIAS, GAMMA, BETA, EACH };
+
+/* A norm at work: out = x * scale + shift; slopes of x = slopes of out * scale - (x - mean) * bend
+   - level. */
+typedef struct {
+  float mean[C], inverse[C], scale[C], shift[C], bend[C], level[C];
+} norm;
+
+/* What is kept of each image: of each norm's input its mean and sum of squared deviations; the sum
+   of the slopes of the norm's output, and of these times (x - mean); of the convolution's. */
+typedef struct {
+  _Alignas(64) float mean[MOST][C], squares[MOST][C], sum[MOST][C], moment[MOST][C], bias[MOST][C];
+  norm norms[MOST];
+  float logits[ROW], slopes[ROW];
+  double loss;
+  int32_t right;
+} record;
+
+/* Maps of an image: what each norm reads (without one: what each ReLU gives), and slopes. */
+typedef struct {
+  float *maps[MOST], *slopes;
+} slot;
+
+/* A thread's own room. */
+typedef struct {
+  float *pixels, *map, *slopes, *pooled, *v, *m, *v_row, *d_row;
+  slot slot;
+} room;
+
+struct engine {
+  shape shape;
+  team team;
+  tensors at;
+  const float *images;
+  const int64_t *labels;
+  float lr, sgd_momentum;
+  int32_t count, training, update, stage, pooled;
+  float *first, *forward[MOST], *backward[MOST], *linear; /* weights as the kernels read them */
+  float *pools;                                           /* (images, pooled, C) */
+  float *sums[GROUPS][MOST];                              /* slopes of each group's images */
+  float zeros[C] __attribute__((aligned(64)));
+  norm norms[MOST]; /* over the batch */
+  record *records;
+  slot *slots;
+  room *rooms;
+};
+
+/* ---- memory -------------------------------------------------------------------------------- */
+
+static void *reserve(char *memory, size_t *used, size_t bytes) {
+  size_t start = (*used + 63) & ~(size_t)63;
+  *used = start + bytes;
+  return memory ? memory + start : 0;
+}
+
+/* Lays the engine out in `memory`, or counts its bytes when that is null. */
+static size_t lay_out(const shape *s, char *memory) {
+  size_t used = 0, map = sizeof(float) * (s->side + 2) * (s->side + 2) * C;
+  int pooled = s->side * s->side / 4, coupled = s->norm == OVER_BATCH;
+  engine *e = reserve(memory, &used, sizeof(engine)), none;
+  if (!e) e = &none;
+#define FLOATS(count) reserve(memory, &used, sizeof(float) * (count))
+  e->first = FLOATS(TAPS * C);
+  for (int l = 1; l < s->convolutions; l++)
+    e->forward[l] = FLOATS(POINTS * C * C), e->backward[l] = FLOATS(POINTS * C * C);
+  e->linear = FLOATS(CLASSES * pooled * C);
+  e->pools = FLOATS((size_t)s->images * pooled * C);
+  for (int g = 0; g < GROUPS; g++)
+    for (int l = 0; l < s->convolutions; l++)
+      e->sums[g][l] = FLOATS((l ? POINTS * C : TAPS) * C);
+  e->records = reserve(memory, &used, sizeof(record) * s->images);
+  e->rooms = reserve(memory, &used, sizeof(room) * s->threads);
+  e->slots = reserve(memory, &used, sizeof(slot) * s->images);
+  for (int i = 0; i < s->threads + (coupled ? s->images : 0); i++) {
+    slot other, *maps = !memory ? &other : i < s->threads ? &e->rooms[i].slot : &e->slots[i - s->threads];
+    for (int l = 0; l < s->convolutions; l++) maps->maps[l] = reserve(memory, &used, map);
+    maps->slopes = reserve(memory, &used, map);
+  }
+  for (int i = 0; i < s->threads; i++) {
+    room other, *r = memory ? &e->rooms[i] : &other;
+    r->pixels = FLOATS((s->side + 2) * (s->side + 2));
+    r->map = reserve(memory, &used, map), r->slopes = reserve(memory, &used, map);
+    r->pooled = FLOATS(pooled * C);
+    r->v = FLOATS(POINTS * TILES * C), r->m = FLOATS(POINTS * TILES * C);
+    r->v_row = FLOATS(POINTS * ROW * C), r->d_row = FLOATS(POINTS * ROW * C);
+  }
+#undef FLOATS
+  return used;
+}
+
+/* ---- norms --------------------------------------------------------------------------------- */
+
+/* Adds up `values` of all pixels, four sums in turn along each row: S is written four times. */
+#define OVER_PIXELS(side, y, x, at)                       \
+  for (int y = 0, at = ((side) + 3) * C; y < (side); y++, at += 2 * C) \
+    for (int x = 0; x < (side); x++, at += C)
+
+/* Mean and sum of squared deviations of each channel of a map. */
+static void moments(const float *map, int side, float *mean, float *squares) {
+  for (int lane = 0; lane < C; lane += LANES) {
+    lanes sum[4] = {0}, square[4] = {0};
+    OVER_PIXELS(side, y, x, at) sum[x & 3] += get(map + at + lane);
+    lanes middle = ((sum[0] + sum[1]) + (sum[2] + sum[3])) / all((float)(side * side));
+    OVER_PIXELS(side, y, x, at) {
+      lanes less = get(map + at + lane) - middle;
+      square[x & 3] += less * less;
+    }
+    put(mean + lane, middle);
+    put(squares + lane, (square[0] + square[1]) + (square[2] + square[3]));
+  }
+}
+
+/* gamma and beta of convolution l's norm, or 1 and 0. */
+static float gamma_of(const engine *e, int l, int c) {
+  const float *gamma = e->at.values[EACH * l + GAMMA];
+  return gamma ? gamma[c] : 1;
+}
+
+static void settle(const engine *e, int l, norm *n, int c, float mean, float variance) {
+  const float *beta = e->at.values[EACH * l + BETA];
+  n->mean[c] = mean;
+  n->inverse[c] = 1 / root(variance + e->shape.eps);
+  n->scale[c] = gamma_of(e, l, c) * n->inverse[c];
+  n->shift[c] = (beta ? beta[c] : 0) - mean * n->scale[c];
+}
+
+/* The norm over the batch, from its images' moments, and the running averages; when not training,
+   from these. */
+static void settle_batch(engine *e, int l) {
+  float pixels = (float)(e->shape.side * e->shape.side), weight = e->shape.momentum;
+  for (int c = 0; c < C; c++) {
+    float *mean = &e->at.averages[2 * l][c], *variance = &e->at.averages[2 * l + 1][c];
+    if (!e->training) {
+      settle(e, l, &e->norms[l], c, *mean, *variance);
+      continue;
+    }
+    float sum = 0, squares = 0, count = pixels * (float)e->count;
+    for (int i = 0; i < e->count; i++) sum += e->records[i].mean[l][c];
+    float middle = sum / (float)e->count;
+    for (int i = 0; i < e->count; i++) {
+      float less = e->records[i].mean[l][c] - middle;
+      squares += e->records[i].squares[l][c] + pixels * (less * less);
+    }
+    settle(e, l, &e->norms[l], c, middle, squares / count);
+    if (!e->update) continue;
+    *mean = (1 - weight) * *mean + weight * middle;
+    *variance = (1 - weight) * *variance + weight * (squares / (count - 1));
+  }
+}
+
+/* The norms of one image, over groups of channels. */
+static void settle_image(const engine *e, int l, record *of) {
+  int size = C / e->shape.groups;
+  float pixels = (float)(e->shape.side * e->shape.side);
+  for (int first = 0; first < C; first += size) {
+    float sum = 0, squares = 0;
+    for (int c = first; c < first + size; c++) sum += of->mean[l][c];
+    float middle = sum / (float)size;
+    for (int c = first; c < first + size; c++) {
+      float less = of->mean[l][c] - middle;
+      squares += of->squares[l][c] + pixels * (less * less);
+    }
+    for (int c = first; c < first + size; c++)
+      settle(e, l, &of->norms[l], c, middle, squares / (pixels * (float)size));
+  }
+}
+
+/* How the slopes of the batch bend, from the sums of its images. */
+static void bend_batch(engine *e, int l) {
+  norm *n = &e->norms[l];
+  float count = (float)(e->shape.side * e->shape.side) * (float)e->count;
+  for (int c = 0; c < C; c++) {
+    float sum = 0, moment = 0;
+    for (int i = 0; i < e->count; i++) sum += e->records[i].sum[l][c];
+    for (int i = 0; i < e->count; i++) moment += e->records[i].moment[l][c];
+    n->level[c] = n->scale[c] * sum / count;
+    n->bend[c] = n->scale[c] * n->inverse[c] * n->inverse[c] * moment / count;
+  }
+}
+
+static void bend_image(const engine *e, int l, record *of) {
+  norm *n = &of->norms[l];
+  int size = C / e->shape.groups;
+  float count = (float)(e->shape.side * e->shape.side * size);
+  for (int first = 0; first < C; first += size) {
+    float sum = 0, moment = 0;
+    for (int c = first; c < first + size; c++) {
+      float gamma = gamma_of(e, l, c);
+      sum += gamma * of->sum[l][c], moment += gamma * of->moment[l][c];
+    }
+    for (int c = first; c < first + size; c++) {
+      n->level[c] = n->inverse[c] * sum / count;
+      n->bend[c] = n->inverse[c] * n->inverse[c] * n->inverse[c] * moment / count;
+    }
+  }
+}
+
+static norm *norm_of(engine *e, int image, int l) {
+  return e->shape.norm == OVER_BATCH ? &e->norms[l] : &e->records[image].norms[l];
+}
+
+/* ---- one image, forward --------------------------------------------------------------------- */
+
+/* Copies an image (side, side) into a border of zeros. */
+static void frame(const engine *e, int image, float *to) {
+  int side = e->shape.side;
+  const float *from = e->images + (size_t)image * side * side;
+  for (int y = 0; y < side; y++)
+    for (int x = 0; x < side; x++) to[(y + 1) * (side + 2) + x + 1] = from[y * side + x];
+}
+
+/* What convolution l passes on: norm and ReLU of its map, in the thread's room; or the map. */
+static const float *passed_on(engine *e, room *r, slot *s, int image, int l) {
+  const float *map = s->maps[l];
+  if (e->shape.norm == NO_NORM) return map;
+  const norm *n = norm_of(e, image, l);
+  for (int lane = 0; lane < C; lane += LANES) {
+    lanes scale = get(n->scale + lane), shift = get(n->shift + lane);
+    OVER_PIXELS(e->shape.side, y, x, at) {
+      lanes out = get(map + at + lane) * scale + shift;
+      put(r->map + at + lane, e->shape.after ? out : relu(out));
+    }
+  }
+  return r->map;
+}
+
+static void forward(engine *e, room *r, slot *s, int image, int l) {
+  record *of = &e->records[image];
+  int rectify = e->shape.norm == NO_NORM || e->shape.after, side = e->shape.side;
+  const float *bias = e->at.values[EACH * l + BIAS];
+  if (l) {
+    const float *in = passed_on(e, r, s, image, l - 1);
+    convolve(in, e->forward[l], bias, rectify, side, s->maps[l], r->v, r->m);
+  } else {
+    frame(e, image, r->pixels);
+    convolve_first(r->pixels, e->first, bias, rectify, side, s->maps[0]);
+  }
+  if (e->shape.norm == OVER_IMAGE || (e->shape.norm == OVER_BATCH && e->training))
+    moments(s->maps[l], side, of->mean[l], of->squares[l]);
+  if (e->shape.norm == OVER_IMAGE) settle_image(e, l, of);
+}
+
+/* 2 x 2 pooling: map -> (pooled, C). */
+static void pool(const engine *e, const float *map, float *to) {
+  int side = e->shape.side, row = (side + 2) * C;
+  for (int y = 0; y < side; y += 2)
+    for (int x = 0; x < side * C / 2; x += LANES, to += LANES) {
+      const float *at = map + (y + 1) * row + (2 * (x / C) + 1) * C + x % C;
+      lanes a = get(at), b = get(at + C), c = get(at + row), d = get(at + row + C);
+      put(to, e->shape.average ? ((a + b) + (c + d)) * all(0.25f)
+                               : larger(larger(a, b), larger(c, d)));
+    }
+}
+
+/* The linear layer: 16 sums per class over the pooled pixels, added in pairs. */
+static void classify(const engine *e, const float *pooled, float *logits) {
+  _Alignas(64) float sums[CLASSES][C];
+  for (int lane = 0; lane < C; lane += LANES) {
+    lanes sum[CLASSES] = {0};
+    for (int p = 0; p < e->pooled; p++)
+      for (int k = 0; k < CLASSES; k++)
+        sum[k] += get(pooled + p * C + lane) * get(e->linear + (p * CLASSES + k) * C + lane);
+    for (int k = 0; k < CLASSES; k++) put(sums[k] + lane, sum[k]);
+  }
+  for (int k = 0; k < CLASSES; k++) {
+    for (int half = C / 2; half; half /= 2)
+      for (int c = 0; c < half; c++) sums[k][c] += sums[k][c + half];
+    logits[k] = sums[k][0] + e->at.values[EACH * e->shape.convolutions + BIAS][k];
+  }
+}
+
+/* Loss, right answer (the first of the largest logits) and the slopes of the mean loss. */
+static void judge(const engine *e, int64_t label, record *of) {
+  int best = 0;
+  for (int k = 1; k < CLASSES; k++) best = of->logits[k] > of->logits[best] ? k : best;
+  double powers[CLASSES], sum = 0, top = of->logits[best];
+  for (int k = 0; k < CLASSES; k++) sum += powers[k] = exponential(of->logits[k] - top);
+  of->loss = logarithm(sum) - (of->logits[label] - top);
+  of->right = best == label;
+  for (int k = 0; k < CLASSES; k++)
+    of->slopes[k] = (float)((powers[k] / sum - (k == label)) / e->count);
+}
+
+/* ---- one image, backward -------------------------------------------------------------------- */
+
+/* The slopes of what the last convolution passes on, through linear layer and pooling; of the
+   largest of four, the first one gets them all. */
+static void unpool(const engine *e, const record *of, const float *map, const float *pooled, float *to) {
+  int side = e->shape.side, row = (side + 2) * C;
+  for (int p = 0; p < e->pooled; p++) {
+    int corner = (p / (side / 2) * 2 + 1) * row + (p % (side / 2) * 2 + 1) * C;
+    for (int lane = 0; lane < C; lane += LANES) {
+      const float *weights = e->linear + p * CLASSES * C + lane, *at = map + corner + lane;
+      float *out = to + corner + lane;
+      lanes slope = all(of->slopes[0]) * get(weights), most = get(pooled + p * C + lane);
+      for (int k = 1; k < CLASSES; k++) slope += all(of->slopes[k]) * get(weights + k * C);
+      for (int i = 0; i < 4; i++) {
+        int pixel = (i >> 1) * row + (i & 1) * C;
+        if (e->shape.average) {
+          put(out + pixel, slope * all(0.25f));
+          continue;
+        }
+        flags here = get(at + pixel) == most;
+        put(out + pixel, zero_where(~here, slope));
+        slope = zero_where(here, slope);
+      }
+    }
+  }
+}
+
+/* From the slopes of what convolution l passes on to those of its norm's output, and their sums;
+   without a norm, to those of the convolution, whose sum its bias has. */
+static void collect(engine *e, slot *s, int image, int l, const float *from) {
+  record *of = &e->records[image];
+  int with = e->shape.norm != NO_NORM, after = e->shape.after;
+  const norm *n = norm_of(e, image, l);
+  for (int lane = 0; lane < C; lane += LANES) {
+    lanes sum[4] = {0}, moment[4] = {0}, mean = get(n->mean + lane);
+    lanes scale = get(n->scale + lane), shift = get(n->shift + lane);
+    OVER_PIXELS(e->shape.side, y, x, at) {
+      lanes slope = get(from + at + lane), value = get(s->maps[l] + at + lane);
+      if (!with) slope = zero_where(value <= all(0), slope);
+      else if (!after) slope = zero_where(value * scale + shift <= all(0), slope);
+      put(s->slopes + at + lane, slope);
+      sum[x & 3] += slope;
+      if (with) moment[x & 3] += slope * (value - mean);
+    }
+    put((with ? of->sum[l] : of->bias[l]) + lane, (sum[0] + sum[1]) + (sum[2] + sum[3]));
+    put(of->moment[l] + lane, (moment[0] + moment[1]) + (moment[2] + moment[3]));
+  }
+  if (e->shape.norm == OVER_IMAGE) bend_image(e, l, of);
+}
+
+/* From the slopes of a norm's output to those of its convolution, in place, and their sum. */
+static void through_norm(engine *e, slot *s, int image, int l) {
+  if (e->shape.norm == NO_NORM) return;
+  const norm *n = norm_of(e, image, l);
+  for (int lane = 0; lane < C; lane += LANES) {
+    lanes sum[4] = {0}, scale = get(n->scale + lane), mean = get(n->mean + lane);
+    lanes bend = get(n->bend + lane), level = get(n->level + lane);
+    OVER_PIXELS(e->shape.side, y, x, at) {
+      lanes value = get(s->maps[l] + at + lane);
+      lanes slope = get(s->slopes + at + lane) * scale - (value - mean) * bend - level;
+      if (e->shape.after) slope = zero_where(value <= all(0), slope);
+      put(s->slopes + at + lane, slope);
+      sum[x & 3] += slope;
+    }
+    put(e->records[image].bias[l] + lane, (sum[0] + sum[1]) + (sum[2] + sum[3]));
+  }
+}
+
+static void backward(engine *e, room *r, slot *s, int group, int image, int l) {
+  int side = e->shape.side;
+  through_norm(e, s, image, l);
+  if (l) {
+    const float *in = passed_on(e, r, s, image, l - 1);
+    convolve_slopes(in, s->slopes, side, e->sums[group][l], r->v_row, r->d_row);
+    convolve(s->slopes, e->backward[l], e->zeros, 0, side, r->slopes, r->v, r->m);
+    collect(e, s, image, l - 1, r->slopes);
+  } else {
+    frame(e, image, r->pixels);
+    convolve_first_slopes(r->pixels, s->slopes, side, e->sums[group][0]);
+  }
+}
+
+/* ---- a batch -------------------------------------------------------------------------------- */
+
+/* Stage l: convolution l forward. Stage L: what follows, and back to the last convolution's norm.
+   Stage L + 1 + l: backward through convolution L - 1 - l. */
+static void one_stage(engine *e, int thread, int group, int image, int stage) {
+  room *r = &e->rooms[thread];
+  int layers = e->shape.convolutions, coupled = e->shape.norm == OVER_BATCH && e->training;
+  slot *s = coupled ? &e->slots[image] : &r->slot;
+  record *of = &e->records[image];
+  if (stage < layers) {
+    forward(e, r, s, image, stage);
+  } else if (stage > layers) {
+    backward(e, r, s, group, image, 2 * layers - stage);
+  } else {
+    const float *map = passed_on(e, r, s, image, layers - 1);
+    float *pooled = e->pools + (size_t)image * e->pooled * C;
+    pool(e, map, pooled);
+    classify(e, pooled, of->logits);
+    judge(e, e->labels[image], of);
+    if (!e->training) return;
+    unpool(e, of, map, pooled, s->slopes);
+    collect(e, s, image, layers - 1, s->slopes);
+  }
+}
+
+/* A group of images goes through a stage; or, where no image asks for another, through all. */
+static void group_work(engine *e, int thread, int group) {
+  int first = (int)((int64_t)e->count * group / GROUPS);
+  int end = (int)((int64_t)e->count * (group + 1) / GROUPS), layers = e->shape.convolutions;
+  if (e->training && e->stage <= 0)
+    for (int l = 0; l < layers; l++)
+      for (int i = 0; i < (l ? POINTS * C : TAPS) * C; i++) e->sums[group][l][i] = 0;
+  for (int image = first; image < end; image++) {
+    if (e->stage >= 0) {
+      one_stage(e, thread, group, image, e->stage);
+      continue;
+    }
+    for (int stage = 0; stage <= (e->training ? 2 * layers : layers); stage++)
+      one_stage(e, thread, group, image, stage);
+  }
+}
+
+static void all_stages(engine *e) {
+  int layers = e->shape.convolutions;
+  if (e->shape.norm != OVER_BATCH || !e->training) {
+    for (int l = 0; l < layers && e->shape.norm == OVER_BATCH; l++) settle_batch(e, l);
+    e->stage = -1;
+    share(e, &e->team, group_work, GROUPS);
+    return;
+  }
+  for (e->stage = 0; e->stage <= 2 * layers; e->stage++) {
+    share(e, &e->team, group_work, GROUPS);
+    if (e->stage < layers) settle_batch(e, e->stage);
+    else if (e->stage < 2 * layers) bend_batch(e, 2 * layers - 1 - e->stage);
+  }
+}
+
+/* ---- weights -------------------------------------------------------------------------------- */
+
+enum { BLOCK = 16 /* pooled pixels whose weights are handled together */ };
+
+/* Reads the weights: item l those of convolution l, the others blocks of the linear layer. */
+static void read_work(engine *e, int thread, int item) {
+  (void)thread;
+  int layers = e->shape.convolutions;
+  const float *from = e->at.values[EACH * item + WEIGHT];
+  if (item == 0) {
+    for (int c = 0; c < C; c++)
+      for (int tap = 0; tap < TAPS; tap++) e->first[tap * C + c] = from[c * TAPS + tap];
+  } else if (item < layers) {
+    kernels(from, e->forward[item], e->backward[item]);
+  } else {
+    int first = (item - layers) * BLOCK, end = first + BLOCK < e->pooled ? first + BLOCK : e->pooled;
+    from = e->at.values[EACH * layers];
+    for (int k = 0; k < CLASSES; k++)
+      for (int c = 0; c < C; c++)
+        for (int p = first; p < end; p++)
+          e->linear[(p * CLASSES + k) * C + c] = from[(k * C + c) * e->pooled + p];
+  }
+}
+
+/* One parameter's step, as torch's SGD: velocity = momentum * velocity + slope; value -= lr *
+   velocity. */
+INLINE void descend(const engine *e, int tensor, int at, float slope) {
+  if (e->at.gradients) e->at.gradients[tensor][at] = slope;
+  if (!e->update) return;
+  if (e->sgd_momentum != 0) {
+    float *velocity = &e->at.velocities[tensor][at];
+    slope = *velocity = e->sgd_momentum * *velocity + slope;
+  }
+  e->at.values[tensor][at] -= e->lr * slope;
+}
+
+/* Bias, gamma and beta of convolution l, image by image. A bias whose effect a norm's mean takes
+   away has no slope. */
+static void update_vectors(engine *e, int l) {
+  int norms = e->shape.norm, own = norms == OVER_BATCH || e->shape.groups == C;
+  for (int c = 0; c < C; c++) {
+    float bias = 0, gamma = 0, beta = 0;
+    for (int i = 0; i < e->count; i++) {
+      const record *of = &e->records[i];
+      bias += of->bias[l][c], beta += of->sum[l][c];
+      gamma += of->moment[l][c] * norm_of(e, i, l)->inverse[c];
+    }
+    if (norms == NO_NORM || e->shape.after || !own) descend(e, EACH * l + BIAS, c, bias);
+    else if (e->at.gradients) e->at.gradients[EACH * l + BIAS][c] = 0;
+    if (norms == NO_NORM || !e->at.values[EACH * l + GAMMA]) continue;
+    descend(e, EACH * l + GAMMA, c, gamma);
+    descend(e, EACH * l + BETA, c, beta);
+  }
+}
+
+static void update_convolution(engine *e, int l) {
+  float *sum = e->sums[0][l];
+  for (int g = 1; g < GROUPS; g++)
+    for (int i = 0; i < (l ? POINTS * C : TAPS) * C; i += LANES) add(sum + i, get(e->sums[g][l] + i));
+  for (int out = 0; out < C; out++)
+    for (int in = 0; in < (l ? C : 1); in++) {
+      float slopes[TAPS];
+      if (l) kernel_slopes(sum + in * C + out, slopes);
+      for (int tap = 0; tap < TAPS; tap++)
+        descend(e, EACH * l, (out * (l ? C : 1) + in) * TAPS + tap, l ? slopes[tap] : sum[tap * C + out]);
+    }
+  update_vectors(e, l);
+}
+
+/* A block of the linear layer: sums over the images. */
+static void update_linear(engine *e, int first) {
+  int end = first + BLOCK < e->pooled ? first + BLOCK : e->pooled, tensor = EACH * e->shape.convolutions;
+  _Alignas(64) float slopes[CLASSES][BLOCK][C];
+  for (int p = first; p < end; p++)
+    for (int lane = 0; lane < C; lane += LANES) {
+      lanes sum[CLASSES] = {0};
+      for (int i = 0; i < e->count; i++) {
+        lanes value = get(e->pools + ((size_t)i * e->pooled + p) * C + lane);
+        for (int k = 0; k < CLASSES; k++) sum[k] += all(e->records[i].slopes[k]) * value;
+      }
+      for (int k = 0; k < CLASSES; k++) put(slopes[k][p - first] + lane, sum[k]);
+    }
+  for (int k = 0; k < CLASSES; k++)
+    for (int c = 0; c < C; c++)
+      for (int p = first; p < end; p++)
+        descend(e, tensor, (k * C + c) * e->pooled + p, slopes[k][p - first][c]);
+}
+
+static void update_work(engine *e, int thread, int item) {
+  (void)thread;
+  int layers = e->shape.convolutions;
+  if (item < layers) update_convolution(e, item);
+  else update_linear(e, (item - layers) * BLOCK);
+  if (item != layers) return;
+  for (int k = 0; k < CLASSES; k++) {
+    float sum = 0;
+    for (int i = 0; i < e->count; i++) sum += e->records[i].slopes[k];
+    descend(e, EACH * layers + BIAS, k, sum);
+  }
+}
+
+/* ---- what the caller calls ------------------------------------------------------------------ */
+
+EXPORT int32_t engine_lanes(void) { return LANES; }
+
+/* Bytes of memory, zeros that start at a multiple of 64, that `engine_begin` needs. */
+EXPORT uint64_t engine_bytes(const shape *s) { return lay_out(s, 0); }
+
+EXPORT void engine_begin(char *memory, const shape *s) {
+  engine *e = (engine *)memory;
+  lay_out(s, memory);
+  e->shape = *s;
+  e->pooled = s->side * s->side / 4;
+  e->team.threads = s->threads;
+#ifdef THREADS
+  PREPARE(&e->team);
+#endif
+}
+
+static float run(engine *e, const tensors *at, const float *images, const int64_t *labels, int count,
+                 int32_t *right) {
+  int items = e->shape.convolutions + (e->pooled + BLOCK - 1) / BLOCK;
+  e->at = *at, e->images = images, e->labels = labels, e->count = count;
+  share(e, &e->team, read_work, items);
+  all_stages(e);
+  if (e->training) share(e, &e->team, update_work, items);
+  double loss = 0;
+  *right = 0;
+  for (int i = 0; i < count; i++) loss += e->records[i].loss, *right += e->records[i].right;
+  return (float)(loss / count);
+}
+
+/* A training step on images (count, side, side) and labels (count): the mean loss before it and
+   the number of right answers. Where `update` is 0, only gradients are computed. */
+EXPORT float engine_step(engine *e, const tensors *at, const float *images, const int64_t *labels,
+                         int32_t count, float lr, float momentum, int32_t update, int32_t *right) {
+  e->lr = lr, e->sgd_momentum = momentum, e->update = update, e->training = 1;
+  return run(e, at, images, labels, count, right);
+}
+
+/* Mean loss, right answers and logits (count, CLASSES) of a batch in evaluation. */
+EXPORT float engine_evaluate(engine *e, const tensors *at, const float *images,
+                             const int64_t *labels, int32_t count, float *logits, int32_t *right) {
+  e->training = e->update = 0;
+  float loss = run(e, at, images, labels, count, right);
+  for (int i = 0; i < count; i++)
+    for (int k = 0; k < CLASSES; k++) logits[i * CLASSES + k] = e->records[i].logits[k];
+  return loss;
+}
+
+#ifdef THREADS
+/* The life of every thread but the caller's, number 1 and up, until `engine_end`. */
+EXPORT void engine_attend(engine *e, int32_t thread) { attend(e, &e->team, thread); }
+
+EXPORT void engine_end(engine *e) { dismiss(&e->team); }
+#endif
