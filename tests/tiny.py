@@ -13,8 +13,8 @@ from hindi_bn.digits import Digits
 from hindi_bn.study import Run, Study
 from hindi_bn.study.files import load_study
 from hindi_bn.training.gpu.ensemble import Member
-from hindi_bn.training.gpu.graphs import captured, graph_engine
-from hindi_bn.training.loop import EpochRow, Learner, plain_engine, run_epochs
+from hindi_bn.training.gpu.graphs import captured, graph_trainer
+from hindi_bn.training.loop import EpochRow, TorchLearner, plain_trainer, run_epochs
 from hindi_bn.training.tensors import Tensors
 
 
@@ -71,8 +71,8 @@ def epochs(
     **more: Any,
 ) -> Iterator[EpochRow]:
     """Train a network by the plain loop; `more` as for `run_epochs`."""
-    engine = plain_engine(run, network, optimizer, data, precision, numerics)
-    return run_epochs(run, engine, len(data.train_labels), **more)
+    trainer = plain_trainer(run, network, optimizer, data, precision, numerics)
+    return run_epochs(run, trainer, len(data.train_labels), **more)
 
 
 def graphed_epochs(
@@ -86,6 +86,6 @@ def graphed_epochs(
     **more: Any,
 ) -> Iterator[EpochRow]:
     """Train a network as on CUDA, its steps captured or launched as `launch` says."""
-    learner = Learner(network, optimizer, precision)
-    engine = graph_engine(learner, data, run, torch.initial_seed(), launch=launch)
-    return run_epochs(run, engine, len(data.train_labels), **more)
+    learner = TorchLearner(network, optimizer, precision)
+    trainer = graph_trainer(learner, data, run, torch.initial_seed(), launch=launch)
+    return run_epochs(run, trainer, len(data.train_labels), **more)

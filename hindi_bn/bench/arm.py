@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hindi_bn.environment import linux_fact
 from hindi_bn.runners.process import Message, Send, serve
@@ -21,8 +21,7 @@ from hindi_bn.study import Numerics, Run, Study
 if TYPE_CHECKING:
     from hindi_bn.digits import Digits
 
-NOTEBOOK, EXACT, FAST = "notebook", "exact", "fast"
-WAYS = (NOTEBOOK, EXACT, FAST)
+NOTEBOOK, EXACT, FAST, ENGINE = "notebook", "exact", "fast", "engine"
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def _ours(task: Task, start: Start) -> Iterator[Row]:
     from hindi_bn.digits import load
     from hindi_bn.networks import build_run
     from hindi_bn.training.device import choose_device, prepare
-    from hindi_bn.training.gpu.graphs import engine_of
+    from hindi_bn.training.gpu.graphs import trainer_of
     from hindi_bn.training.loop import make_optimizer, run_epochs
     from hindi_bn.training.rng import move_to_run
     from hindi_bn.training.tensors import to_tensors
@@ -121,12 +120,12 @@ def _ours(task: Task, start: Start) -> Iterator[Row]:
     network = build_run(run, study.image_size).to(device)
     data = to_tensors(digits, run.scaling, device)
     yield {}
-    numerics: Numerics = "fast" if task.way == FAST else "exact"
+    numerics = cast(Numerics, task.way)
     optimizer = make_optimizer(run, network)
-    engine = engine_of(run, network, optimizer, data, study.precision, numerics)
+    trainer = trainer_of(run, network, optimizer, data, study.precision, numerics)
     images = len(data.train_labels)
     before, began = 0.0, time.perf_counter()
-    for row in run_epochs(run, engine, images, on_step=lambda *_: start.reached("step")):
+    for row in run_epochs(run, trainer, images, on_step=lambda *_: start.reached("step")):
         now = time.perf_counter()
         seconds = {"train_seconds": row.seconds - before, "seconds": now - began}
         yield {key: getattr(row, key) for key in COMPARED} | seconds

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hindi_bn.bench.arm import EXACT, FAST, NOTEBOOK
+from hindi_bn.bench.arm import ENGINE, EXACT, FAST, NOTEBOOK
 from hindi_bn.bench.many import ManyRuns
 from hindi_bn.bench.measure import NetworkBench, disagreement
 
-AGAINST = {EXACT: NOTEBOOK, FAST: EXACT}  # whose losses a way's are compared with
+AGAINST = {EXACT: NOTEBOOK, FAST: EXACT, ENGINE: EXACT}  # whose losses a way's are compared with
 
 
 def network_document(measured: NetworkBench) -> dict[str, Any]:
@@ -55,8 +55,12 @@ def _way_document(measured: NetworkBench, way: str) -> dict[str, Any]:
 
 
 def many_document(measured: Sequence[ManyRuns]) -> list[dict[str, Any]]:
-    """Return what many runs cost, and how many times as fast they are side by side."""
-    return [asdict(m) | {"ratio": m.one_by_one / m.side_by_side} for m in measured]
+    """Return what many runs cost, how many end per hour, and what being side by side gains."""
+    return [
+        asdict(m)
+        | {"ratio": m.one_by_one / m.side_by_side, "per_hour": 3600 * m.runs / m.side_by_side}
+        for m in measured
+    ]
 
 
 def sizes_document(measured: Sequence[NetworkBench]) -> list[dict[str, Any]]:

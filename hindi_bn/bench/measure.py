@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from hindi_bn.bench.arm import COMPARED, NOTEBOOK, WAYS, Row, Task
+from hindi_bn.bench.arm import COMPARED, ENGINE, EXACT, FAST, NOTEBOOK, Row, Task
 from hindi_bn.bench.peak import Peak, measure_peak
 from hindi_bn.digits.dataset import Note
 from hindi_bn.digits.fetching import no_note
@@ -170,10 +170,11 @@ class Arm:
         )
 
 
-def measure(
-    bench: Bench, run: Run, ways: Sequence[str] = WAYS, note: Note = no_note
-) -> NetworkBench:
-    """Train a run in several ways, an epoch each in turn, all from the same initial weights."""
+def measure(bench: Bench, run: Run, ways: Sequence[str] = (), note: Note = no_note) -> NetworkBench:
+    """Train a run in several ways, an epoch each in turn, all from the same initial weights.
+
+    `ways` are by default those that can train it.
+    """
     from hindi_bn.networks import build_run
     from hindi_bn.networks.preserved import preserved
     from hindi_bn.training.device import choose_device
@@ -183,7 +184,9 @@ def measure(
     with preserved():
         work = work_of(build_run(run, study.image_size), study.image_size)
     with ExitStack() as processes:
-        arms = [processes.enter_context(Arm(bench, run, way)) for way in ways]
+        arms = [
+            processes.enter_context(Arm(bench, run, way)) for way in ways or ways_of(study, run)
+        ]
         for epoch in range(bench.epochs):
             peaks.append(measure_peak(device))
             for arm in arms:
@@ -197,6 +200,14 @@ def measure(
             arm.end()
     measured = {arm.measured.way: arm.measured for arm in arms}
     return NetworkBench(run, work, bench.images, measured, peaks)
+
+
+def ways_of(study: Study, run: Run) -> list[str]:
+    """Return the notebook's way and every numerics that can train a run here."""
+    from hindi_bn.engine import numerics_of
+
+    auto = study.model_copy(update={"numerics": "auto"})
+    return [NOTEBOOK, EXACT, FAST] + [ENGINE] * (numerics_of(auto, run) == ENGINE)
 
 
 def work_of(network: nn.Module, image_size: int) -> list[LayerWork]:

@@ -16,6 +16,7 @@ WAYS = {
     "notebook": ("the notebook's way", Look("#D55E00", "s")),
     "exact": ("exact", Look("#009E73", "^")),
     "fast": ("fast", Look("#0072B2", "o")),
+    "engine": ("engine", Look("#CC79A7", "D")),
     "one_by_one": ("one after the other", Look("#D55E00", "s")),
     "side_by_side": ("side by side", Look("#0072B2", "o")),
 }

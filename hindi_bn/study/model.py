@@ -15,7 +15,7 @@ from hindi_bn import registry
 from hindi_bn.study.old_names import old_values
 from hindi_bn.study.settings import NAME, Settings, chosen_by, known
 
-Numerics = Literal["exact", "fast"]
+Numerics = Literal["exact", "fast", "engine"]
 Stream = Literal["continued", "paired"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "tf32", "bf16"]
@@ -224,10 +224,11 @@ class Study(Settings):
         description="Rounding: float32; tf32 (CUDA only: products rounded to 10 bits); or bf16 "
         "(mixed: products in bfloat16, weights and statistics in float32).",
     )
-    numerics: Numerics = Field(
+    numerics: Numerics | Literal["auto"] = Field(
         "exact",
-        description="On the CPU: exact, the bits of the plain loop; or fast, sums in another order "
-        "that a CPU computes faster.",
+        description="On the CPU: exact, the bits of the plain loop; fast, sums in another order "
+        "that a CPU computes faster; engine, the same bits on every processor, and faster; auto, "
+        "the engine for the runs that it knows and fast for others.",
     )
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads; unset leaves the number to torch."

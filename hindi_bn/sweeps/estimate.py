@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from hindi_bn.digits import Digits
+from hindi_bn.engine import numerics_of, refuse
 from hindi_bn.errors import StudyError
 from hindi_bn.networks import build_run, check
 from hindi_bn.networks.preserved import preserved
@@ -15,8 +16,7 @@ from hindi_bn.sweeps.run import Plan
 from hindi_bn.sweeps.store import RunStore, SweepRun
 from hindi_bn.training.augment import Augmenter
 from hindi_bn.training.device import choose_device, prepare
-from hindi_bn.training.loop import Learner, evaluate, make_optimizer, train_epoch
-from hindi_bn.training.numerics import arrange
+from hindi_bn.training.loop import learner_of, make_optimizer, train_epoch
 from hindi_bn.training.tensors import to_tensors, training_digits
 
 WARM_UP = 2
@@ -107,6 +107,7 @@ def seconds_per_epoch(study: Study, digits: Digits) -> float:
     digits = training_digits(digits, run)
     images = len(digits.train_labels)
     check(run, images, study.image_size)
+    refuse(study, run)
     device = choose_device(study.device)
     with preserved():
         prepare(1, device, study.precision)
@@ -122,9 +123,9 @@ def _measure(study: Study, digits: Digits, device: torch.device) -> tuple[float,
     """Return the seconds of an epoch's augmentation, of a training step and of a test batch."""
     run = study.runs[0]
     network = build_run(run, study.image_size).to(device)
-    layers = arrange(network, study.numerics)
-    learner = Learner(layers, make_optimizer(run, network), study.precision)
-    data = to_tensors(digits, run.scaling, device)
+    data, optimizer = to_tensors(digits, run.scaling, device), make_optimizer(run, network)
+    numerics = numerics_of(study, run)
+    learner = learner_of(run, network, optimizer, data, study.precision, numerics)
     began = time.perf_counter()
     shown = Augmenter(data, run.augment, study.seed).tensors(0)
     times = [time.perf_counter() - began]
@@ -135,9 +136,6 @@ def _measure(study: Study, digits: Digits, device: torch.device) -> tuple[float,
         times.append((time.perf_counter() - began) / steps)
     tested = min(STEPS * run.test_batch_size, len(data.test_labels))
     began = time.perf_counter()
-    evaluate(
-        layers, data.test_images[:tested], data.test_labels[:tested], run.test_batch_size,
-        study.precision,
-    )  # fmt: skip
+    learner.evaluate(data.test_images[:tested], data.test_labels[:tested], run.test_batch_size)
     test = (time.perf_counter() - began) / batches(tested, run.test_batch_size)
     return times[0], times[-1], test

@@ -14,6 +14,7 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
+from hindi_bn.engine import numerics_of
 from hindi_bn.errors import StudyError
 from hindi_bn.networks import build_run, weight_of
 from hindi_bn.study import Run, Study
@@ -33,7 +34,7 @@ def run_key(study: Study, run: Run, digests: Mapping[str, str]) -> str:
         "run": _run_document(study, run),
         "seed": study.seed,
         "precision": study.precision,
-        "arithmetic": study.numerics,  # its name when the first keys were made
+        "arithmetic": numerics_of(study, run),  # its name when the first keys were made
         "data": dict(digests),
     }
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from hindi_bn.engine import EngineLearner
 from hindi_bn.errors import DivergedError
 from hindi_bn.study import Numerics, Precision, Run, batches
 from hindi_bn.training.augment import Augmenter
@@ -59,9 +60,30 @@ class Result:
         )  # fmt: skip
 
 
+class Learner(Protocol):
+    """One network that learns: by torch, or by the engine (`hindi_bn.engine.EngineLearner`)."""
+
+    @property
+    def layers(self) -> nn.Module:
+        """The network as it is trained."""
+
+    def step(
+        self, images: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor | float, torch.Tensor | int]:
+        """Make a step on images (batch, 1, height, width); give loss and number of right answers.
+
+        The loss is the mean before the step.
+        """
+
+    def evaluate(
+        self, images: torch.Tensor, labels: torch.Tensor, batch_size: int
+    ) -> tuple[float, float]:
+        """Return loss and accuracy over all images in eval mode; see the function `evaluate`."""
+
+
 @dataclass(frozen=True)
-class Learner:
-    """What learns: one network, or several of one architecture, stacked.
+class TorchLearner:
+    """What learns by torch: one network, or several of one architecture, stacked.
 
     The layers map images (*lead, batch, 1, height, width) to logits (*lead, batch, classes); `lead`
     is () for one network, (members,) for a stack.
@@ -71,6 +93,17 @@ class Learner:
     optimizer: torch.optim.Optimizer
     precision: Precision = "float32"
     lead: tuple[int, ...] = ()
+
+    def step(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Make a step with one network; see `Learner`."""
+        loss, logits = step(self, images, labels)
+        return loss, (logits.argmax(1) == labels).sum()
+
+    def evaluate(
+        self, images: torch.Tensor, labels: torch.Tensor, batch_size: int
+    ) -> tuple[float, float]:
+        """Evaluate one network; see `Learner`."""
+        return evaluate(self.layers, images, labels, batch_size, self.precision)
 
 
 def make_optimizer(run: Run, network: nn.Module) -> torch.optim.Optimizer:
@@ -83,7 +116,7 @@ def make_optimizer(run: Run, network: nn.Module) -> torch.optim.Optimizer:
 
 
 def step(
-    learner: Learner, images: torch.Tensor, labels: torch.Tensor
+    learner: TorchLearner, images: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Make a step on images (*lead, batch, 1, height, width) and labels (*lead, batch).
 
@@ -120,9 +153,8 @@ def train_epoch(
     correct = torch.zeros((), dtype=torch.int64, device=order.device)
     for place, batch in enumerate(order.split(batch_size)):
         labels = data.train_labels[batch]
-        loss, logits = step(learner, data.train_images[batch], labels)
-        losses[place] = loss
-        correct += (logits.argmax(1) == labels).sum()
+        losses[place], right = learner.step(data.train_images[batch], labels)
+        correct += right
         on_step(place + 1, steps)
     return losses.cpu(), int(correct) / len(order)
 
@@ -162,7 +194,7 @@ def mean_loss(losses: torch.Tensor) -> float:
     return float(losses.double().mean())
 
 
-class Engine(Protocol):
+class Trainer(Protocol):
     """Trains a learner epoch by epoch."""
 
     def train(self, order: torch.Tensor, epoch: int, on_step: OnStep) -> None:
@@ -172,7 +204,7 @@ class Engine(Protocol):
         """Evaluate; return the epoch's result for each network, and the training's seconds."""
 
 
-class PlainEngine:
+class PlainTrainer:
     """Trains one network step by step."""
 
     def __init__(self, learner: Learner, data: Tensors, run: Run, seed: int) -> None:
@@ -180,7 +212,7 @@ class PlainEngine:
         self._augmenter = Augmenter(data, run.augment, seed)
 
     def train(self, order: torch.Tensor, epoch: int, on_step: OnStep) -> None:
-        """Train for an epoch; see `Engine`."""
+        """Train for an epoch; see `Trainer`."""
         order = order.to(self._data.train_labels.device)
         start = time.perf_counter()
         self._losses, self._accuracy = train_epoch(
@@ -189,17 +221,16 @@ class PlainEngine:
         self._seconds = time.perf_counter() - start
 
     def results(self) -> tuple[list[Result], float]:
-        """Evaluate; see `Engine`."""
-        data, learner = self._data, self._learner
-        loss, accuracy = evaluate(
-            learner.layers, data.test_images, data.test_labels,
-            self._run.test_batch_size, learner.precision,
-        )  # fmt: skip
+        """Evaluate; see `Trainer`."""
+        data = self._data
+        loss, accuracy = self._learner.evaluate(
+            data.test_images, data.test_labels, self._run.test_batch_size
+        )
         return [Result(self._losses, self._accuracy, loss, accuracy)], self._seconds
 
 
 def train_epochs(
-    engine: Engine,
+    trainer: Trainer,
     rng: EpochRng | EpochRngs,
     images: int,
     numbers: range,
@@ -207,14 +238,14 @@ def train_epochs(
 ) -> Iterator[tuple[int, list[Result], float]]:
     """Train epoch by epoch in the orders that `rng` draws; give number, results and seconds."""
     for epoch in numbers:
-        engine.train(rng.begin(images), epoch, on_step)
+        trainer.train(rng.begin(images), epoch, on_step)
         rng.end()
-        yield epoch, *engine.results()
+        yield epoch, *trainer.results()
 
 
 def run_epochs(
     run: Run,
-    engine: Engine,
+    trainer: Trainer,
     images: int,
     *,
     first: int = 0,
@@ -229,21 +260,37 @@ def run_epochs(
     float (steps,). DivergedError when a loss is not finite, after the rows before that epoch.
     """
     numbers = range(first, run.epochs)
-    for epoch, (result,), took in train_epochs(engine, EpochRng(), images, numbers, on_step):
+    for epoch, (result,), took in train_epochs(trainer, EpochRng(), images, numbers, on_step):
         seconds += took
         row = result.row(run.name, epoch, seconds)
         on_losses(epoch, result.losses)
         yield row
 
 
-def plain_engine(
+def learner_of(
     run: Run,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     data: Tensors,
     precision: Precision = "float32",
     numerics: Numerics = "exact",
-) -> Engine:
-    """Return what trains a network step by step; on the CPU its layers are arranged."""
-    learner = Learner(arrange(network, numerics), optimizer, precision)
-    return PlainEngine(learner, data, run, torch.initial_seed())
+) -> Learner:
+    """Return what learns by the given numerics; StudyError where the engine is not there."""
+    if numerics == "engine":
+        assert isinstance(network, nn.Sequential)
+        side, threads = data.train_images.shape[-1], torch.get_num_threads()
+        return EngineLearner(run, network, optimizer, side, threads=threads)
+    return TorchLearner(arrange(network, numerics), optimizer, precision)
+
+
+def plain_trainer(
+    run: Run,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    data: Tensors,
+    precision: Precision = "float32",
+    numerics: Numerics = "exact",
+) -> Trainer:
+    """Return what trains a network step by step."""
+    learner = learner_of(run, network, optimizer, data, precision, numerics)
+    return PlainTrainer(learner, data, run, torch.initial_seed())

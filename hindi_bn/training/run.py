@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hindi_bn import environment
+from hindi_bn import engine, environment
 from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError
 from hindi_bn.networks import build_run, check
@@ -20,7 +20,7 @@ from hindi_bn.study import Run, Study
 from hindi_bn.study.old_names import from_record
 from hindi_bn.training.checkpoint import restore, snapshot
 from hindi_bn.training.device import check_precision, choose_device, prepare
-from hindi_bn.training.gpu.graphs import engine_of
+from hindi_bn.training.gpu.graphs import trainer_of
 from hindi_bn.training.loop import EpochRow, OnStep, make_optimizer, run_epochs
 from hindi_bn.training.recorder import Recorder
 from hindi_bn.training.rng import move_to_run
@@ -64,13 +64,14 @@ def train_run(
 
     Raises:
         RunError: The folder exists without `resume` or `overwrite`, or cannot be used.
-        StudyError: The device, its precision, or what is to be recorded is not there.
+        StudyError: The device, its precision, the engine, or what is to be recorded is not there.
         DivergedError: The loss is no longer finite; the history so far is kept.
         RunInterrupted: On Ctrl-C, after everything finished has been saved.
     """
     run, folder = study.run(name), run_folder(study, name, out)
     device = choose_device(study.device)
     check_precision(study.precision, device)
+    engine.refuse(study, run)
     with folder.locked():
         if folder.exists and overwrite:
             folder.clear()
@@ -116,7 +117,7 @@ def settings_of(study: Study, run: Run, digests: Mapping[str, str]) -> dict[str,
         "run": run.model_dump(mode="json"),
         "seed": study.seed,
         "precision": study.precision,
-        "numerics": study.numerics,
+        "numerics": engine.numerics_of(study, run),
         "before": [earlier.model_dump(mode="json", include=drawing) for earlier in before],
         "data": dict(digests),
     }
@@ -162,18 +163,21 @@ def _train(
         reporter.note(f"Resuming {folder.path} after {len(rows)} epochs.")
     else:
         folder.write_settings(study, run, command)
-    described = environment_of(digits, device, command)
+    numerics = settings["numerics"]
+    described = environment_of(digits, device, command) | {"numerics": numerics}
+    if numerics == "engine":
+        described["engine"] = engine.describe()
     folder.write_environment(described)
     folder.write_history(rows, run.history_columns)
 
     def save() -> None:
         folder.write_checkpoint(Checkpoint(snapshot(network, optimizer), rows, settings))
 
-    engine = engine_of(
-        run, network, optimizer, data, study.precision, study.numerics, note=reporter.note
+    trainer = trainer_of(
+        run, network, optimizer, data, study.precision, numerics, note=reporter.note
     )
     training = run_epochs(
-        run, engine, len(data.train_labels),
+        run, trainer, len(data.train_labels),
         first=len(rows), seconds=rows[-1]["seconds"] if rows else 0.0,
         on_step=recorder.begin(len(rows), reporter.step), on_losses=recorder.losses,
     )  # fmt: skip

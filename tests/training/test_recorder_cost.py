@@ -17,7 +17,7 @@ from tiny import tiny_digits, tiny_study
 
 from hindi_bn.networks import build_run
 from hindi_bn.records import RunFolder
-from hindi_bn.training.loop import Learner, make_optimizer, train_epoch
+from hindi_bn.training.loop import TorchLearner, make_optimizer, train_epoch
 from hindi_bn.training.recorder import Recorder
 from hindi_bn.training.tensors import Tensors, to_tensors
 
@@ -40,7 +40,7 @@ def epoch_seconds(recordings: list[dict[str, Any]], data: Tensors, folder: RunFo
     order = torch.arange(STEPS * BATCH)
     start = time.process_time()
     on_step = recorder.begin(0, lambda done, steps: None)
-    train_epoch(Learner(network, make_optimizer(run, network)), data, order, BATCH, on_step)
+    train_epoch(TorchLearner(network, make_optimizer(run, network)), data, order, BATCH, on_step)
     recorder.keep(0)
     return time.process_time() - start
 

@@ -35,7 +35,8 @@ typedef struct {
   int32_t groups;       /* of channels that share a mean, over an image: 1, 2, 4, 8 or 16 */
   int32_t after;        /* the norm after the ReLU */
   int32_t average;      /* pooling by the mean, else by the largest */
-  int32_t images;       /* most of a call */
+  int32_t images;       /* most in a training step */
+  int32_t tested;       /* most in an evaluation */
   int32_t threads;
   float eps, momentum;  /* of the norm; momentum: the batch's weight in the running averages */
 } shape;
@@ -105,7 +106,8 @@ static void *reserve(char *memory, size_t *used, size_t bytes) {
 /* Lays the engine out in `memory`, or counts its bytes when that is null. */
 static size_t lay_out(const shape *s, char *memory) {
   size_t used = 0, map = sizeof(float) * (s->side + 2) * (s->side + 2) * C;
-  int pooled = s->side * s->side / 4, coupled = s->norm == OVER_BATCH;
+  int pooled = s->side * s->side / 4, slots = s->norm == OVER_BATCH ? s->images : 0;
+  size_t most = s->images > s->tested ? s->images : s->tested;
   engine *e = reserve(memory, &used, sizeof(engine)), none;
   if (!e) e = &none;
 #define FLOATS(count) reserve(memory, &used, sizeof(float) * (count))
@@ -113,15 +115,16 @@ static size_t lay_out(const shape *s, char *memory) {
   for (int l = 1; l < s->convolutions; l++)
     e->forward[l] = FLOATS(POINTS * C * C), e->backward[l] = FLOATS(POINTS * C * C);
   e->linear = FLOATS(CLASSES * pooled * C);
-  e->pools = FLOATS((size_t)s->images * pooled * C);
+  e->pools = FLOATS(most * pooled * C);
   for (int g = 0; g < GROUPS; g++)
     for (int l = 0; l < s->convolutions; l++)
       e->sums[g][l] = FLOATS((l ? POINTS * C : TAPS) * C);
-  e->records = reserve(memory, &used, sizeof(record) * s->images);
+  e->records = reserve(memory, &used, sizeof(record) * most);
   e->rooms = reserve(memory, &used, sizeof(room) * s->threads);
-  e->slots = reserve(memory, &used, sizeof(slot) * s->images);
-  for (int i = 0; i < s->threads + (coupled ? s->images : 0); i++) {
-    slot other, *maps = !memory ? &other : i < s->threads ? &e->rooms[i].slot : &e->slots[i - s->threads];
+  e->slots = reserve(memory, &used, sizeof(slot) * slots);
+  for (int i = 0; i < s->threads + slots; i++) {
+    slot other, *maps = &other;
+    if (memory) maps = i < slots ? &e->slots[i] : &e->rooms[i - slots].slot;
     for (int l = 0; l < s->convolutions; l++) maps->maps[l] = reserve(memory, &used, map);
     maps->slopes = reserve(memory, &used, map);
   }
@@ -322,9 +325,9 @@ static void classify(const engine *e, const float *pooled, float *logits) {
 static void judge(const engine *e, int64_t label, record *of) {
   int best = 0;
   for (int k = 1; k < CLASSES; k++) best = of->logits[k] > of->logits[best] ? k : best;
-  double powers[CLASSES], sum = 0, top = of->logits[best];
+  double powers[CLASSES], sum = 0, top = of->logits[best], none = 0;
   for (int k = 0; k < CLASSES; k++) sum += powers[k] = exponential(of->logits[k] - top);
-  of->loss = logarithm(sum) - (of->logits[label] - top);
+  of->loss = label < 0 || label >= CLASSES ? none / none : logarithm(sum) - (of->logits[label] - top);
   of->right = best == label;
   for (int k = 0; k < CLASSES; k++)
     of->slopes[k] = (float)((powers[k] / sum - (k == label)) / e->count);
@@ -588,11 +591,11 @@ EXPORT void engine_begin(char *memory, const shape *s) {
 #endif
 }
 
-static float run(engine *e, const tensors *at, const float *images, const int64_t *labels, int count,
-                 int32_t *right) {
+static float run(engine *e, const tensors *at, const float *images, const int64_t *labels,
+                 int32_t count, int32_t read, int32_t *right) {
   int items = e->shape.convolutions + (e->pooled + BLOCK - 1) / BLOCK;
   e->at = *at, e->images = images, e->labels = labels, e->count = count;
-  share(e, &e->team, read_work, items);
+  if (read) share(e, &e->team, read_work, items);
   all_stages(e);
   if (e->training) share(e, &e->team, update_work, items);
   double loss = 0;
@@ -606,14 +609,16 @@ static float run(engine *e, const tensors *at, const float *images, const int64_
 EXPORT float engine_step(engine *e, const tensors *at, const float *images, const int64_t *labels,
                          int32_t count, float lr, float momentum, int32_t update, int32_t *right) {
   e->lr = lr, e->sgd_momentum = momentum, e->update = update, e->training = 1;
-  return run(e, at, images, labels, count, right);
+  return run(e, at, images, labels, count, 1, right);
 }
 
-/* Mean loss, right answers and logits (count, CLASSES) of a batch in evaluation. */
+/* Mean loss, right answers and logits (count, CLASSES) of a batch in evaluation. `read` is 0 where
+   the weights are those of the last call. */
 EXPORT float engine_evaluate(engine *e, const tensors *at, const float *images,
-                             const int64_t *labels, int32_t count, float *logits, int32_t *right) {
+                             const int64_t *labels, int32_t count, int32_t read, float *logits,
+                             int32_t *right) {
   e->training = e->update = 0;
-  float loss = run(e, at, images, labels, count, right);
+  float loss = run(e, at, images, labels, count, read, right);
   for (int i = 0; i < count; i++)
     for (int k = 0; k < CLASSES; k++) logits[i * CLASSES + k] = e->records[i].logits[k];
   return loss;

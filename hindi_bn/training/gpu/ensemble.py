@@ -21,9 +21,16 @@ from hindi_bn.networks.preserved import preserved
 from hindi_bn.study import Run, Study
 from hindi_bn.training.device import check_precision, choose_device, prepare
 from hindi_bn.training.gpu.ensemble_size import free_bytes, members_that_fit
-from hindi_bn.training.gpu.graphs import eager, graph_engine
+from hindi_bn.training.gpu.graphs import eager, graph_trainer
 from hindi_bn.training.gpu.stack import Stack
-from hindi_bn.training.loop import Engine, EpochRow, Learner, Result, make_optimizer, train_epochs
+from hindi_bn.training.loop import (
+    EpochRow,
+    Result,
+    TorchLearner,
+    Trainer,
+    make_optimizer,
+    train_epochs,
+)
 from hindi_bn.training.recorder import readers_of
 from hindi_bn.training.recordings import Reader
 from hindi_bn.training.rng import EpochRngs, move_to_run
@@ -158,11 +165,11 @@ def _train_part(
     stacked = part[0].method == "vmap"
     layers = Stack(networks) if stacked else networks[0]
     lead = (len(part),) if stacked else ()
-    learner = Learner(layers, make_optimizer(run, layers), study.precision, lead)
+    learner = TorchLearner(layers, make_optimizer(run, layers), study.precision, lead)
     readers = [readers_of(run, network, data) for network in networks]
-    engine, rngs = _engine(learner, data, part, note), EpochRngs([s for _, s in starts])
+    trainer, rngs = _trainer(learner, data, part, note), EpochRngs([s for _, s in starts])
     numbers = range(run.epochs)
-    for epoch, results, seconds in train_epochs(engine, rngs, len(data.train_labels), numbers):
+    for epoch, results, seconds in train_epochs(trainer, rngs, len(data.train_labels), numbers):
         training = False
         for trained, result, each in zip(part, results, readers, strict=True):
             if trained.add(result, epoch, seconds / len(part), each):
@@ -184,12 +191,12 @@ def _start(member: Member) -> tuple[nn.Sequential, torch.Tensor]:
         return network, torch.get_rng_state()
 
 
-def _engine(learner: Learner, data: Tensors, part: list[Trained], note: Note) -> Engine:
+def _trainer(learner: TorchLearner, data: Tensors, part: list[Trained], note: Note) -> Trainer:
     """Capture on CUDA; where that fails, and elsewhere, launch step by step."""
     member = part[0].member
     try:
-        return graph_engine(learner, data, member.run, member.study.seed)
+        return graph_trainer(learner, data, member.run, member.study.seed)
     except RuntimeError as error:
         reason = str(error).strip().partition("\n")[0]
         note(f"Training step by step: the steps cannot be captured ({reason}).")
-        return graph_engine(learner, data, member.run, member.study.seed, launch=eager)
+        return graph_trainer(learner, data, member.run, member.study.seed, launch=eager)

@@ -18,7 +18,7 @@ from torch import nn
 
 from hindi_bn.study import Numerics, Precision, Run
 from hindi_bn.training.gpu.program import Program
-from hindi_bn.training.loop import Engine, Learner, OnStep, Result, plain_engine
+from hindi_bn.training.loop import OnStep, Result, TorchLearner, Trainer, plain_trainer
 from hindi_bn.training.tensors import Tensors
 
 WARM_UP = 3  # rounds before a capture, as torch's notes on CUDA graphs ask for
@@ -91,7 +91,7 @@ def warm_up(program: Program) -> None:
 
 
 @contextlib.contextmanager
-def unchanged(learner: Learner) -> Iterator[None]:
+def unchanged(learner: TorchLearner) -> Iterator[None]:
     """Put a learner's parameters, buffers and optimiser back, in place, when the block ends.
 
     New state of the optimiser becomes zeros, which SGD's momentum and Adam start from.
@@ -155,8 +155,8 @@ class Stopwatch:
             self._times[which] = time.perf_counter()
 
 
-class GraphEngine:
-    """Runs a program, launched as `eager` or `captured` say; a `hindi_bn.training.loop.Engine`."""
+class GraphTrainer:
+    """Runs a program, launched as `eager` or `captured` say; a `hindi_bn.training.loop.Trainer`."""
 
     def __init__(self, program: Program, launches: Launches) -> None:
         self._program, self._launches = program, launches
@@ -179,21 +179,21 @@ class GraphEngine:
         return results, self._stopwatch.seconds()
 
 
-def graph_engine(
-    learner: Learner,
+def graph_trainer(
+    learner: TorchLearner,
     data: Tensors,
     run: Run,
     seed: int,
     *,
     launch: Callable[[Program], Launches] | None = None,
-) -> Engine:
+) -> Trainer:
     """Return what trains a learner in CUDA graphs (see `captured`); elsewhere, step by step."""
     program = Program(learner, data, run, seed=seed)
     launch = launch or (captured if program.device.type == "cuda" else eager)
-    return GraphEngine(program, launch(program))
+    return GraphTrainer(program, launch(program))
 
 
-def engine_of(
+def trainer_of(
     run: Run,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -202,13 +202,13 @@ def engine_of(
     numerics: Numerics = "exact",
     *,
     note: Callable[[str], None] = lambda text: None,
-) -> Engine:
+) -> Trainer:
     """Return what trains one network: CUDA graphs on CUDA, or the plain loop and a `note` why."""
     if data.train_labels.device.type == "cuda":
         try:
-            learner = Learner(network, optimizer, precision)
-            return graph_engine(learner, data, run, torch.initial_seed())
+            learner = TorchLearner(network, optimizer, precision)
+            return graph_trainer(learner, data, run, torch.initial_seed())
         except RuntimeError as error:
             reason = str(error).strip().partition("\n")[0]
             note(f"Training step by step: the steps of {run.name!r} cannot be captured ({reason}).")
-    return plain_engine(run, network, optimizer, data, precision, numerics)
+    return plain_trainer(run, network, optimizer, data, precision, numerics)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from hindi_bn.study import Run
 from hindi_bn.training.augment import Augmenter
 from hindi_bn.training.device import autocast
-from hindi_bn.training.loop import Learner, Result, mean_loss, step
+from hindi_bn.training.loop import Result, TorchLearner, mean_loss, step
 from hindi_bn.training.tensors import Tensors
 
 IMAGES_AT_ONCE = 4096  # test images (times networks) in one forward pass: enough to fill a GPU
@@ -28,7 +28,7 @@ class Program:
 
     def __init__(
         self,
-        learner: Learner,
+        learner: TorchLearner,
         data: Tensors,
         run: Run,
         images_at_once: int = IMAGES_AT_ONCE,

@@ -263,14 +263,14 @@ def test_only_a_cuda_device_tells_its_free_memory(monkeypatch: pytest.MonkeyPatc
 def test_what_cannot_be_captured_is_launched_step_by_step_with_a_note(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def graph_engine(*given: Any, launch: Any = None) -> Any:
+    def graph_trainer(*given: Any, launch: Any = None) -> Any:
         if launch is None:
             raise RuntimeError("capture failed\nand more")
         return real(*given, launch=launch)
 
     notes: list[str] = []
-    real = ensemble.graph_engine
-    monkeypatch.setattr(ensemble, "graph_engine", graph_engine)
+    real = ensemble.graph_trainer
+    monkeypatch.setattr(ensemble, "graph_trainer", graph_trainer)
     (trained,) = train_ensemble(
         members_of(tiny_study(epochs=1), ["bn"], [1]), tiny_digits(), note=notes.append
     )

@@ -23,17 +23,17 @@ from hindi_bn.networks import build_run
 from hindi_bn.study import Study
 from hindi_bn.training.gpu import graphs as cuda
 from hindi_bn.training.gpu.graphs import (
-    GraphEngine,
+    GraphTrainer,
     Launches,
     Stopwatch,
     eager,
-    engine_of,
     make_capturable,
+    trainer_of,
     unchanged,
     warm_up,
 )
 from hindi_bn.training.gpu.program import Program, batch_means
-from hindi_bn.training.loop import Learner, make_optimizer, plain_engine, run_epochs
+from hindi_bn.training.loop import TorchLearner, make_optimizer, plain_trainer, run_epochs
 from hindi_bn.training.rng import EpochRng, EpochRngs
 from hindi_bn.training.tensors import Tensors, to_tensors
 
@@ -106,7 +106,7 @@ class Training:
         return rows
 
     def program(self) -> Program:
-        return Program(Learner(self.network, self.optimizer), self.data, self.run)
+        return Program(TorchLearner(self.network, self.optimizer), self.data, self.run)
 
     def state(self) -> list[torch.Tensor]:
         """Everything that training changes, copied."""
@@ -182,14 +182,14 @@ def test_nothing_is_read_between_an_epochs_first_step_and_its_last(
 
     training = Training(tiny_study(epochs=1))
     program = training.program()
-    engine = GraphEngine(program, eager(program))
+    trainer = GraphTrainer(program, eager(program))
     order, told = torch.randperm(70), list[int]()
     with monkeypatch.context() as patched:
         for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__"):
             patched.setattr(torch.Tensor, name, refuse)
-        engine.train(order, 0, lambda done, steps: told.append(done))
+        trainer.train(order, 0, lambda done, steps: told.append(done))
     assert told == [1, 2, 3]
-    (result,), seconds = engine.results()
+    (result,), seconds = trainer.results()
     assert result.losses.shape == (3,)
     assert seconds > 0
 
@@ -221,19 +221,19 @@ def test_a_cuda_run_is_captured_and_what_cannot_be_is_trained_step_by_step(
             labels: Any = SimpleNamespace(device=torch.device("cuda"))
             data = replace(data, train_labels=labels)
             monkeypatch.setattr(
-                cuda, "graph_engine", partial(graph_engine_on, training.data, cuda.captured)
+                cuda, "graph_trainer", partial(graph_trainer_on, training.data, cuda.captured)
             )
-            monkeypatch.setattr(cuda, "plain_engine", partial(plain_engine_on, training.data))
-        engine = engine_of(
+            monkeypatch.setattr(cuda, "plain_trainer", partial(plain_trainer_on, training.data))
+        trainer = trainer_of(
             training.run, training.network, training.optimizer, data, note=notes.append
         )
-        found = [asdict(row) for row in run_epochs(training.run, engine, images)]
-        return type(engine).__name__, [row | {"seconds": 0} for row in found]
+        found = [asdict(row) for row in run_epochs(training.run, trainer, images)]
+        return type(trainer).__name__, [row | {"seconds": 0} for row in found]
 
     expected = rows(on_cuda=False)
-    assert expected[0] == "PlainEngine"
+    assert expected[0] == "PlainTrainer"
     monkeypatch.setattr(cuda, "captured", pretended)
-    assert rows(on_cuda=True)[0] == "GraphEngine"
+    assert rows(on_cuda=True)[0] == "GraphTrainer"
     assert notes == []
     monkeypatch.setattr(cuda, "captured", refuse)
     assert rows(on_cuda=True) == expected
@@ -243,12 +243,14 @@ def test_a_cuda_run_is_captured_and_what_cannot_be_is_trained_step_by_step(
     ]
 
 
-def graph_engine_on(data: Tensors, launch: Any, learner: Learner, _: Tensors, *more: Any) -> Any:
-    return cuda.GraphEngine(program := Program(learner, data, more[0]), launch(program))
+def graph_trainer_on(
+    data: Tensors, launch: Any, learner: TorchLearner, _: Tensors, *more: Any
+) -> Any:
+    return cuda.GraphTrainer(program := Program(learner, data, more[0]), launch(program))
 
 
-def plain_engine_on(data: Tensors, run: Any, network: Any, optimizer: Any, *more: Any) -> Any:
-    return plain_engine(run, network, optimizer, data)
+def plain_trainer_on(data: Tensors, run: Any, network: Any, optimizer: Any, *more: Any) -> Any:
+    return plain_trainer(run, network, optimizer, data)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +275,7 @@ def test_state_that_an_optimiser_already_has_is_kept() -> None:
     training.rows(epochs)
     before = training.state()
     assert len(before) > len(training.network.state_dict())
-    with unchanged(Learner(training.network, training.optimizer)):
+    with unchanged(TorchLearner(training.network, training.optimizer)):
         training.rows(epochs)
         assert any(not torch.equal(a, b) for a, b in zip(training.state(), before, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(training.state(), before, strict=True))
@@ -371,7 +373,7 @@ def test_test_images_in_any_portions_give_the_same_result() -> None:
     training = Training(tiny_study(test_batch_size=8))
     results = []
     for at_once in (1, 20, 10_000):  # 8, 16 and all 40 of them
-        learner = Learner(training.network, training.optimizer)
+        learner = TorchLearner(training.network, training.optimizer)
         program = Program(learner, training.data, training.run, at_once)
         program.evaluate()
         results.append(program.results()[0])
@@ -387,10 +389,10 @@ def test_double_precision_data_is_kept_in_double_precision() -> None:
         data.train_images.double(), data.train_labels, data.test_images.double(), data.test_labels
     )
     network = training.network.double()
-    learner = Learner(network, training.optimizer)
+    learner = TorchLearner(network, training.optimizer)
     program = Program(learner, doubles, training.run)
-    engine = GraphEngine(program, eager(program))
-    engine.train(torch.randperm(70), 0, lambda done, steps: None)
-    (result,), _ = engine.results()
+    trainer = GraphTrainer(program, eager(program))
+    trainer.train(torch.randperm(70), 0, lambda done, steps: None)
+    (result,), _ = trainer.results()
     assert result.losses.dtype == torch.float64
     assert not torch.equal(result.losses, result.losses.float().double())

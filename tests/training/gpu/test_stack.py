@@ -12,10 +12,10 @@ from torch import nn
 
 from hindi_bn.networks import build, build_run, run_of
 from hindi_bn.study import Run
-from hindi_bn.training.gpu.graphs import GraphEngine, eager, warm_up
+from hindi_bn.training.gpu.graphs import GraphTrainer, eager, warm_up
 from hindi_bn.training.gpu.program import Program
 from hindi_bn.training.gpu.stack import Stack
-from hindi_bn.training.loop import Learner, make_optimizer
+from hindi_bn.training.loop import TorchLearner, make_optimizer
 from hindi_bn.training.tensors import Tensors, to_tensors
 
 CPU = torch.device("cpu")
@@ -41,9 +41,10 @@ def assert_members_agree(
     )  # fmt: skip
     singles = [copy.deepcopy(network) for network in networks]
     stack = Stack(networks)
-    together = Program(Learner(stack, make_optimizer(run, stack), lead=(3,)), data, run)
+    together = Program(TorchLearner(stack, make_optimizer(run, stack), lead=(3,)), data, run)
     alone = [
-        Program(Learner(network, make_optimizer(run, network)), data, run) for network in singles
+        Program(TorchLearner(network, make_optimizer(run, network)), data, run)
+        for network in singles
     ]
     for _ in range(2):
         orders = torch.stack([torch.randperm(70) for _ in networks])
@@ -63,9 +64,9 @@ def assert_members_agree(
 
 
 def launched(program: Program, order: torch.Tensor) -> Any:
-    engine = GraphEngine(program, eager(program))
-    engine.train(order, 0, lambda done, steps: None)
-    return engine.results()[0]
+    trainer = GraphTrainer(program, eager(program))
+    trainer.train(order, 0, lambda done, steps: None)
+    return trainer.results()[0]
 
 
 def run_for(network: str, norm: Any, **settings: Any) -> Run:
@@ -145,7 +146,7 @@ def test_warming_up_leaves_no_trace_in_any_member() -> None:
     networks = [build_run(run) for _ in range(2)]
     before = [copy.deepcopy(network.state_dict()) for network in networks]
     stack = Stack(networks)
-    learner = Learner(stack, make_optimizer(run, stack), lead=(2,))
+    learner = TorchLearner(stack, make_optimizer(run, stack), lead=(2,))
     warm_up(Program(learner, to_tensors(tiny_digits(), run.scaling, CPU), run))
     for member, state in zip(stack.networks, before, strict=True):
         for name, tensor in member.state_dict().items():
