@@ -8,9 +8,17 @@
 
 #ifdef THREADS
 #ifdef _WIN32
-#include <windows.h>
-typedef SRWLOCK lock_t;
-typedef CONDITION_VARIABLE signal_t;
+/* What is needed of windows.h, which has names of ours (POINTS) for other things. */
+typedef struct { void *state; } lock_t, signal_t;
+#define SYSTEM __declspec(dllimport)
+SYSTEM void InitializeSRWLock(lock_t *);
+SYSTEM void AcquireSRWLockExclusive(lock_t *);
+SYSTEM void ReleaseSRWLockExclusive(lock_t *);
+SYSTEM void InitializeConditionVariable(signal_t *);
+SYSTEM void WakeAllConditionVariable(signal_t *);
+SYSTEM int SleepConditionVariableSRW(signal_t *, lock_t *, unsigned long milliseconds,
+                                     unsigned long flags);
+enum { INFINITE = -1 };
 #define LOCK(lock) AcquireSRWLockExclusive(lock)
 #define UNLOCK(lock) ReleaseSRWLockExclusive(lock)
 #define AWAIT(signal, lock) SleepConditionVariableSRW(signal, lock, INFINITE, 0)
