@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from hindi_bn.engine.library import why_not
+from hindi_bn.engine.library import load, why_not
 from hindi_bn.errors import StudyError
 from hindi_bn.networks import options_of
 from hindi_bn.study import Numerics, Run, Study
@@ -26,13 +26,16 @@ def numerics_of(study: Study, run: Run) -> Numerics:
 
 
 def refuse(study: Study, run: Run) -> None:
-    """Raise StudyError where the engine is asked for and does not know what a run needs."""
-    if study.numerics == "engine" and (what := unknown(study, run)):
+    """Raise StudyError where the engine is asked for and is not there, or cannot train a run."""
+    if study.numerics != "engine":
+        return
+    if what := unknown(study, run):
         raise StudyError(
             f"The engine cannot train run {run.name!r}: it does not know {what}.",
             KNOWN,
             "set numerics: fast, or auto, which takes the engine for the runs that it knows",
         )
+    load()
 
 
 def unknown(study: Study, run: Run) -> str:

@@ -41,8 +41,10 @@ class EngineLearner:
         memory = torch.zeros(self._library.engine_bytes(shape) + 64, dtype=torch.uint8)
         self._engine = -(-memory.data_ptr() // 64) * 64
         self._library.engine_begin(self._engine, shape)
-        self._kept = memory, [_addresses(each) for each in _tensors_of(run, network, optimizer)]
-        self._tensors = Tensors(*(ctypes.cast(each, Floats) for each in self._kept[1]))
+        tensors = _tensors_of(run, network, optimizer)
+        addresses = [_addresses(each) for each in tensors]
+        self._kept = memory, tensors, addresses
+        self._tensors = Tensors(*(ctypes.cast(each, Floats) for each in addresses))
         self._steps = [b for name, b in network.named_buffers() if "num_batches" in name]
         for thread in range(1, threads):
             _start(self._library, self._engine, thread, memory)
