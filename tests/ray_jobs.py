@@ -9,7 +9,7 @@ from tiny import tiny_study
 
 from hindi_bn.records import RunFolder
 from hindi_bn.runners.jobs import Job
-from hindi_bn.runners.ray_task import pack
+from hindi_bn.runners.ray_task import Message, pack
 
 TIMES = {"history.csv", "environment.json", "checkpoint/state.json"}
 """Files in which seconds or dates stand."""
@@ -30,3 +30,21 @@ def assert_same(one: Path, other: Path) -> None:
         assert first[name] == second[name], name
     histories = [RunFolder(f).read_history().drop(columns="seconds") for f in (one, other)]
     assert histories[0].equals(histories[1])
+
+
+class Outbox:
+    """Keeps messages; interrupts the run after so many epochs, as a cancelled task is."""
+
+    def __init__(self, epochs: int | None = None) -> None:
+        self.messages: list[Message] = []
+        self._left = epochs
+
+    def put(self, item: Message) -> None:
+        self.messages.append(item)
+        if item.kind == "epoch" and self._left is not None:
+            self._left -= 1
+            if self._left == 0:
+                raise KeyboardInterrupt
+
+    def kinds(self) -> list[str]:
+        return [message.kind for message in self.messages]

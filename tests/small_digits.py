@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from hindi_bn.digits import Digits
 from hindi_bn.digits.checksums import Checksums, Pixels
 
 COUNTS = {"train": 3, "test": 2}
@@ -87,3 +88,9 @@ def write_folder(path: Path, files: Files) -> Path:
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(data)
     return path
+
+
+def assert_small(digits: Digits) -> None:
+    expected = small_pixels()
+    np.testing.assert_array_equal(digits.train_images.numpy(), expected["train"])
+    np.testing.assert_array_equal(digits.test_images.numpy(), expected["test"])

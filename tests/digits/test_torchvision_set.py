@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torchvision.datasets
+from downloads import GARBAGE, free_port, left_in
 from local_server import Answer, Request, half_then_nothing, no_answer, serving, status, whole
 from PIL import Image
 from typer.testing import CliRunner
@@ -30,7 +31,6 @@ from hindi_bn.digits.datasets import fashion_mnist, mnist
 from hindi_bn.errors import DataError, SourceError
 from hindi_bn.study.files import load_study
 
-GARBAGE = b"<!DOCTYPE html><title>Just a moment</title>" * 20
 FILES = {
     "train": "train-images-idx3-ubyte.gz", "train_labels": "train-labels-idx1-ubyte.gz",
     "test": "t10k-images-idx3-ubyte.gz", "test_labels": "t10k-labels-idx1-ubyte.gz",
@@ -115,16 +115,6 @@ def fetch_small(monkeypatch: pytest.MonkeyPatch, name: str = "mnist") -> None:
     assert result.stderr == ""
 
 
-def left_in(folder: str = "data") -> list[str]:
-    return sorted(path.name for path in Path(folder).iterdir())
-
-
-def free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
-
-
 @pytest.mark.parametrize(("name", "title"), [(d[0], d[2]) for d in DOWNLOADS])
 def test_download_and_show(name: str, title: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(serve(small_files(name))) as server:
@@ -132,7 +122,7 @@ def test_download_and_show(name: str, title: str, monkeypatch: pytest.MonkeyPatc
     assert result.exit_code == 0, result.stderr
     assert result.stdout == f"{title} (from torchvision (127.0.0.1)) -> data\n"
     assert result.stderr == ""  # torchvision's own bars do not show
-    assert left_in() == [".lock", f"{name}.safetensors"]
+    assert left_in("data") == [".lock", f"{name}.safetensors"]
     expected, digits = small_arrays(ARRAYS[name]), load(Path("data"), name)
     for split, images, labels in (
         ("train", digits.train_images, digits.train_labels),
@@ -163,9 +153,11 @@ def test_what_is_there_is_not_fetched_again(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_another_mirror_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(status(500)) as broken, serving(serve(small_files("mnist"))) as server:
-        digits = download(monkeypatch, f"{broken.url} {free_address()} {server.url}")
+        digits = download(
+            monkeypatch, f"{broken.url} {f'http://127.0.0.1:{free_port()}'} {server.url}"
+        )
     assert digits.exit_code == 0, digits.stderr
-    assert left_in() == [".lock", "mnist.safetensors"]
+    assert left_in("data") == [".lock", "mnist.safetensors"]
 
 
 def test_the_mirrors_are_torchvisions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +195,7 @@ def test_it_fails_in_words(answer: Answer, why: str, monkeypatch: pytest.MonkeyP
     assert f"  - {server.url}/mnist/: {why}" in result.stderr
     assert "HINDI_BN_MNIST_URL" in result.stderr
     assert "Traceback" not in result.output
-    assert left_in() == [".lock"]
+    assert left_in("data") == [".lock"]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +211,7 @@ def test_a_silent_mirror_is_given_up(answer: Answer, monkeypatch: pytest.MonkeyP
     assert f"{server.url}/mnist/: it did not answer in time\n" in result.stderr
     assert result.exit_code == 1
     assert time.monotonic() - start < 20
-    assert left_in() == [".lock"]
+    assert left_in("data") == [".lock"]
 
 
 def test_the_limits_are_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,11 +235,11 @@ def test_it_sends_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(serve(small_files("mnist"))) as server:
         result = download(monkeypatch, server.url)
     assert "it sends more than 1,000 bytes" in result.stderr
-    assert left_in() == [".lock"]
+    assert left_in("data") == [".lock"]
 
 
 def test_no_connection_and_no_password_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    address = free_address()
+    address = f"http://127.0.0.1:{free_port()}"
     named = address.replace("http://", "http://ann:secret@")
     result = download(monkeypatch, f"{address} ftp://x {named}")
     assert f"{address}/mnist/: [Errno" in result.stderr
@@ -267,7 +259,7 @@ def test_a_full_disk_is_no_fault_of_the_mirror(monkeypatch: pytest.MonkeyPatch) 
     assert result.exit_code == 1
     assert "Cannot write to data." in result.stderr
     assert "No space left on device" in result.stderr
-    assert left_in() == [".lock"]
+    assert left_in("data") == [".lock"]
 
 
 def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +290,7 @@ def test_ctrl_c_leaves_nothing_half_made() -> None:
         _, printed = process.communicate(timeout=30)
     assert process.returncode == 130, printed
     assert "Interrupted" in printed
-    assert left_in() == [".lock"]
+    assert left_in("data") == [".lock"]
 
 
 @pytest.mark.parametrize(

@@ -1,236 +1,29 @@
-"""Runs on a Ray cluster: each as by itself. Sweeps on real clusters are in test_ray_cluster.py."""
+"""Giving out and taking in, on a stand-in for Ray: tasks one by one in this process.
+
+Sweeps on real clusters are in test_ray_cluster.py.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
-import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
-from ray_jobs import assert_same, job
+from ray_jobs import Outbox, assert_same, job
 from tiny import tiny_digits
 
 from hindi_bn.errors import HindiBnError, StudyError
 from hindi_bn.records import RunFolder
-from hindi_bn.runners import ray_cluster, ray_runner, ray_task
-from hindi_bn.runners.jobs import Job
+from hindi_bn.runners import ray_runner, ray_task
 from hindi_bn.runners.ray_runner import RayRunner
-from hindi_bn.runners.ray_task import Delivery, Message, Order, pack, unpack
-from hindi_bn.runners.shared_digits import arrays_of, digits_of
+from hindi_bn.runners.ray_task import Message, Order
 from hindi_bn.runners.workers import Event
 from hindi_bn.training.run import train_run
 
 ray = pytest.importorskip("ray")
-
-
-class Outbox:
-    """Keeps messages; interrupts the run after so many epochs, as a cancelled task is."""
-
-    def __init__(self, epochs: int | None = None) -> None:
-        self.messages: list[Message] = []
-        self._left = epochs
-
-    def put(self, item: Message) -> None:
-        self.messages.append(item)
-        if item.kind == "epoch" and self._left is not None:
-            self._left -= 1
-            if self._left == 0:
-                raise KeyboardInterrupt
-
-    def kinds(self) -> list[str]:
-        return [message.kind for message in self.messages]
-
-
-def train(
-    given: Job, outbox: Outbox, *, ship_seconds: float = 1e9, **other_versions: str
-) -> Delivery:
-    """Do the job as a node does it, in this process."""
-    wanted = ray_task.versions() | other_versions
-    order = Order(1, given.as_json(), pack(given.folder), wanted, ship_seconds)
-    return ray_task.train(order, arrays_of(tiny_digits()), "a node", outbox)
-
-
-def test_a_node_gives_back_what_a_run_here_would_write(tmp_path: Path) -> None:
-    captures = [{"kind": "weight", "name": "a", "layer": "last-conv", "index": [3, 4, 1, 0]}]
-    given, outbox = job(tmp_path / "home", recordings=captures), Outbox()
-    result = train(given, outbox)
-    assert result.failure is None
-    assert not given.out.exists()  # the node writes elsewhere
-    unpack(given.folder, result.files)
-    own = train_run(given.study, given.run, tiny_digits(), tmp_path / "own")
-    assert_same(given.folder, own.folder)
-    assert RunFolder(given.folder).finished
-    assert outbox.kinds() == ["started", "epoch", "epoch"]
-    assert [m.content["epoch"] for m in outbox.messages[1:]] == [0, 1]
-
-
-def test_a_cancelled_run_sends_its_checkpoint_and_goes_on_from_it(tmp_path: Path) -> None:
-    given, outbox = job(tmp_path / "home", epochs=3, resume=True), Outbox(epochs=2)
-    with pytest.raises(KeyboardInterrupt):
-        train(given, outbox, ship_seconds=0)
-    assert outbox.kinds() == ["started", "epoch", "files", "epoch", "files"]
-    for message in outbox.messages:
-        if message.kind == "files":
-            unpack(given.folder, message.content)
-    tensors = [file.name for file in (given.folder / "checkpoint").glob("*.safetensors")]
-    assert tensors == ["epoch-2.safetensors"]  # the older one has gone
-    after = Outbox()
-    unpack(given.folder, train(given, after).files)
-    assert [m.content for m in after.messages if m.kind == "note"] == [
-        f"Resuming {given.folder} after 2 epochs."
-    ]
-    assert after.kinds().count("epoch") == 1
-    own = train_run(given.study, given.run, tiny_digits(), tmp_path / "own")
-    assert_same(given.folder, own.folder)
-
-
-def test_a_runs_own_error_is_its_result_and_keeps_what_it_has(tmp_path: Path) -> None:
-    wild = job(tmp_path, "no-bn", lr=1e9)
-    result = train(wild, Outbox())
-    assert result.failure is not None
-    assert result.failure.diverged
-    assert (result.failure.epoch, result.failure.step) == (0, 2)
-    unpack(wild.folder, result.files)
-    assert RunFolder(wild.folder).resumable
-    assert not RunFolder(wild.folder).finished
-    refused = train(wild, Outbox())
-    assert refused.failure is not None
-    assert refused.failure.what == f"{wild.folder} already holds an unfinished run."
-    assert refused.files == result.files
-
-
-def test_a_node_with_another_torch_refuses(tmp_path: Path) -> None:
-    given, outbox = job(tmp_path), Outbox()
-    train_run(given.study, given.run, tiny_digits(), tmp_path)
-    result = train(given, outbox, torch="1.0")
-    assert result.failure is not None
-    assert "not 1.0" in result.failure.why
-    assert result.files == pack(given.folder)  # and leaves what there is
-    assert outbox.messages == []
-
-
-def test_the_digits_are_not_copied() -> None:
-    digits = tiny_digits()
-    arrays = arrays_of(digits)
-    for value in arrays.values():
-        if hasattr(value, "flags"):
-            value.flags.writeable = False  # as memory of the object store is
-    with warnings.catch_warnings(record=True) as printed:
-        warnings.simplefilter("always")
-        there = digits_of(arrays)
-    assert printed == []
-    assert there.train_images.data_ptr() == digits.train_images.data_ptr()
-    assert torch.equal(there.test_labels, digits.test_labels)
-    assert (there.name, there.source, there.digests) == (
-        digits.name, digits.source, digits.digests,
-    )  # fmt: skip
-
-
-# ---- reaching a cluster
-
-
-def runner_error(address: str | None = None) -> HindiBnError:
-    with pytest.raises(HindiBnError) as caught:
-        list(RayRunner(address).run([job(Path("nowhere"))], tiny_digits()))
-    return caught.value
-
-
-def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    assert runner_error().next_step == "pip install 'hindi-bn[cluster]'"
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    """A port that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
-
-
-def test_an_address_without_a_cluster_is_refused_soon(
-    port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ray_cluster, "CONNECT_SECONDS", 0.6)
-    silent = runner_error(f"127.0.0.1:{port}")
-    assert silent.what == f"The Ray cluster at '127.0.0.1:{port}' cannot be reached."
-    assert silent.why == "It has not answered within 0.6 seconds."
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number = free.getsockname()[1]
-    assert "Nothing listens there" in runner_error(f"127.0.0.1:{number}").why
-    monkeypatch.setattr(ray_cluster, "CONNECT_SECONDS", 30.0)
-    monkeypatch.setattr(ray_cluster, "_PROBE", "raise ConnectionError('no cluster runs here')")
-    assert runner_error("auto").why == "ConnectionError: no cluster runs here"
-
-
-class Connection(ModuleType):
-    """Stands in for Ray: keeps what it was started with, and where it is connected."""
-
-    def __init__(self, here: str | None = None) -> None:
-        super().__init__("ray")
-        self.here, self.given, self.ended = here, dict[str, Any](), 0
-        self.environment: dict[str, str] = {}
-
-    def is_initialized(self) -> bool:
-        return self.here is not None
-
-    def get_runtime_context(self) -> SimpleNamespace:
-        return SimpleNamespace(gcs_address=self.here)
-
-    def init(self, **given: Any) -> None:
-        self.given, self.environment = given, dict(os.environ)
-
-    def shutdown(self) -> None:
-        self.ended += 1
-
-
-def test_a_cluster_is_started_quietly_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    connection = Connection()
-    monkeypatch.setitem(sys.modules, "ray", connection)
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
-    monkeypatch.setattr(ray_cluster, "available_cores", lambda: 3)
-    with ray_cluster.connected(None) as module:
-        assert module is connection
-        folder = Path(connection.given["_temp_dir"])
-        assert folder.is_dir()
-        assert len(str(folder)) < 40  # Ray puts sockets with long names into it
-        assert os.environ["OMP_NUM_THREADS"] == "2"
-    assert not folder.exists()
-    assert connection.ended == 1
-    assert connection.given["address"] == "local"
-    assert connection.given["num_cpus"] == 3
-    assert connection.given["include_dashboard"] is False
-    assert connection.environment["OMP_NUM_THREADS"] == "1"
-    assert connection.environment["RAY_USAGE_STATS_ENABLED"] == "0"
-    assert "RAY_USAGE_STATS_ENABLED" not in os.environ
-
-
-def test_a_cluster_that_answers_is_joined(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    connection, address = Connection(), f"127.0.0.1:{port}"
-    monkeypatch.setitem(sys.modules, "ray", connection)
-    monkeypatch.setattr(ray_cluster, "_PROBE", "import sys; assert sys.argv[1].count(':') == 1")
-    with ray_cluster.connected(address):
-        assert connection.given["address"] == address
-        assert "num_cpus" not in connection.given
-    assert connection.ended == 1
-
-
-def test_a_connection_that_is_there_is_used_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    connection = Connection("10.0.0.1:6379")
-    monkeypatch.setitem(sys.modules, "ray", connection)
-    for address in (None, "auto", "10.0.0.1:6379"):
-        with ray_cluster.connected(address):
-            assert connection.given == {}
-    with pytest.raises(HindiBnError, match=r"not '10\.0\.0\.2:6379'"):
-        ray_cluster.connected("10.0.0.2:6379").__enter__()
-    assert connection.ended == 0
 
 
 @pytest.mark.parametrize("wrong", [{"cpus_per_run": -1}, {"cpus_per_run": 0}, {"max_retries": -1}])
@@ -241,9 +34,6 @@ def test_reservations_that_make_no_sense_are_refused(wrong: dict[str, float]) ->
 
 def test_no_jobs_need_no_cluster() -> None:
     assert list(RayRunner("nowhere:1").run([], tiny_digits())) == []
-
-
-# ---- giving out and taking in, on a stand-in for Ray: tasks one by one in this process
 
 
 class Inbox(Outbox):

@@ -1,0 +1,168 @@
+"""UCI through pooch, against a server on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from downloads import GARBAGE, at_uci, download, free_port, left_in
+from local_server import (
+    Answer,
+    LocalServer,
+    cut,
+    half_then_nothing,
+    no_answer,
+    serving,
+    status,
+    whole,
+)
+
+from hindi_bn.digits.sources import uci as uci_source
+from hindi_bn.errors import SourceError
+
+pytestmark = pytest.mark.usefixtures("no_credentials")
+
+
+def test_uci_delivers(tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(whole(packed)) as server:
+        at_uci(server, monkeypatch)
+        result = download(tmp_path / "data", "--source", "uci", "--json")
+    assert result.exit_code == 0, result.stderr
+    seen = json.loads(result.stdout)
+    assert (seen["identical"], seen["source"]) == (True, "uci")
+    assert server.requests == ["/static/public/389/devanagari+handwritten+character+dataset.zip"]
+    assert left_in(tmp_path / "data") == [".lock", "digits", "digits.safetensors"]
+
+
+def test_uci_starts_again_after_a_cut(
+    tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(cut(packed, 2)) as server:
+        at_uci(server, monkeypatch)
+        assert download(tmp_path / "data", "--source", "uci").exit_code == 0
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (cut(GARBAGE, 9), "the connection broke off, 3 times"),
+        (status(404), "404 Client Error: Not Found"),
+        (status(503), "503 Server Error"),
+        (whole(GARBAGE), "It is neither a zip nor a tar file (860 bytes, beginning with"),
+        (whole(b""), "It is neither a zip nor a tar file (0 bytes)"),
+    ],
+)
+def test_uci_fails_in_words(
+    answer: Answer, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(answer) as server:
+        at_uci(server, monkeypatch)
+        result = download(tmp_path / "data", "--source", "uci")
+    assert result.exit_code == 1
+    assert why in result.stderr
+    assert "Traceback" not in result.output
+    assert left_in(tmp_path / "data") == [".lock"]
+
+
+def test_a_zip_that_was_cut_off_is_named_so(
+    tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(whole(packed[:-500])) as server:
+        at_uci(server, monkeypatch)
+        result = download(tmp_path / "data", "--source", "uci")
+    assert result.exit_code == 1
+    assert "It is a damaged or cut-off zip" in result.stderr
+
+
+def test_uci_refuses_the_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HINDI_BN_UCI_URL", f"http://127.0.0.1:{free_port()}")
+    result = download(tmp_path / "data", "--source", "uci")
+    assert result.exit_code == 1
+    assert "no connection" in result.stderr
+    assert "Connection refused" in result.stderr
+    assert "hindi-bn download --source stand-in" in result.stderr
+
+
+def test_uci_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = time.monotonic()
+    monkeypatch.setattr(uci_source, "CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr(uci_source, "READ_TIMEOUT", 0.3)
+    with serving(no_answer) as server:
+        at_uci(server, monkeypatch)
+        with pytest.raises(SourceError, match="did not deliver") as error:
+            uci_source.download(tmp_path)
+    assert "it did not answer in time" in error.value.why
+    assert time.monotonic() - start < 20  # the patience asked for is 0.3 s
+
+
+def test_uci_stops_in_the_middle(
+    tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uci_source, "READ_TIMEOUT", 0.3)
+    with serving(half_then_nothing(packed)) as server:
+        at_uci(server, monkeypatch)
+        with pytest.raises(SourceError) as error:
+            uci_source.download(tmp_path)
+    assert "Read timed out" in error.value.why
+    assert list(tmp_path.glob("*uci*")) == []
+
+
+def test_uci_sends_without_end(
+    tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uci_source, "MAX_BYTES", 1000)
+    with serving(whole(packed)) as server:
+        at_uci(server, monkeypatch)
+        with pytest.raises(SourceError) as error:
+            uci_source.download(tmp_path)
+    assert "it sends more than 1,000 bytes" in error.value.why
+
+
+def start_download(data_dir: Path, server: LocalServer) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from hindi_bn.cli import main; main()",
+         "download", "--source", "uci", "--data-dir", str(data_dir)],
+        env=os.environ | {"HINDI_BN_UCI_URL": server.url},
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not server.requests:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+def test_ctrl_c_leaves_nothing_half_made(tmp_path: Path, packed: bytes) -> None:
+    with serving(half_then_nothing(packed)) as server:
+        process = start_download(tmp_path / "data", server)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, printed = process.communicate(timeout=30)
+    assert process.returncode == 130, printed
+    assert "Interrupted" in printed
+    assert "Traceback" not in printed
+    assert left_in(tmp_path / "data") == [".lock"]
+
+
+@pytest.mark.slow
+def test_a_killed_download_is_cleared_away_by_the_next(
+    tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(half_then_nothing(packed)) as server:
+        process = start_download(tmp_path / "data", server)
+        time.sleep(0.2)
+        process.kill()
+        process.communicate(timeout=30)
+    assert any(name.startswith(".incoming-") for name in left_in(tmp_path / "data"))
+    with serving(whole(packed)) as server:
+        at_uci(server, monkeypatch)
+        assert download(tmp_path / "data", "--source", "uci").exit_code == 0
+    assert left_in(tmp_path / "data") == [".lock", "digits", "digits.safetensors"]
