@@ -26,6 +26,15 @@ def find_real_archive() -> Path | None:
     return found if found.is_file() else None
 
 
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose figures and write their files, but draw nothing: for tests of what is around them."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "draw_without_rendering", lambda self: None)
+    monkeypatch.setattr(Figure, "savefig", lambda self, file, **_: Path(file).write_text("figure"))
+
+
 @pytest.fixture(scope="session")
 def real_archive() -> Path:
     """Path of the archive of the real digits; the test is skipped where there is none."""

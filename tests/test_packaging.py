@@ -15,6 +15,7 @@ import typer
 import yaml
 from typer.main import get_command
 
+import hindi_bn
 from hindi_bn.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -43,16 +44,19 @@ def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> Non
 
 
 def test_importing_the_package_imports_nothing_heavy(tmp_path: Path) -> None:
-    """0.1 s is the bound. Every name of the API is listed, and found when it is asked for."""
+    """0.1 s is the bound."""
     program = (
         "import sys, hindi_bn\n"
-        f"print(sorted({HEAVY | {'pydantic', 'numpy'}!r} & set(sys.modules)))\n"
         "assert set(hindi_bn.__all__) <= set(dir(hindi_bn))\n"
-        "assert all(callable(getattr(hindi_bn, name)) for name in hindi_bn.__all__)\n"
-        "print(hasattr(hindi_bn, 'nothing'))"
+        f"print(sorted({HEAVY | {'pydantic', 'numpy'}!r} & set(sys.modules)))"
     )
     result = python("-c", program, cwd=tmp_path)
-    assert result.stdout.split("\n")[:2] == ["[]", "False"], result.stderr
+    assert result.stdout == "[]\n", result.stderr
+
+
+def test_every_name_of_the_package_is_found_when_it_is_asked_for() -> None:
+    assert all(callable(getattr(hindi_bn, name)) for name in hindi_bn.__all__)
+    assert not hasattr(hindi_bn, "nothing")
 
 
 def commands() -> list[tuple[str, object]]:

@@ -16,7 +16,7 @@ from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError, StudyError
 from hindi_bn.training.run import Reporter
 
-SMALL: dict[str, Any] = {"dpi": 30}
+pytestmark = pytest.mark.usefixtures("unrendered")
 
 
 @pytest.mark.parametrize("by_command", [False, True])
@@ -32,10 +32,10 @@ def test_a_study_is_reproduced_with_digits_loaded_once(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(hindi_bn.digits, "load", load)
     if by_command:
-        small = ("--set", "epochs=1", "--threads", "1", "--device", "cpu", "--dpi", "30")
+        small = ("--set", "epochs=1", "--threads", "1", "--device", "cpu")
         assert CliRunner().invoke(app, ["reproduce", *small, "--quiet"]).exit_code == 0
     else:
-        comparison = hindi_bn.reproduce(tiny_study(epochs=1), **SMALL)
+        comparison = hindi_bn.reproduce(tiny_study(epochs=1))
         assert comparison.folder == Path("results/article/comparison")
     assert loaded == ["digits"]
     assert Path("results/article/comparison/comparison.json").exists()
@@ -45,7 +45,7 @@ def test_a_study_without_the_pair_of_weights_is_reproduced_without_a_descent(
     tmp_path: Path,
 ) -> None:
     study = tiny_study(epochs=1, recordings=[])
-    comparison = hindi_bn.reproduce(study, tiny_digits(), out=tmp_path, **SMALL)
+    comparison = hindi_bn.reproduce(study, tiny_digits(), out=tmp_path)
     assert (comparison.folder / "loss.png").exists()
     assert not list(comparison.folder.glob("descent*"))
     with pytest.raises(RunError, match="no path of two weights"):

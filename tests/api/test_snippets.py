@@ -17,6 +17,7 @@ import hindi_bn.digits
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_snippets_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -144,6 +144,7 @@ def test_a_claim_is_trained_once_judged_and_written(tmp_path: Path) -> None:
     assert again == [result]
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_other_claims_stay_in_the_document_and_count_in_the_correction(tmp_path: Path) -> None:
     (first,), _ = run([a_claim()], tmp_path)
     other = a_claim(id=2, name="other", tests=[{**claim_file()["tests"][0], "below": -100.0}])
@@ -175,6 +176,7 @@ def test_every_kind_of_figure_is_drawn(tmp_path: Path, kind: str) -> None:
         assert "6.73" in result.findings[0]
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_run_that_cannot_be_is_a_result(tmp_path: Path) -> None:
     """BatchNorm1d refuses a batch of one; the claim counts it as it says."""
     sweeps = [{
@@ -251,6 +253,7 @@ def test_numbers_are_written_with_three_digits(value: float, text: str) -> None:
     assert number(value) == text
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_p_values_and_the_ledger_are_written(tmp_path: Path) -> None:
     assert [p_text(p) for p in (0.00001, 0.0123, 1.0, float("nan"))] == [
         "< 0.0001", "0.012", "1", "–",
@@ -281,6 +284,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Here:
     return one
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_command_lists_explains_and_runs(tmp_path: Path, here: Here) -> None:
     out = ("--out", str(tmp_path))
     listed = json.loads(invoke("--json", *out).stdout)
@@ -306,6 +310,7 @@ def test_the_command_lists_explains_and_runs(tmp_path: Path, here: Here) -> None
     assert known["claim"]["id"] == 14
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_runs_without_a_result_are_an_error_and_refused_ones_are_not(
     tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,6 +331,7 @@ def test_runs_without_a_result_are_an_error_and_refused_ones_are_not(
     assert invoke("run", "14", "--quiet", *out).exit_code == 0
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_what_was_found_on_the_stand_in_is_listed_where_there_is_nothing_else(
     tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:

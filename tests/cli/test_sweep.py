@@ -79,6 +79,7 @@ def test_a_sweep_prints_and_writes_its_results() -> None:
     assert document["complete"]
 
 
+@pytest.mark.usefixtures("unrendered")
 @pytest.mark.usefixtures("_no_figures")
 def test_json_is_one_document_and_nothing_is_trained_twice() -> None:
     first = run("tiny.yaml", "--json", "--quiet")
@@ -141,6 +142,7 @@ def test_an_estimate_counts_what_is_left(tmp_path: Path) -> None:
     assert [arm.done for arm in again.arms] == [2, 0, 2]
 
 
+@pytest.mark.usefixtures("unrendered")
 @pytest.mark.usefixtures("_no_figures")
 def test_failures_are_listed_and_end_with_exit_code_1() -> None:
     norms = "norm=[{name: group, groups: 5}, none]"

@@ -182,6 +182,7 @@ def test_divergence_is_told_and_exits_1() -> None:
     assert "lower learning rate" in result.stderr
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_compare_trains_what_is_missing_and_writes_everything() -> None:
     run("train", "--no-bn", *TINY)
     result = run("compare", *TINY)
@@ -200,6 +201,7 @@ def test_compare_trains_what_is_missing_and_writes_everything() -> None:
     assert summary.loc["bn", "final_test_accuracy"] == history["test_accuracy"].iloc[-1]
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_compare_takes_run_folders_and_prints_json() -> None:
     run("train", *TINY)
     run("train", "--bn", *TINY, "--config", "quick", "--set", "runs.bn.name=other")
@@ -221,6 +223,7 @@ def test_runs_on_other_data_are_not_compared(monkeypatch: pytest.MonkeyPatch) ->
     assert "trained on other data" in result.stderr
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_plot_descent_draws_every_run_and_both_side_by_side() -> None:
     run("train", *TINY)
     result = run("plot-descent", "--format", "png", "--format", "pdf", "--dpi", "60")
@@ -238,6 +241,7 @@ def test_plot_descent_of_a_run_without_an_epoch_is_refused() -> None:
     assert "has no finished epoch" in result.stderr
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_reproduce_does_all_of_it_and_again_uses_what_is_there() -> None:
     flags = ["--set", "epochs=2", "--threads", "1"]
     result = run("reproduce", *flags)
