@@ -55,7 +55,7 @@ class EngineLearner:
 
         Gives the mean loss before the step, and the number of right answers.
         """
-        self._check(images, labels, self._run.batch_size)
+        images, labels = self._readable(images, labels, self._run.batch_size)
         right = ctypes.c_int32()
         loss = self._library.engine_step(
             self._engine, self._tensors, images.data_ptr(), labels.data_ptr(), len(labels),
@@ -72,8 +72,8 @@ class EngineLearner:
         losses: list[float] = []
         right = 0
         logits, hits = torch.empty(batch_size, 10), ctypes.c_int32()
-        for batch, expected in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-            self._check(batch, expected, self._run.test_batch_size)
+        for pair in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+            batch, expected = self._readable(*pair, self._run.test_batch_size)
             losses.append(self._library.engine_evaluate(
                 self._engine, self._tensors, batch.data_ptr(), expected.data_ptr(), len(batch),
                 not losses, logits.data_ptr(), hits,
@@ -81,8 +81,10 @@ class EngineLearner:
             right += hits.value
         return sum(losses) / len(losses), right / len(labels)
 
-    def _check(self, images: torch.Tensor, labels: torch.Tensor, most: int) -> None:
-        """Raise ValueError for tensors that the engine cannot read."""
+    def _readable(
+        self, images: torch.Tensor, labels: torch.Tensor, most: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return images and labels as the engine reads them; ValueError where they do not fit."""
         wanted = (len(labels), 1, self._side, self._side)
         if tuple(images.shape) != wanted or not 1 <= len(labels) <= most:
             raise ValueError(
@@ -90,8 +92,7 @@ class EngineLearner:
             )
         if images.dtype != torch.float32 or labels.dtype != torch.int64:
             raise ValueError(f"expected float32 and int64, got {images.dtype} and {labels.dtype}")
-        if not (images.is_contiguous() and labels.is_contiguous()):
-            raise ValueError("expected contiguous images and labels")
+        return images.contiguous(), labels.contiguous()
 
 
 def _shape_of(run: Run, network: nn.Sequential, side: int, threads: int) -> Shape:
