@@ -26,7 +26,8 @@ ZIG = "0.17.1"
 """The version that pyproject.toml asks for."""
 
 COMPILER = (sys.executable, "-m", "ziglang", "cc")
-LANGUAGE = ("-std=c11", "-O3", "-Wall", "-Wextra", "-fvisibility=hidden", "-s")
+OPTIMISED = ("-O3", "-s")
+LANGUAGE = ("-std=c11", "-Wall", "-Wextra", "-fvisibility=hidden")
 BITS = ("-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing")
 """No sum and product in one rounding; square roots are instructions; vectors are read as floats."""
 PROCESSORS = {
@@ -99,17 +100,18 @@ def compile_library(
     says what went wrong; `to` is then as it was.
     """
     machine, system = target.split("-")[:2]
-    flags = [
-        *LANGUAGE, *BITS, f"-DLANES={lanes}", "-target", target, *PROCESSORS[machine, lanes],
-        *LINKING[system.split(".")[0]], *extra_flags,
-    ]  # fmt: skip
+    common = [*OPTIMISED, "-target", target, *extra_flags]
+    code = [*LANGUAGE, *BITS, f"-DLANES={lanes}", *PROCESSORS[machine, lanes]]
+    # What zig adds of its own, and compiles first, is the same for every number of lanes.
+    link = [*LINKING[system.split(".")[0]], *PROCESSORS[machine, 4]]
     with tempfile.TemporaryDirectory(prefix="hindi-bn-engine-") as name:
         # All that the compiler is told is a name in the folder where it runs: no path gets into the
         # library (on macOS its name is a part of it) or into a message.
         folder = Path(name, "source")
         shutil.copytree(source.parent, folder)
         kept = str(cache or Path(name, "cache"))
-        compile_in(folder, [*flags, source.name, "-o", to.name], kept)
+        compile_in(folder, [*common, *code, "-c", source.name, "-o", "engine.o"], kept)
+        compile_in(folder, [*common, *link, "engine.o", "-o", to.name], kept)
         to.parent.mkdir(parents=True, exist_ok=True)
         place(folder / to.name, to)
 
