@@ -6,23 +6,38 @@ DATA   ?= data
 OUT    ?= results
 SCALE  ?= quick
 BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 STAMP  := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | tr -d ' ')
+SOURCE := hindi_bn/engine/build.py $(wildcard hindi_bn/engine/source/*)
+ENGINE := $(VENV)/.engine-$(shell cat $(SOURCE) | cksum | tr -d ' ')
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce quick test proofs fidelity claims bench gpu check format clean
+.PHONY: help install engine reproduce quick test proofs fidelity claims bench gpu check format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## make .venv and install hindi-bn into it (again when pyproject.toml changed)
+install: $(STAMP) $(ENGINE) ## make .venv and install hindi-bn into it (again when pyproject.toml changed)
 
+# Without isolation, so that zig (100 MB) is fetched and unpacked once, for here and for `make engine`.
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "hindi-bn needs Python 3.11 or later; name one with: make PYTHON=python3.12 ..."; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
+		$(PIP) editables --requirement /dev/stdin
+	HATCH_BUILD_NO_HOOKS=true $(PIP) --no-build-isolation --editable '.[dev]'
 	rm -f $(VENV)/.installed-*
 	touch $@
+
+# Whoever edits the C file has it compiled, and nothing else installed. Without an engine all else works.
+$(ENGINE): | $(STAMP)
+	-$(BIN)/python hindi_bn/engine/build.py
+	rm -f $(VENV)/.engine-*
+	touch $@
+
+engine: $(STAMP) ## compile the engine's libraries again, for this machine and the web (10 seconds)
+	$(BIN)/python hindi_bn/engine/build.py
 
 reproduce: install ## the whole study: data, both runs, tables and figures in results/article
 	$(BIN)/hindi-bn reproduce --data-dir $(DATA) --out $(OUT)
@@ -58,5 +73,6 @@ format: install ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 
 clean: ## remove what was built or cached; data and results stay
+	rm -rf hindi_bn/engine/built $(VENV)/.engine-*
 	rm -rf build dist .cache .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
