@@ -8,6 +8,7 @@ import torch
 
 from hindi_bn import digits as source
 from hindi_bn import environment
+from hindi_bn.engine.library import variants, why_not
 from hindi_bn.errors import HindiBnError
 from hindi_bn.study import data_names
 from hindi_bn.study.files import study_names
@@ -31,6 +32,7 @@ def diagnose(
         },
         "would be used": {
             "device": device.type, "threads": described["threads"],
+            "engine": why_not() or f"{variants()[0]} lanes",
             "data folder": str(data_dir), "results folder": str(out),
             "HINDI_BN_ARCHIVE": os.environ.get("HINDI_BN_ARCHIVE", "not set"),
             "studies": ", ".join(study_names()),
