@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from hindi_bn.digits import Digits
+from hindi_bn.engine import numerics_of
 from hindi_bn.errors import RunError
 from hindi_bn.files import write_text
 from hindi_bn.records import RunFolder
@@ -46,8 +47,10 @@ class RunStore:
         """Return the cell with its key and its job on these digits, perhaps a stand-in."""
         key = run_key(cell.study, cell.run, digits.digests)
         run = cell.run.model_copy(update={"name": key})
-        changes = {"name": STUDY, "description": "", "data": digits.name, "runs": (run,)}
-        study = cell.study.model_copy(update=changes)
+        study = cell.study.model_copy(update={
+            "name": STUDY, "description": "", "data": digits.name, "runs": (run,),
+            "numerics": numerics_of(cell.study, cell.run),  # wherever it is trained, as the key
+        })  # fmt: skip
         return SweepRun(cell, key, Job(study, key, self.out, resume=True, command=command))
 
     def status(self, job: Job) -> Status:

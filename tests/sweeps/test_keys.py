@@ -37,7 +37,7 @@ def test_a_key_is_the_digest_of_what_is_not_a_default() -> None:
     "changes",
     [
         {"seed": 1}, {"lr": 0.01}, {"epochs": 3}, {"norm": "layer"}, {"norm__momentum": 0.2},
-        {"numerics": "fast"}, {"precision": "bf16"}, {"scaling": "half"}, {"init": "xavier"},
+        {"numerics": "fast"}, {"numerics": "engine"}, {"precision": "bf16"}, {"scaling": "half"}, {"init": "xavier"},
         {"init": {"name": "normal", "std": 0.1}}, {"recordings": ["losses"]},
         {"recordings": ["gradients"]}, {"options__pooling": "avg"}, {"digests": {"train": "c"}},
     ],
@@ -51,6 +51,11 @@ def test_whatever_moves_the_numbers_changes_the_key(changes: dict[str, Any]) -> 
 @pytest.mark.parametrize("changes", [{"threads": 2}, {"device": "auto"}, {"description": "other"}])
 def test_what_does_not_leaves_it_alone(changes: dict[str, Any]) -> None:
     assert key(**changes) == key()
+
+
+def test_auto_has_the_key_of_what_trains_it() -> None:
+    assert key(numerics="auto") == key(numerics="engine")
+    assert key(numerics="auto", optimizer="adam") == key(numerics="fast", optimizer="adam")
 
 
 def test_a_default_counts_the_same_written_out_or_not() -> None:

@@ -71,6 +71,15 @@ def test_finished_runs_are_shared_between_sweeps(tmp_path: Path) -> None:
     assert third == []
 
 
+def test_auto_is_settled_before_a_run_goes_anywhere(tmp_path: Path) -> None:
+    runner = Here()
+    train(
+        sweep(study={"numerics": "auto"}, grid={"norm": ["batch", "weight"]}, seeds=1),
+        tmp_path, runner,
+    )  # fmt: skip
+    assert [job.study.numerics for job in runner.jobs] == ["engine", "fast"]
+
+
 def test_cells_with_equal_keys_are_trained_once(tmp_path: Path) -> None:
     study = {"runs": [{"name": "a", "lr": 0.1}, {"name": "b", "lr": 0.1}]}
     result, trained = train(sweep(study=study, seeds=1), tmp_path)
