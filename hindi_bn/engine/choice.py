@@ -14,7 +14,8 @@ NORMS = ("none", "batch", "layer", "instance", "group")
 WIDTH, CONVOLUTIONS, SIDES = 16, 8, range(16, 33, 2)
 KNOWN = (
     f"It knows the networks {' and '.join(NETWORKS)} with {WIDTH} channels, the norms "
-    f"{', '.join(NORMS)}, ReLU, max and average pooling, and SGD, in float32 on a CPU (--device cpu)."
+    f"{', '.join(NORMS)}, ReLU, max and average pooling, and SGD, in float32 on a CPU "
+    "(--device cpu)."
 )
 
 

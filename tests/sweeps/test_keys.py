@@ -37,7 +37,8 @@ def test_a_key_is_the_digest_of_what_is_not_a_default() -> None:
     "changes",
     [
         {"seed": 1}, {"lr": 0.01}, {"epochs": 3}, {"norm": "layer"}, {"norm__momentum": 0.2},
-        {"numerics": "fast"}, {"numerics": "engine"}, {"precision": "bf16"}, {"scaling": "half"}, {"init": "xavier"},
+        {"numerics": "fast"}, {"numerics": "engine"}, {"precision": "bf16"},
+        {"scaling": "half"}, {"init": "xavier"},
         {"init": {"name": "normal", "std": 0.1}}, {"recordings": ["losses"]},
         {"recordings": ["gradients"]}, {"options__pooling": "avg"}, {"digests": {"train": "c"}},
     ],
