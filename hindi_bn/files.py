@@ -1,6 +1,7 @@
 """Writing files so that nothing half-written ever stands under a final name."""
 
 import contextlib
+import json
 import math
 import os
 import uuid
@@ -8,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hindi_bn.errors import HindiBnError
+from hindi_bn.errors import HindiBnError, RunError
 
 
 @contextlib.contextmanager
@@ -45,6 +46,32 @@ def cannot_write(what: str) -> Iterator[None]:
             "free some space or choose another folder (--out, --data-dir); "
             "what was there before is unchanged",
         ) from error
+
+
+@contextlib.contextmanager
+def refused(what: str, next_step: str, kind: type[HindiBnError] = RunError) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into an error of a kind."""
+    try:
+        yield
+    except KeyError as error:
+        raise kind(what, f"It has no entry {error}.", next_step) from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise kind(what, one_line(error), next_step) from error
+
+
+def one_line(error: Exception) -> str:
+    """Return what an error says in a line, or its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a document that JSON can hold to `path` in one step."""
+    write_text(path, json_text(document))
+
+
+def json_text(document: Any) -> str:
+    """Write a document that JSON can hold, for people to read too."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,6 +14,7 @@ from hindi_bn.study import Study
 SHORT = 4  # a short benchmark uses every 4th image
 FRACTIONS = (8, 4, 2)  # the figure's smaller training sets: every 8th, 4th and 2nd image
 SEEDS_OF_A_FIGURE = 4
+LEAST_POINTS = 3  # of a line: any two lie on one
 
 
 def measure_speed(
@@ -52,9 +53,10 @@ def measure_speed(
 
 
 def _draw(document: dict[str, Any], file: Path) -> None:
+    from scipy.stats import linregress
+
     from hindi_bn.figures.bench import cost_figure
     from hindi_bn.figures.style import Caption, save_as
-    from hindi_bn.stats.lines import fitted_line
 
     network = document["networks"][0]
     sizes, many = pd.DataFrame(document["sizes"]), pd.DataFrame(document["many"])
@@ -65,5 +67,5 @@ def _draw(document: dict[str, Any], file: Path) -> None:
     )
     points = {way: (rows["images"], rows["median"]) for way, rows in sizes.groupby("way")}
     points |= {way: (many["runs"], many[way]) for way in ("one_by_one", "side_by_side")}
-    lines = {str(way): line for way, (x, y) in points.items() if (line := fitted_line(x, y))}
+    lines = {str(way): linregress(x, y) for way, (x, y) in points.items() if len(x) >= LEAST_POINTS}
     save_as(cost_figure(sizes, many, lines, Caption(document["data"], details)), file)

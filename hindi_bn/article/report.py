@@ -5,7 +5,6 @@ The folder stands alone: it holds copies of the histories and environments that 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -26,7 +25,7 @@ from hindi_bn.figures.comparison import (
 )
 from hindi_bn.figures.descent import descent_figure
 from hindi_bn.figures.style import FORMATS, Caption, looks, save
-from hindi_bn.files import plain_json, write_text
+from hindi_bn.files import json_text, plain_json, write_text
 from hindi_bn.stats.metrics import check_histories
 from hindi_bn.stats.recordings import pair_changes
 from hindi_bn.stats.scores import Classes, confusion, per_class
@@ -108,7 +107,7 @@ class Comparison:
             "files": sorted(names),
         }
         texts |= {
-            "comparison.json": _json(document), "comparison.md": comparison_markdown(document)
+            "comparison.json": json_text(document), "comparison.md": comparison_markdown(document)
         }  # fmt: skip
         for name, text in texts.items():
             write_text(folder / name, text)
@@ -224,7 +223,7 @@ def _texts(comparison: Comparison) -> dict[str, str]:
     }
     texts |= {f"{run}.history.csv": _csv(frame) for run, frame in comparison.histories.items()}
     environments = comparison.environments.items()
-    return texts | {f"{run}.environment.json": _json(about) for run, about in environments}
+    return texts | {f"{run}.environment.json": json_text(about) for run, about in environments}
 
 
 def _remove_leftovers(folder: Path, written: set[str]) -> None:
@@ -237,7 +236,3 @@ def _remove_leftovers(folder: Path, written: set[str]) -> None:
 
 def _csv(frame: pd.DataFrame) -> str:
     return str(frame.to_csv(index=False, lineterminator="\n"))
-
-
-def _json(document: Any) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

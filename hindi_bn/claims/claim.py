@@ -172,11 +172,6 @@ class Claim(Settings):
         """The tests, and what is reported besides."""
         return (*self.tests, *self.besides)
 
-    @property
-    def slug(self) -> str:
-        """Number and name, for files."""
-        return f"{self.id:02d}-{self.name}"
-
 
 def load_claims(folder: Path | None = None) -> list[Claim]:
     """Read all claims, in the order of their numbers; StudyError names what is wrong in a file."""

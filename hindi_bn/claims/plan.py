@@ -1,6 +1,6 @@
 """What a claim is tested with: its runs at a scale, and the tables that its tests read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -8,10 +8,12 @@ import pandas as pd
 from hindi_bn.claims.claim import Claim, Scale, ScaleName
 from hindi_bn.claims.effects import ArmTable, terms_of
 from hindi_bn.digits import Digits
+from hindi_bn.digits.dataset import Note
+from hindi_bn.digits.fetching import no_note
 from hindi_bn.measures import measure
 from hindi_bn.records import RunFolder
 from hindi_bn.study import Run
-from hindi_bn.sweeps.cells import Cell, cells, varied
+from hindi_bn.sweeps.cells import Cell, cells
 from hindi_bn.sweeps.store import RunStore, Status
 from hindi_bn.sweeps.sweep_file import sweep_of
 from hindi_bn.sweeps.tables import epochs_table, runs_table
@@ -79,10 +81,7 @@ def _sized(cell: Cell, scale: Scale, images: int) -> Cell:
 
 
 def read_plan(
-    plan: ClaimPlan,
-    digits: Digits,
-    store: RunStore,
-    note: Callable[[str], None] = lambda text: None,
+    plan: ClaimPlan, digits: Digits, store: RunStore, note: Note = no_note
 ) -> TrainedClaim:
     """Read what is in the store of a plan's runs, and measure what its tests ask for.
 
@@ -92,7 +91,7 @@ def read_plan(
     for name, chosen in plan.cells.items():
         placed = [store.place(cell, digits) for cell in chosen]
         statuses: dict[str, Status] = {run.key: store.status(run.job) for run in placed}
-        columns = varied(chosen)
+        columns = list(chosen[0].values)
         runs = runs_table(placed, statuses, columns, store)
         folders = [RunFolder(run.job.folder) for run in placed]
         for metric in _measured(plan.claim, name):
@@ -116,9 +115,7 @@ def _measured(claim: Claim, sweep: str) -> list[str]:
     return [metric for metric in dict.fromkeys(asked) if "." in metric]
 
 
-def _measure(
-    folders: Sequence[RunFolder], metric: str, digits: Digits, note: Callable[[str], None]
-) -> list[float]:
+def _measure(folders: Sequence[RunFolder], metric: str, digits: Digits, note: Note) -> list[float]:
     """Measure a metric of each run; not a number where it has not finished, or has it not."""
     name, _, value = metric.partition(".")
     finished = sum(folder.finished for folder in folders)

@@ -18,7 +18,7 @@ from hindi_bn.claims.numbers import number
 from hindi_bn.claims.plan import TrainedClaim
 from hindi_bn.claims.verdict import LEVEL, Effect, Verdict, decide, effect_of, together
 from hindi_bn.errors import ClaimsError
-from hindi_bn.files import plain_json, write_text
+from hindi_bn.files import plain_json, refused, write_json
 from hindi_bn.stats.intervals import summarise
 
 FILE = "claims.json"
@@ -140,8 +140,7 @@ def write_results(
         "environment": dict(environment),
         "claims": [result.as_json() for result in results],
     }
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(folder / FILE, text + "\n")
+    write_json(folder / FILE, document)
 
 
 def read_results(folder: Path) -> list[ClaimResult]:
@@ -149,15 +148,10 @@ def read_results(folder: Path) -> list[ClaimResult]:
     file = folder / FILE
     if not file.exists():
         return []
-    try:
+    anew = "delete it; `hindi-bn claims run` writes it again from the runs that are there"
+    with refused(f"{file} cannot be read.", anew, ClaimsError):
         document = json.loads(file.read_text(encoding="utf-8"))
         return [ClaimResult.from_json(entry) for entry in document["claims"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ClaimsError(
-            f"{file} cannot be read.",
-            " ".join(str(error).split()) or type(error).__name__,
-            "delete it; `hindi-bn claims run` writes it again from the runs that are there",
-        ) from error
 
 
 def _effect(document: Mapping[str, Any]) -> Effect:

@@ -1,6 +1,6 @@
 """Running claims: what is missing is trained, then every claim is tested and written down."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +11,14 @@ from hindi_bn.claims.plan import ClaimPlan, read_plan
 from hindi_bn.claims.report import document
 from hindi_bn.claims.results import ClaimResult, decided, read_results, result_of, write_results
 from hindi_bn.digits import Digits
+from hindi_bn.digits.dataset import Note
+from hindi_bn.digits.fetching import no_note
 from hindi_bn.files import write_text
 from hindi_bn.study import results_folder
 from hindi_bn.sweeps.cells import Cell
 from hindi_bn.sweeps.store import RunStore
 
 FIGURES = "figures"
-Note = Callable[[str], None]
 
 
 def cells_of(plans: Sequence[ClaimPlan]) -> list[Cell]:
@@ -39,11 +40,7 @@ def found_results(out: Path) -> list[ClaimResult]:
 
 
 def judge_claims(
-    plans: Sequence[ClaimPlan],
-    digits: Digits,
-    store: RunStore,
-    folder: Path,
-    note: Note = lambda text: None,
+    plans: Sequence[ClaimPlan], digits: Digits, store: RunStore, folder: Path, note: Note = no_note
 ) -> list[ClaimResult]:
     """Test claims on the runs that there are, and write everything about them.
 

@@ -1,6 +1,5 @@
 """The application object: global options, exit codes, and how errors and notes are printed."""
 
-import json
 import logging
 import shlex
 import sys
@@ -11,6 +10,7 @@ from typer.core import TyperGroup
 
 from hindi_bn import __version__
 from hindi_bn.errors import HindiBnError
+from hindi_bn.files import json_text
 
 INTERRUPTED = 130
 
@@ -99,7 +99,7 @@ logging.getLogger("hindi_bn").addHandler(_Notes())
 
 def print_json(document: Any) -> None:
     """Print one JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(json_text(document))
 
 
 def typed_command() -> str:

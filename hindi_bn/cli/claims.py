@@ -107,10 +107,7 @@ def show_claim(
 def run(
     claim: Ids = None,
     scale: Scale = "standard",
-    seeds: Annotated[
-        int | None,
-        typer.Option("--seeds", min=1, metavar="N", help="Seeds.", show_default="the scale's"),
-    ] = None,
+    seeds: Annotated[int | None, options.seeds("the scale's")] = None,
     out: options.Out = Path("results"),
     data_dir: options.DataDir = Path("data"),
     executor: options.Executor = "local",

@@ -119,6 +119,11 @@ RetryFailed = Annotated[
 ]
 
 
+def seeds(whose: str) -> Any:
+    """Return the option for a number of seeds; `whose` says what holds unless it is given."""
+    return typer.Option("--seeds", min=1, metavar="N", help="Seeds.", show_default=whose)
+
+
 def overrides(assignments: list[str] | None, **flags: Any) -> dict[str, Any]:
     """Join `--set` and the flags that were given; a flag beats `--set`, which beats the file."""
     from hindi_bn.study.files import parse_assignments

@@ -23,10 +23,7 @@ def sweep(
         str,
         typer.Argument(metavar="FILE", help="Sweep: a name that comes along, or a YAML file."),
     ],
-    seeds: Annotated[
-        int | None,
-        typer.Option("--seeds", min=1, metavar="N", help="Seeds.", show_default="the sweep's"),
-    ] = None,
+    seeds: Annotated[int | None, options.seeds("the sweep's")] = None,
     set_: options.Set = None,
     epochs: options.Epochs = None,
     out: options.Out = Path("results"),

@@ -33,16 +33,10 @@ def fetch(
 ) -> Digits:
     """Fetch a data set, verify it and put it into `data_dir` in one step.
 
-    Args:
-        source: A source of the digits (`kaggle`, `uci`; `archive` or `folder` with `path`), `auto`
-            for the path given or the first source that has them, or the name of another data set.
-        force: Fetch even though verified data are there.
-        accept_different: Keep digits whose pixels are not the article's; everything made from them
-            says so.
-        note, advance: Called with what happens, in a sentence; with the progress.
-
-    SourceError when no source can deliver; DataError when what it delivered is damaged, incomplete
-    or not the article's; HindiBnError when `data_dir` cannot be written.
+    `source` is one of the digits (`kaggle`, `uci`; `archive` or `folder` with `path`), `auto` for
+    the path given or the first that has them, or another data set. SourceError when no source can
+    deliver; DataError when what it delivered is damaged, incomplete or not the article's;
+    HindiBnError when `data_dir` cannot be written.
     """
     if source == AUTO:
         if path is None:

@@ -17,6 +17,7 @@ from hindi_bn.digits.dataset import Digits, from_pixels
 from hindi_bn.digits.images import Advance, decode, fingerprint, silent
 from hindi_bn.digits.staging import install, locked
 from hindi_bn.errors import DataError
+from hindi_bn.files import json_text, refused
 
 CACHE = "digits.safetensors"
 
@@ -74,13 +75,11 @@ def _read_source(folder: Path) -> dict[str, Any]:
     path = folder / "source.json"
     if not path.exists():
         return {}
-    try:
+    with refused(f"{path} cannot be read.", "delete it", DataError):
         known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read.", str(error), "delete it") from error
-    if not isinstance(known, dict):
-        raise DataError(f"{path} cannot be read.", "It holds no JSON object.", "delete it")
-    return known
+        if not isinstance(known, dict):
+            raise TypeError("It holds no JSON object.")
+        return known
 
 
 def keep(
@@ -96,7 +95,7 @@ def keep(
         "fetched": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "accepted": dict(digits.digests),
     }
-    (images / "source.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    (images / "source.json").write_text(json_text(facts), encoding="utf-8")
     install(images, data_dir / "digits")
     write_arrays(data_dir / CACHE, pixels, {"fingerprint": fingerprint(data_dir / "digits")})
     return digits

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hindi_bn.figures.style import Caption, Look, composing
-from hindi_bn.stats.lines import Line
 
 WAYS = {
     "notebook": ("the notebook's way", Look("#D55E00", "s")),
@@ -23,12 +22,12 @@ WAYS = {
 """Label and look of each way to train."""
 
 
-def cost_by_images(sizes: pd.DataFrame, lines: Mapping[str, Line], ax: Axes) -> Axes:
+def cost_by_images(sizes: pd.DataFrame, lines: Mapping[str, Any], ax: Axes) -> Axes:
     """Draw the seconds per epoch against the training images, a line per way.
 
     `sizes` has a row for each way and number of images: `images`, `way`, and `median`, `min` and
-    `max` of the seconds; a bar reaches from the fastest to the slowest epoch. `lines` are fitted to
-    ways.
+    `max` of the seconds; a bar reaches from the fastest to the slowest epoch. `lines` are those
+    that scipy fitted to ways.
     """
     for way, rows in sizes.groupby("way", sort=False):
         spread = [rows["median"] - rows["min"], rows["max"] - rows["median"]]
@@ -37,7 +36,7 @@ def cost_by_images(sizes: pd.DataFrame, lines: Mapping[str, Line], ax: Axes) -> 
     return _from_zero(ax)
 
 
-def cost_by_runs(runs: pd.DataFrame, lines: Mapping[str, Line], ax: Axes) -> Axes:
+def cost_by_runs(runs: pd.DataFrame, lines: Mapping[str, Any], ax: Axes) -> Axes:
     """Draw the seconds of all runs together against their number.
 
     `runs` has a row for each number: `runs`, and the seconds `side_by_side` and `one_by_one`.
@@ -50,7 +49,7 @@ def cost_by_runs(runs: pd.DataFrame, lines: Mapping[str, Line], ax: Axes) -> Axe
 
 
 def cost_figure(
-    sizes: pd.DataFrame, runs: pd.DataFrame, lines: Mapping[str, Line], caption: Caption
+    sizes: pd.DataFrame, runs: pd.DataFrame, lines: Mapping[str, Any], caption: Caption
 ) -> Figure:
     """Compose `cost_by_images` and `cost_by_runs`."""
     with composing("What training costs", caption, 11.0, 4.8) as figure:
@@ -61,13 +60,14 @@ def cost_figure(
 
 
 def _points(
-    ax: Axes, way: str, lines: Mapping[str, Line], x: pd.Series, y: pd.Series, **bars: Any
+    ax: Axes, way: str, lines: Mapping[str, Any], x: pd.Series, y: pd.Series, **bars: Any
 ) -> None:
     label, look = WAYS[way]
     if line := lines.get(way):
         ends = np.array([0.0, x.max()])
-        ax.plot(ends, line.start + line.slope * ends, color=look.colour, linewidth=1.2, alpha=0.7)
-        label += f" (line: $R^2$ = {line.r_squared:.4f})"
+        fitted = line.intercept + line.slope * ends
+        ax.plot(ends, fitted, color=look.colour, linewidth=1.2, alpha=0.7)
+        label += f" (line: $R^2$ = {line.rvalue**2:.4f})"
     ax.errorbar(
         x, y, **bars, color=look.colour, marker=look.marker, markersize=7, linestyle="none",
         capsize=4, label=label,

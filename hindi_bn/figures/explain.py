@@ -1,15 +1,16 @@
 """Batch norm made visible: a batch before and after, and how its channels are distributed."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 import seaborn as sns
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
+from torchvision.utils import make_grid
 
 from hindi_bn.figures.style import Caption, composing
 
@@ -102,14 +103,9 @@ def image_strip(images: NDArray[np.uint8], ax: Axes) -> Axes:
     """Show a batch's images (batch, height, width) in rows of sixteen; the first one is framed."""
     shown = images[:SHOWN]
     columns = min(len(shown), SHOWN // 2)
-    rows = math.ceil(len(shown) / columns)
-    height, width = shown.shape[1:]
-    sheet = np.zeros((rows * height, columns * width), dtype=np.uint8)
-    for place, image in enumerate(shown):
-        top, left = height * (place // columns), width * (place % columns)
-        sheet[top : top + height, left : left + width] = image
-    ax.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    frame = (0.0, 0.0), width - 1, height - 1
+    sheet = make_grid(torch.from_numpy(shown)[:, None], nrow=columns, padding=0)[0]
+    ax.imshow(sheet.numpy(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    frame = (0.0, 0.0), shown.shape[2] - 1, shown.shape[1] - 1
     ax.add_patch(Rectangle(*frame, fill=False, edgecolor=EVAL, linewidth=2.5))
     more = f", the first {len(shown)} of {len(images)}" if len(images) > len(shown) else ""
     ax.set_title(f"The batch{more}; framed: the image asked about")

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError, StudyError
-from hindi_bn.files import write_text
+from hindi_bn.files import refused, write_json
 from hindi_bn.records import RunFolder
 from hindi_bn.registry import find, names
 from hindi_bn.stats import metrics
@@ -42,7 +42,7 @@ def measure(folder: RunFolder, name: str, digits: Digits) -> dict[str, float]:
     record.check_data(digits)
     values = {k: float(v) for k, v in chosen.measure(record, digits).items() if math.isfinite(v)}
     document = {"measure": name, "version": chosen.VERSION, "values": values}
-    write_text(file, json.dumps(document, indent=2, allow_nan=False) + "\n")
+    write_json(file, document)
     return values
 
 
@@ -74,16 +74,10 @@ def _found(name: str) -> ModuleType:
 
 def _read(file: Path, version: int) -> dict[str, float] | None:
     """Return the kept values; None when there are none of this version."""
-    try:
+    if not file.exists():
+        return None
+    with refused(f"{file} cannot be read.", "delete it: it is measured again when it is needed"):
         document = json.loads(file.read_text(encoding="utf-8"))
         if document["version"] != version:
             return None
         return {str(key): float(value) for key, value in document["values"].items()}
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(
-            f"{file} cannot be read.",
-            " ".join(str(error).split()) or type(error).__name__,
-            "delete it: it is measured again when it is needed",
-        ) from error

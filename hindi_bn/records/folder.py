@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from hindi_bn.errors import RunError
-from hindi_bn.files import replacing, write_text
+from hindi_bn.files import refused, replacing, write_json, write_text
 from hindi_bn.study import Run, Study
 from hindi_bn.study.files import as_yaml, read_yaml, validate
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("epoch", "seconds", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
 """Columns of every history.csv; recordings may add some, such as wx and wy."""
+
+ANEW = "train this run again with --overwrite"
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,7 @@ class RunFolder:
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Write environment.json."""
-        text = json.dumps(environment, indent=2, ensure_ascii=False, allow_nan=False)
-        write_text(self.path / "environment.json", text + "\n")
+        write_json(self.path / "environment.json", environment)
 
     def write_history(
         self, rows: Sequence[Mapping[str, float]], recorded: Sequence[str] = ()
@@ -199,7 +200,7 @@ class RunFolder:
                 "train without --resume (with --overwrite if the folder may be replaced)",
             )
         what = f"The checkpoint in {self.path} is damaged."
-        with _refused(what, "history.csv is untouched; start this run again with --overwrite"):
+        with refused(what, "history.csv is untouched; start this run again with --overwrite"):
             state = json.loads((self.checkpoint_folder / "state.json").read_text(encoding="utf-8"))
             file = self.checkpoint_folder / str(state["tensors"])
             if _sha256(file) != state["sha256"]:
@@ -223,14 +224,14 @@ class RunFolder:
                 "The run is unfinished." if self.exists else "There is no run.",
                 "train it first with `hindi-bn train`, or go on with --resume",
             )
-        with _refused(f"{self.weights_file} is damaged.", "train again with --overwrite"):
+        with refused(f"{self.weights_file} is damaged.", "train again with --overwrite"):
             return _read_tensors(self.weights_file)
 
     def read(self) -> Record:
         """Read what was recorded; RunError when something is missing or damaged."""
         study, run = self._read_settings()
         history, file = self.read_history(), self.path / "environment.json"
-        with _refused(f"{file} cannot be read."):
+        with refused(f"{file} cannot be read.", ANEW):
             environment = dict(json.loads(file.read_text(encoding="utf-8")))
         return Record(self.path, study, run, history, environment)
 
@@ -239,7 +240,7 @@ class RunFolder:
         import pandas as pd
 
         next_step = "mend it, or train this run again with --overwrite"
-        with _refused(f"{self.history_file} cannot be read.", next_step):
+        with refused(f"{self.history_file} cannot be read.", next_step):
             history = pd.read_csv(self.history_file, dtype=str)  # read as text: exact floats
             columns = list(map(str, history.columns))
             if tuple(columns[: len(COLUMNS)]) != COLUMNS:
@@ -259,7 +260,7 @@ class RunFolder:
             )
         document = read_yaml(file)
         raw, name = document.get("study"), document.get("run")
-        with _refused(f"{file} is damaged."):
+        with refused(f"{file} is damaged.", ANEW):
             if not isinstance(raw, dict):
                 raise TypeError("It holds no study.")
             study = validate(raw, str(file))
@@ -287,15 +288,3 @@ def _read_tensors(file: Path) -> dict[str, torch.Tensor]:
 
 def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-@contextlib.contextmanager
-def _refused(what: str, next_step: str = "train this run again with --overwrite") -> Iterator[None]:
-    """Turn what goes wrong while a file is read into a RunError."""
-    try:
-        yield
-    except KeyError as error:
-        raise RunError(what, f"It has no entry {error}.", next_step) from error
-    except (OSError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise RunError(what, reason, next_step) from error

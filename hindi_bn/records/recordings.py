@@ -7,13 +7,14 @@ joined file is the same. Nothing grows in memory, and no file is written more th
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hindi_bn.errors import RunError
-from hindi_bn.files import replacing, write_text
+from hindi_bn.files import refused, replacing, write_text
 from hindi_bn.records import RunFolder
+from hindi_bn.records.folder import ANEW
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,12 +39,9 @@ def check_epochs(folder: RunFolder, epochs: int) -> None:
     """Refuse a run whose first `epochs` epochs have lost their recordings, with a RunError."""
     for epoch in range(epochs):
         file = _epoch_file(folder, epoch)
-        try:
-            with file.open(encoding="utf-8") as lines:
-                if next(lines, "").rstrip("\n") != _HEAD:
-                    raise ValueError(f"its first line is not {_HEAD}")  # noqa: TRY301
-        except (OSError, ValueError) as error:
-            raise _damaged(file, error) from error
+        with _mended(file), file.open(encoding="utf-8") as lines:
+            if next(lines, "").rstrip("\n") != _HEAD:
+                raise ValueError(f"its first line is not {_HEAD}")
 
 
 def join_epochs(folder: RunFolder, epochs: int) -> None:
@@ -76,22 +74,16 @@ def read_recordings(folder: RunFolder) -> pd.DataFrame:
 def _read(file: Path) -> pd.DataFrame:
     import pandas as pd
 
-    try:
+    with _mended(file):
         frame = pd.read_csv(file, dtype=str, keep_default_na=False)  # as text: exact floats
         if tuple(frame.columns) != COLUMNS:
-            raise ValueError(f"its columns are {', '.join(map(str, frame.columns))}")  # noqa: TRY301
+            raise ValueError(f"its columns are {', '.join(map(str, frame.columns))}")
         return frame.astype({"epoch": "int64", "step": "int64", "value": "float64"})
-    except (OSError, ValueError) as error:
-        raise _damaged(file, error) from error
 
 
 def _epoch_file(folder: RunFolder, epoch: int) -> Path:
     return folder.checkpoint_folder / f"captures-{epoch}.csv"
 
 
-def _damaged(file: Path, error: Exception) -> RunError:
-    return RunError(
-        f"{file} cannot be read.",
-        " ".join(str(error).split()),
-        "mend it, or train this run again with --overwrite",
-    )
+def _mended(file: Path) -> contextlib.AbstractContextManager[None]:
+    return refused(f"{file} cannot be read.", f"mend it, or {ANEW}")

@@ -49,13 +49,8 @@ class Job:
         return self.study.folder(self.out) / self.run
 
     def as_json(self) -> dict[str, Any]:
-        """Return the job as what JSON can hold."""
+        """Return the job's fields as what JSON can hold; `Job(**fields)` reads them."""
         return cast(dict[str, Any], pydantic.TypeAdapter(Job).dump_python(self, mode="json"))
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Job:
-        """Read what `as_json` gave."""
-        return cls(**document)
 
 
 @dataclass(frozen=True)

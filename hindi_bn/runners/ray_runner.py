@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from hindi_bn.errors import HindiBnError, StudyError
+from hindi_bn.files import one_line
 from hindi_bn.records import RunFolder
 from hindi_bn.runners.jobs import Failure, Job, JobResult
 from hindi_bn.runners.ray_cluster import connected
@@ -84,7 +85,7 @@ class RayRunner:
             except ray.exceptions.RayError as error:
                 raise HindiBnError(
                     "The Ray cluster was lost.",
-                    " ".join(str(error).split()) or type(error).__name__,
+                    one_line(error),
                     "start the same command again: finished runs are kept",
                 ) from error
 
@@ -225,7 +226,7 @@ class _Dispatch:
             yield replace(self._ended(task, failure), seconds=result.seconds)
 
     def _again(self, task: _Task, error: Exception) -> Iterator[JobResult]:
-        why = " ".join(str(error).split())
+        why = one_line(error)
         if task.attempt == self._runner.max_retries:
             times = f"{type(error).__name__}, {task.attempt + 1} times in all; the last: {why}"
             yield self._ended(task, Failure.worker_died(task.job, times, "what it had sent"))

@@ -90,7 +90,7 @@ def train(order: Order, arrays: Mapping[str, Any], node: str, outbox: Outbox) ->
         return Delivery(0.0, refusal, order.files)
     outbox.put(Message(order.task, "started", node))
     with tempfile.TemporaryDirectory(prefix="hindi-bn-run-") as name:
-        home = Job.from_json(order.job)
+        home = Job(**order.job)
         job = replace(home, out=Path(name))
         unpack(job.folder, order.files)
         reporter = _Reporter(order, job.folder, outbox)

@@ -24,7 +24,7 @@ def work(messages: Iterator[Message], send: Send) -> None:
     digits = open_shared(Path(setup["digits"]))
     for message in messages:
         result = perform(
-            Job.from_json(message),
+            Job(**message),
             digits,
             on_epoch=lambda row: send({"kind": "epoch", "row": asdict(row)}),
             note=lambda text: send({"kind": "note", "text": text}),

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hindi_bn.errors import RunError, StatisticsError
+from hindi_bn.records import COLUMNS
 
 STATUSES = ("finished", "diverged", "failed", "unfinished", "missing")
 ENDED = ("finished", "diverged")
@@ -22,9 +23,6 @@ LAST = 5  # epochs in the mean of the last ones
 LAST_CHANGES = 20  # epochs whose change from the epoch before enters the oscillation
 LOSS_EPOCHS = (1, 3, 5, 10, 30)
 ACCURACY_PERCENTS = (90, 95, 98)
-HISTORY_COLUMNS = (
-    "epoch", "seconds", "train_loss", "train_accuracy", "test_loss", "test_accuracy",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,7 @@ def check_histories(histories: Mapping[str, pd.DataFrame]) -> None:
     if not histories:
         raise RunError("There is no run to analyse.", "", "train one with `hindi-bn train`")
     for run, history in histories.items():
-        missing = [column for column in HISTORY_COLUMNS if column not in history.columns]
+        missing = [column for column in COLUMNS if column not in history.columns]
         if missing:
             why, option = f"It has no column {', '.join(missing)}.", "--overwrite"
         elif history.empty:

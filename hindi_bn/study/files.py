@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from hindi_bn.errors import StudyError
+from hindi_bn.files import one_line
 from hindi_bn.registry import nearest
 from hindi_bn.study import Run, Study
 from hindi_bn.study.old_names import (
@@ -118,7 +119,7 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
             overrides[key.strip()] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise StudyError(
-                f"Cannot read --set {text}.", f"The value is not YAML: {_one_line(error)}.",
+                f"Cannot read --set {text}.", f"The value is not YAML: {one_line(error)}.",
                 "quote it, as in --set 'recordings.pair.wx=[3, 4, 1, 0]'",
             ) from error  # fmt: skip
     return overrides
@@ -130,7 +131,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise StudyError(
-            f"Cannot read {path}.", _one_line(error), "mend the file or name another one"
+            f"Cannot read {path}.", one_line(error), "mend the file or name another one"
         ) from error
     if not isinstance(raw, dict):
         raise StudyError(
@@ -258,7 +259,3 @@ def _reason(detail: ErrorDetails) -> str:
 
 def _none_of(value: Any, valid: Sequence[str]) -> str:
     return f"{str(value)!r} is none of {', '.join(valid)}.{nearest(str(value), valid)}"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

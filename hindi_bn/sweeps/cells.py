@@ -28,7 +28,8 @@ class Cell:
     """One run of a sweep: its study has this run alone, and `stream: paired`.
 
     The arm is what it shares with the runs that differ in the seed alone, such as `norm=batch,
-    lr=0.1`; `values` are the varied values by column.
+    lr=0.1`; `values` are the varied values by column: the
+    same columns, in the grid's order, in all cells.
     """
 
     arm: str
@@ -66,11 +67,6 @@ def cells(sweep: Sweep, origin: str = "") -> tuple[Cell, ...]:
             every.append(Cell(name, values, seed, study.model_copy(update={"seed": seed})))
     _refuse_twins(every, origin)
     return tuple(every)
-
-
-def varied(chosen: Sequence[Cell]) -> list[str]:
-    """Return the columns of the varied keys, in the grid's order; all cells have the same ones."""
-    return list(chosen[0].values)
 
 
 def text_of(value: Shown) -> str:

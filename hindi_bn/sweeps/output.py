@@ -1,13 +1,12 @@
 """What a sweep leaves behind: tables, statistics and figures in `<out>/sweeps/<name>/`."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from hindi_bn.files import plain_json, replacing, write_text
+from hindi_bn.files import plain_json, replacing, write_json, write_text
 from hindi_bn.stats.metrics import ENDED
 from hindi_bn.stats.tables import paired_table, summary_table
 from hindi_bn.study import results_folder
@@ -41,8 +40,7 @@ def write_sweep(
     write_text(folder / "summary.csv", summary.to_csv(index=False, lineterminator="\n"))
     write_text(folder / "paired.csv", paired.to_csv(index=False, lineterminator="\n"))
     document = _document(result, sweep, summary, paired)
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(folder / "summary.json", text + "\n")
+    write_json(folder / "summary.json", document)
     open_ = int((~result.runs["status"].isin(ENDED)).sum())
     caption = Caption(result.title, f"sweep {sweep.name}")
     caption = caption.plus(f"{open_} runs without a result" * (open_ > 0))

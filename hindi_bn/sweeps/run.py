@@ -12,7 +12,7 @@ from hindi_bn.runners.jobs import JobResult
 from hindi_bn.runners.local import Runner
 from hindi_bn.runners.workers import Event
 from hindi_bn.stats.metrics import ENDED
-from hindi_bn.sweeps.cells import Cell, cells, varied
+from hindi_bn.sweeps.cells import Cell, cells
 from hindi_bn.sweeps.progress import Progress
 from hindi_bn.sweeps.store import RunStore, Status, SweepRun
 from hindi_bn.sweeps.sweep_file import Sweep
@@ -159,7 +159,7 @@ def _keep(result: JobResult, store: RunStore) -> None:
 
 
 def _result(plan: Plan, store: RunStore, progress: Progress) -> SweepResult:
-    columns = varied([run.cell for run in plan.runs])
+    columns = list(plan.runs[0].cell.values)
     statuses = {run.key: store.status(run.job) for run in plan.runs}
     return SweepResult(
         runs_table(plan.runs, statuses, columns, store),

@@ -14,7 +14,7 @@ import pandas as pd
 from hindi_bn.digits import Digits
 from hindi_bn.engine import numerics_of
 from hindi_bn.errors import RunError
-from hindi_bn.files import write_text
+from hindi_bn.files import refused, write_json
 from hindi_bn.records import RunFolder
 from hindi_bn.runners.jobs import Failure, Job, JobResult
 from hindi_bn.sweeps.cells import Cell
@@ -85,8 +85,7 @@ class RunStore:
         """Record why a run ended badly; HindiBnError when it cannot be written."""
         assert result.failure is not None
         document = asdict(result.failure) | {"seconds": result.seconds}
-        text = json.dumps(document, indent=2, ensure_ascii=False)
-        write_text(result.job.folder / FAILURE, text + "\n")
+        write_json(result.job.folder / FAILURE, document)
 
     def forget(self, job: Job) -> None:
         """Clear a run that ended badly, so that it is trained anew; RunError when it is in use."""
@@ -106,9 +105,5 @@ class RunStore:
         file = job.folder / FAILURE
         if not file.exists():
             return {}
-        try:
+        with refused(f"{file} cannot be read.", f"delete {job.folder}"):
             return dict(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise RunError(
-                f"{file} cannot be read.", " ".join(str(error).split()), f"delete {job.folder}"
-            ) from error

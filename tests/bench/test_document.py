@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
+from scipy.stats import linregress
 from tiny import tiny_digits, tiny_study
 from typer.testing import CliRunner
 
@@ -25,7 +26,6 @@ from hindi_bn.cli.bench import bench_tables
 from hindi_bn.errors import DataError
 from hindi_bn.figures.bench import cost_figure
 from hindi_bn.figures.style import Caption
-from hindi_bn.stats.lines import Line
 
 
 def made_network(seconds: dict[str, list[float]]) -> NetworkBench:
@@ -196,7 +196,8 @@ def test_cost_is_drawn_along_its_line() -> None:
          for way in ("notebook", "fast") for n in (100, 200, 400)]
     )  # fmt: skip
     runs = pd.DataFrame([{"runs": n, "one_by_one": 2.0 * n, "side_by_side": n} for n in (1, 2)])
-    lines = {"notebook": Line(0.01, 0.0, 1.0), "fast": Line(0.01, 0.0, 1.0)}
+    line = linregress([1, 2, 4], [0.01, 0.02, 0.04])
+    lines = {"notebook": line, "fast": line}
     left, right = cost_figure(sizes, runs, lines, Caption("made-up digits", "details")).axes
     drawn = [line for line in left.lines if len(line.get_xdata()) == 2]
     assert np.allclose(drawn[0].get_ydata(), [0, 4])

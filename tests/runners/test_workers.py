@@ -238,7 +238,7 @@ def test_a_worker_speaks_lines_of_json(tmp_path: Path) -> None:
         work(iter(json.loads(json.dumps(messages))), sent.append)
     assert [message["kind"] for message in sent] == ["epoch", "epoch", "result"]
     assert sent[-1]["failure"] is None
-    assert Job.from_json(one.as_json()) == one
+    assert Job(**one.as_json()) == one
 
 
 def test_shared_digits_are_the_digits() -> None:
