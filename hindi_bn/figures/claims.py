@@ -10,7 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from hindi_bn.figures.over_seeds import INTERVAL, label_size, limits, number, shown, wrapped
+from hindi_bn.figures.over_seeds import (
+    INTERVAL,
+    in_words,
+    label_size,
+    limits,
+    number,
+    shown,
+    wrapped,
+)
 from hindi_bn.figures.style import Caption, Look, composing, count_axis
 from hindi_bn.stats.metrics import points
 
@@ -138,7 +146,7 @@ def gap_figure(
         INTERVAL if count > 1 else "no interval from a single pair",
         f"right: last {late['epoch'].nunique()} epochs",
     )
-    title = f"Test accuracy: {arms[0]} less {arms[1]}, paired by seed"
+    title = "Test accuracy: {} less {}, paired by seed".format(*in_words(arms).values())
     with composing(title, caption, 11.0, 4.9) as figure:
         left, right = figure.subplots(1, 2)
         gap_by_epoch(pairs, means, published, left)

@@ -12,6 +12,7 @@ from matplotlib.ticker import NullLocator
 from hindi_bn.figures.over_seeds import (
     are_numbers,
     diverged_note,
+    in_words,
     label_size,
     levels,
     limits,
@@ -84,6 +85,14 @@ class Dose(NamedTuple):
             return looks(["all"])
         return looks(value_text(value) for value in levels(self.means[self.hue]))
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The lines' names as they are read."""
+        words = in_words(f"{self.hue}={name}" for name in self.lines)
+        return {
+            name: words[f"{self.hue}={name}"].removeprefix(f"{self.hue}=") for name in self.lines
+        }
+
     def placed(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return one of the tables in the metric's unit, with each row's `line` and `place`."""
         line = "all" if self.hue is None else table[self.hue].map(value_text)
@@ -126,7 +135,7 @@ def diverged_crosses(dose: Dose, ax: Axes) -> Axes:
             f"{mean['n_diverged']}/{ended}", (mean["place"], row), (5, 0),
             textcoords="offset points", va="center", fontsize=8, color="0.25",
         )  # fmt: skip
-    labels = ["diverged" if dose.hue is None else f"diverged: {name}" for name in names]
+    labels = ["diverged" if dose.hue is None else f"diverged: {dose.names[name]}" for name in names]
     ax.set_yticks(range(len(names)), [textwrap.shorten(text, 28) for text in labels], fontsize=8)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(False)
@@ -141,7 +150,9 @@ def dose_figure(dose: Dose, caption: Caption, title: str = "") -> Figure:
     """
     means, hue = dose.placed(dose.means), dose.hue
     lost = means[means["n_diverged"] > 0]["line"].nunique()
-    wide, lines = label_size([wrapped(name) for name in [*dose.lines, hue or ""]])
+    names = dose.names
+    title_of_legend = hue if list(names) == list(names.values()) else ""
+    wide, lines = label_size([wrapped(name) for name in [*names.values(), hue or ""]])
     crosses = _CROSSES_ROW * lost + 0.12
     width = 6.9 + (wide + _LEGEND_HANDLE) * (hue is not None)
     height = max(4.6, _LEGEND_LINE * lines + 1.2) + (crosses if lost else 0.0)
@@ -156,10 +167,10 @@ def dose_figure(dose: Dose, caption: Caption, title: str = "") -> Figure:
         else:
             ax = dose_lines(dose, figure.add_subplot())
         if hue is not None:
-            handles, names = ax.get_legend_handles_labels()
+            handles, given = ax.get_legend_handles_labels()
             figure.legend(
-                handles, [wrapped(name) for name in names], title=hue, loc="outside right upper",
-                frameon=False, alignment="left",
+                handles, [wrapped(names[name]) for name in given], title=title_of_legend,
+                loc="outside right upper", frameon=False, alignment="left",
             )  # fmt: skip
     return figure
 

@@ -17,6 +17,7 @@ from hindi_bn.stats.metrics import Metric
 
 INTERVAL = "95 % t-interval of the mean"
 
+_WORDS = {"norm=none": "without BN", "norm=batch": "with BN"}
 _WRAP = 38  # letters of an arm's name in a line of a label
 _LETTER_INCHES = 0.078  # a letter of a label, on the safe side
 _BEYOND = 3.0  # per cent that an axis of accuracies shows below 0 and above 100
@@ -61,6 +62,14 @@ def arm_looks(arms: Iterable[str]) -> dict[str, Look]:
         values = {arm: arm for arm in arms}
     given = looks(values.values())
     return {arm: given[value] for arm, value in values.items()}
+
+
+def in_words(arms: Iterable[str]) -> dict[str, str]:
+    """Write arms as they are read: with BN and without, where every one is either."""
+    parts = {arm: arm.split(", ") for arm in arms}
+    if all(_WORDS.keys() & set(each) for each in parts.values()):
+        return {a: ", ".join(_WORDS.get(part, part) for part in each) for a, each in parts.items()}
+    return {arm: arm for arm in parts}
 
 
 def wrapped(text: str, letters: int = _WRAP) -> str:

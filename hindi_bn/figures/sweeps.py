@@ -15,6 +15,7 @@ from hindi_bn.figures.over_seeds import (
     arm_looks,
     counts_text,
     diverged_note,
+    in_words,
     label_size,
     levels,
     limits,
@@ -67,7 +68,10 @@ def curves_figure(
     The caption gains the number of seeds and the interval's name.
     """
     last = means.drop_duplicates("arm", keep="last").to_dict("records")
-    labels = {row["arm"]: wrapped(f"{row['arm']} ({counts_text(row, metric)})") for row in last}
+    words = in_words(means["arm"])
+    labels = {
+        row["arm"]: wrapped(f"{words[row['arm']]} ({counts_text(row, metric)})") for row in last
+    }
     wide, lines = label_size(list(labels.values()))
     zoomed = means["epoch"].nunique() >= _ZOOM_EPOCHS
     width = (11.0 if zoomed else 6.8) + wide + _LEGEND_HANDLE
@@ -152,7 +156,7 @@ def paired_strips(
     means = shown(means.rename(columns={"mean_difference": "mean"}), metric)
     labels = {row["arm"]: counts_text(row, metric, "pair") for row in means.to_dict("records")}
     ax.axvline(0.0, color="0.3", linewidth=1.0, linestyle="--", zorder=1)
-    ax.set_xlabel(wrapped(metric.difference(baseline), 70))
+    ax.set_xlabel(wrapped(metric.difference(in_words([baseline, *labels])[baseline]), 70))
     pairs = shown(pairs, metric)
     limits(ax, "x", pairs["value"], means, replace(metric, unit=metric.difference_unit))
     low, high = ax.get_xlim()
@@ -199,7 +203,7 @@ def _rows(
     given: Mapping[str, Look],
     signed: bool = False,
 ) -> Axes:
-    seeds = sorted(set(values["seed"]))
+    seeds, words = sorted(set(values["seed"])), in_words(given)
     step = 2 * _SPREAD / max(len(seeds) - 1, 1)
     height = {seed: _BELOW - _SPREAD * (len(seeds) > 1) + step * i for i, seed in enumerate(seeds)}
     for row, mean in enumerate(means.to_dict("records")):
@@ -214,7 +218,9 @@ def _rows(
                 )  # fmt: skip
         _mean(ax, mean, row, signed)
     ax.set_yticks(
-        range(len(means)), [f"{wrapped(str(arm))}\n({n})" for arm, n in labels.items()], fontsize=9
+        range(len(means)),
+        [f"{wrapped(words[arm])}\n({n})" for arm, n in labels.items()],
+        fontsize=9,
     )
     ax.set_ylim(len(means) - 0.5, -0.5)
     return ax

@@ -68,7 +68,7 @@ def test_diverged_runs_are_crosses_below_with_their_number() -> None:
     gone = [("lr=3.0, norm=none", 0), ("lr=3.0, norm=none", 1)]
     runs, _ = made_sweep({"lr": [0.1, 3.0], "norm": ["none", "batch"]}, 3, 3, gone)
     ax = diverged_crosses(dose(runs, "lr", "norm"), panel())
-    assert rows_of(ax) == ["diverged: none"]
+    assert rows_of(ax) == ["diverged: without BN"]
     assert [xs(line) for line in ax.lines] == [[3]]
     assert [text.get_text() for text in ax.texts] == ["2/3"]
     figure = dose_figure(dose(runs, "lr", "norm"), Caption(IDENTICAL))

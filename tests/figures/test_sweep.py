@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy import stats
 
-from hindi_bn.figures.over_seeds import arm_looks, number
+from hindi_bn.figures.over_seeds import arm_looks, in_words, number
 from hindi_bn.figures.style import Caption, looks, save
 from hindi_bn.figures.sweeps import (
     curves_figure,
@@ -110,6 +110,13 @@ def test_curves_show_every_seed_their_mean_and_its_interval() -> None:
     assert (ax.get_ylabel(), ax.get_yscale()) == ("Test accuracy (%)", "linear")
 
 
+def test_arms_are_read_with_bn_and_without_where_all_are_either() -> None:
+    arms = ["norm=none, lr=0.1", "norm=batch, lr=0.1"]
+    assert list(in_words(arms).values()) == ["without BN, lr=0.1", "with BN, lr=0.1"]
+    for others in ([*arms, "norm=layer, lr=0.1"], ["lr=0.1"], ["norm=batch-noisy", "norm=none"]):
+        assert in_words(others) == {arm: arm for arm in others}
+
+
 def test_losses_of_a_diverged_run_end_with_a_cross_and_are_no_part_of_the_mean() -> None:
     runs, epochs = made_sweep({"norm": ["none"]}, 3, 6, [("norm=none", 1)])
     ax = mean_curves(*curves(epochs, "train_loss", runs), panel())
@@ -119,7 +126,7 @@ def test_losses_of_a_diverged_run_end_with_a_cross_and_are_no_part_of_the_mean()
     (mean,) = [line for line in ax.lines if line.get_label() == "norm=none"]
     assert ys(mean) == pytest.approx(list(kept))
     figure = curves_figure(*curves(epochs, "train_loss", runs), Caption(IDENTICAL))
-    assert legend_of(figure) == ["norm=none (n = 2, 1 diverged)"]
+    assert legend_of(figure) == ["without BN (n = 2, 1 diverged)"]
     assert "× diverged, without a value" in texts(figure)
 
 
@@ -132,7 +139,7 @@ def test_the_accuracy_of_a_diverged_run_goes_on_at_chance() -> None:
     (mean,) = [line for line in ax.lines if line.get_label() == "norm=none"]
     assert ys(mean)[2:] == pytest.approx([100 * (2 * m + 0.1) / 3 for m in kept[2:]])
     figure = curves_figure(*curves(epochs, "test_accuracy", runs), Caption(IDENTICAL))
-    assert legend_of(figure) == ["norm=none (n = 3, 1 of them diverged)"]
+    assert legend_of(figure) == ["without BN (n = 3, 1 of them diverged)"]
     assert "× diverged, counted as 10 %" in texts(figure)
 
 
@@ -158,7 +165,7 @@ def test_many_epochs_have_a_closer_look_at_the_end() -> None:
 def test_strips_draw_every_seed_and_the_mean_with_its_interval() -> None:
     runs = metrics_table({"norm=none": [0.9, 0.92, 0.94], "norm=batch": [0.97, np.nan, 0.98]})
     ax = seed_strips(*strips(runs), panel())
-    assert rows_of(ax) == ["norm=none (n = 3)", "norm=batch (n = 3, 1 of them diverged)"]
+    assert rows_of(ax) == ["without BN (n = 3)", "with BN (n = 3, 1 of them diverged)"]
     dots = [line for line in ax.lines if len(xs(line)) > 1 and line.get_marker() != "None"]
     assert [xs(line) for line in dots] == [[90, 92, 94], [97, 98]]
     assert [xs(line) for line in ax.lines if line.get_marker() == "x"] == [[10]]
