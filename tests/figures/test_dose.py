@@ -77,7 +77,7 @@ def test_diverged_runs_are_crosses_below_with_their_number() -> None:
     lines = labelled(figure.axes[0])
     kept = runs[runs["arm"] == "lr=3.0, norm=none"]["final_test_accuracy"].max()
     assert ys(lines["none"])[1] == pytest.approx(100 * (kept + 0.2) / 3)
-    assert legend_of(figure) == ["none", "batch"]
+    assert legend_of(figure) == ["without BN", "with BN"]
     assert inside(figure)
 
 
