@@ -12,7 +12,7 @@ SOURCE := hindi_bn/engine/build.py $(wildcard hindi_bn/engine/source/*)
 ENGINE := $(VENV)/.engine-$(shell cat $(SOURCE) | cksum | tr -d ' ')
 
 .DEFAULT_GOAL := help
-.PHONY: help install engine reproduce quick test proofs fidelity claims bench gpu check format clean
+.PHONY: help install engine reproduce quick test coverage proofs fidelity claims bench gpu check format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,8 +45,11 @@ reproduce: install ## the whole study: data, both runs, tables and figures in re
 quick: install ## a two-minute taste: both networks for five epochs
 	$(BIN)/hindi-bn reproduce --config quick --data-dir $(DATA) --out $(OUT)
 
-test: install ## tests with coverage, offline, under three minutes on two cores
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
+test: install ## the tests, offline, under three minutes on two cores
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+coverage: install ## the same tests with coverage, at least 90 %; two thirds longer
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term-missing:skip-covered
 
 proofs: install ## the longer proofs: kills and resumes, the stand-in against the real digits
 	$(BIN)/python -m pytest -m slow
