@@ -110,7 +110,7 @@ def _ours(task: Task, start: Start) -> Iterator[Row]:
     from hindi_bn.training.gpu.graphs import trainer_of
     from hindi_bn.training.loop import make_optimizer, run_epochs
     from hindi_bn.training.rng import move_to_run
-    from hindi_bn.training.tensors import to_tensors
+    from hindi_bn.training.tensors import run_tensors
 
     study, run = _study_and_run(task)
     device = choose_device(study.device)
@@ -118,7 +118,7 @@ def _ours(task: Task, start: Start) -> Iterator[Row]:
     digits = part_of(load(Path(task.data_dir), study.data), task.every)
     move_to_run(study, run.name)
     network = build_run(run, study.image_size).to(device)
-    data = to_tensors(digits, run.scaling, device)
+    data = run_tensors(digits, run, device)
     yield {}
     numerics = cast(Numerics, task.way)
     optimizer = make_optimizer(run, network)

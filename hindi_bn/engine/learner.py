@@ -12,6 +12,7 @@ from hindi_bn.engine.library import Floats, Shape, Tensors, load
 from hindi_bn.networks.table import kind_of
 from hindi_bn.study import Run
 
+ALIGNED = 128  # bytes, as in source/engine.c
 MOST_THREADS = 8  # as many as there are groups of images
 _NORMS = {"none": 0, "batch": 1}  # otherwise over an image
 
@@ -38,8 +39,8 @@ class EngineLearner:
         self._library = load(lanes)
         threads = min(threads, MOST_THREADS)
         shape = _shape_of(run, network, side, threads)
-        memory = torch.zeros(self._library.engine_bytes(shape) + 64, dtype=torch.uint8)
-        self._engine = -(-memory.data_ptr() // 64) * 64
+        memory = torch.zeros(self._library.engine_bytes(shape) + ALIGNED, dtype=torch.uint8)
+        self._engine = -(-memory.data_ptr() // ALIGNED) * ALIGNED
         self._library.engine_begin(self._engine, shape)
         tensors = _tensors_of(run, network, optimizer)
         addresses = [_addresses(each) for each in tensors]

@@ -17,7 +17,7 @@ from hindi_bn.sweeps.store import RunStore, SweepRun
 from hindi_bn.training.augment import Augmenter
 from hindi_bn.training.device import choose_device, prepare
 from hindi_bn.training.loop import learner_of, make_optimizer, train_epoch
-from hindi_bn.training.tensors import to_tensors, training_digits
+from hindi_bn.training.tensors import run_tensors, training_digits
 
 WARM_UP = 2
 STEPS = 6
@@ -123,7 +123,7 @@ def _measure(study: Study, digits: Digits, device: torch.device) -> tuple[float,
     """Return the seconds of an epoch's augmentation, of a training step and of a test batch."""
     run = study.runs[0]
     network = build_run(run, study.image_size).to(device)
-    data, optimizer = to_tensors(digits, run.scaling, device), make_optimizer(run, network)
+    data, optimizer = run_tensors(digits, run, device), make_optimizer(run, network)
     numerics = numerics_of(study, run)
     learner = learner_of(run, network, optimizer, data, study.precision, numerics)
     began = time.perf_counter()

@@ -153,7 +153,7 @@ def train_epoch(
     correct = torch.zeros((), dtype=torch.int64, device=order.device)
     for place, batch in enumerate(order.split(batch_size)):
         labels = data.train_labels[batch]
-        losses[place], right = learner.step(data.train_images[batch], labels)
+        losses[place], right = learner.step(data.training_batch(batch), labels)
         correct += right
         on_step(place + 1, steps)
     return losses.cpu(), int(correct) / len(order)

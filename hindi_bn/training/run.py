@@ -24,7 +24,7 @@ from hindi_bn.training.gpu.graphs import trainer_of
 from hindi_bn.training.loop import EpochRow, OnStep, make_optimizer, run_epochs
 from hindi_bn.training.recorder import Recorder
 from hindi_bn.training.rng import move_to_run
-from hindi_bn.training.tensors import to_tensors, training_digits
+from hindi_bn.training.tensors import run_tensors, training_digits
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -151,7 +151,7 @@ def _train(
     check(run, len(used.train_labels), study.image_size)
     move_to_run(study, run.name)
     network = build_run(run, study.image_size).to(device)
-    data = to_tensors(used, run.scaling, device)
+    data = run_tensors(used, run, device)
     recorder = Recorder(folder, run, network, data)  # refuses before anything is written
     optimizer = make_optimizer(run, network)
     settings = settings_of(study, run, digits.digests)

@@ -11,13 +11,23 @@ from hindi_bn.study import Run, Scaling
 
 @dataclass(frozen=True)
 class Tensors:
-    """Scaled images (n, 1, 32, 32) float32 and labels (n,) int64, on one device."""
+    """Scaled images (n, 1, 32, 32) float32 and labels (n,) int64, on one device.
+
+    The training images may also be grey values, uint8 (n, 32, 32), a quarter as large, which
+    `training_batch` scales.
+    """
 
     train_images: torch.Tensor
     train_labels: torch.Tensor
     test_images: torch.Tensor
     test_labels: torch.Tensor
     background: float = 0.0  # what black, the grey value around the strokes, becomes by scaling
+    constants: tuple[float, float] = (0.0, 1.0)  # of grey values, see `scale`
+
+    def training_batch(self, places: torch.Tensor) -> torch.Tensor:
+        """Return the scaled training images at these places, (batch, 1, 32, 32)."""
+        images = self.train_images[places]
+        return scale(images, self.constants) if images.dtype == torch.uint8 else images
 
 
 def training_digits(digits: Digits, run: Run) -> Digits:
@@ -78,13 +88,23 @@ def scale(images: torch.Tensor, constants: tuple[float, float]) -> torch.Tensor:
     return scaled if (shift, divisor) == (0.0, 1.0) else scaled.sub_(shift).div_(divisor)
 
 
-def to_tensors(digits: Digits, scaling: Scaling, device: torch.device) -> Tensors:
-    """Scale all images and put everything on `device`."""
+def run_tensors(digits: Digits, run: Run, device: torch.device) -> Tensors:
+    """Return what a run trains on: grey training images where its steps can scale them."""
+    grey = device.type == "cpu" and run.augment == "none"
+    return to_tensors(digits, run.scaling, device, grey=grey)
+
+
+def to_tensors(
+    digits: Digits, scaling: Scaling, device: torch.device, *, grey: bool = False
+) -> Tensors:
+    """Scale all images, or leave the training images `grey`, and put everything on `device`."""
     shift, divisor = constants = scaling_constants(digits.train_images, scaling)
+    train_images = digits.train_images if grey else scale(digits.train_images, constants)
     return Tensors(
-        scale(digits.train_images, constants).to(device),
+        train_images.to(device),
         digits.train_labels.to(device),
         scale(digits.test_images, constants).to(device),
         digits.test_labels.to(device),
         background=(0.0 - shift) / divisor,
+        constants=constants,
     )

@@ -23,4 +23,4 @@ static double logarithm(double x) {
   return power * 0.693147180559945309417 + 2 * t * sum;
 }
 
-INLINE float root(float x) { return __builtin_sqrtf(x); } /* IEEE: correctly rounded */
+INLINE double root(double x) { return __builtin_sqrt(x); } /* IEEE: correctly rounded */

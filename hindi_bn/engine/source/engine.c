@@ -59,7 +59,7 @@ typedef struct {
 /* What is kept of each image: of each norm's input its mean and sum of squared deviations; the sum
    of the slopes of the norm's output, and of these times (x - mean); of the convolution's. */
 typedef struct {
-  _Alignas(64) float mean[MOST][C], squares[MOST][C], sum[MOST][C], moment[MOST][C], bias[MOST][C];
+  _Alignas(128) double mean[MOST][C], squares[MOST][C], sum[MOST][C], moment[MOST][C], bias[MOST][C];
   norm norms[MOST];
   float logits[ROW], slopes[ROW];
   double loss;
@@ -97,8 +97,10 @@ struct engine {
 
 /* ---- memory -------------------------------------------------------------------------------- */
 
+enum { ALIGNED = 128 /* bytes: the widest vector */ };
+
 static void *reserve(char *memory, size_t *used, size_t bytes) {
-  size_t start = (*used + 63) & ~(size_t)63;
+  size_t start = (*used + ALIGNED - 1) & ~(size_t)(ALIGNED - 1);
   *used = start + bytes;
   return memory ? memory + start : 0;
 }
@@ -142,23 +144,31 @@ static size_t lay_out(const shape *s, char *memory) {
 
 /* ---- norms --------------------------------------------------------------------------------- */
 
-/* Adds up `values` of all pixels, four sums in turn along each row: S is written four times. */
-#define OVER_PIXELS(side, y, x, at)                       \
-  for (int y = 0, at = ((side) + 3) * C; y < (side); y++, at += 2 * C) \
-    for (int x = 0; x < (side); x++, at += C)
+/* The pixels of row y, at places `at`. Sums over pixels are four along a row, in turn; those of
+   the rows are added in float64. */
+#define ALONG_ROW(side, y, x, at) \
+  for (int x = 0, at = (((y) + 1) * ((side) + 2) + 1) * C; x < (side); x++, at += C)
 
 /* Mean and sum of squared deviations of each channel of a map. */
-static void moments(const float *map, int side, float *mean, float *squares) {
+static void moments(const float *map, int side, double *mean, double *squares) {
   for (int lane = 0; lane < C; lane += LANES) {
-    lanes sum[4] = {0}, square[4] = {0};
-    OVER_PIXELS(side, y, x, at) sum[x & 3] += get(map + at + lane);
-    lanes middle = ((sum[0] + sum[1]) + (sum[2] + sum[3])) / all((float)(side * side));
-    OVER_PIXELS(side, y, x, at) {
-      lanes less = get(map + at + lane) - middle;
-      square[x & 3] += less * less;
+    wide *middle = (wide *)(mean + lane);
+    *middle = *(wide *)(squares + lane) = 0;
+    for (int y = 0; y < side; y++) {
+      lanes sum[4] = {0};
+      ALONG_ROW(side, y, x, at) sum[x & 3] += get(map + at + lane);
+      add_wide(mean + lane, sum);
     }
-    put(mean + lane, middle);
-    put(squares + lane, (square[0] + square[1]) + (square[2] + square[3]));
+    *middle /= (double)(side * side);
+    lanes about = __builtin_convertvector(*middle, lanes);
+    for (int y = 0; y < side; y++) {
+      lanes square[4] = {0};
+      ALONG_ROW(side, y, x, at) {
+        lanes less = get(map + at + lane) - about;
+        square[x & 3] += less * less;
+      }
+      add_wide(squares + lane, square);
+    }
   }
 }
 
@@ -168,81 +178,80 @@ static float gamma_of(const engine *e, int l, int c) {
   return gamma ? gamma[c] : 1;
 }
 
-static void settle(const engine *e, int l, norm *n, int c, float mean, float variance) {
+static void settle(const engine *e, int l, norm *n, int c, double mean, double variance) {
   const float *beta = e->at.values[EACH * l + BETA];
-  n->mean[c] = mean;
-  n->inverse[c] = 1 / root(variance + e->shape.eps);
-  n->scale[c] = gamma_of(e, l, c) * n->inverse[c];
-  n->shift[c] = (beta ? beta[c] : 0) - mean * n->scale[c];
+  double inverse = 1 / root(variance + e->shape.eps), scale = gamma_of(e, l, c) * inverse;
+  n->mean[c] = (float)mean, n->inverse[c] = (float)inverse, n->scale[c] = (float)scale;
+  n->shift[c] = (float)((beta ? beta[c] : 0) - mean * scale);
 }
 
 /* The norm over the batch, from its images' moments, and the running averages; when not training,
    from these. */
 static void settle_batch(engine *e, int l) {
-  float pixels = (float)(e->shape.side * e->shape.side), weight = e->shape.momentum;
+  double pixels = e->shape.side * e->shape.side, weight = e->shape.momentum;
   for (int c = 0; c < C; c++) {
     float *mean = &e->at.averages[2 * l][c], *variance = &e->at.averages[2 * l + 1][c];
     if (!e->training) {
       settle(e, l, &e->norms[l], c, *mean, *variance);
       continue;
     }
-    float sum = 0, squares = 0, count = pixels * (float)e->count;
+    double sum = 0, squares = 0, count = pixels * e->count;
     for (int i = 0; i < e->count; i++) sum += e->records[i].mean[l][c];
-    float middle = sum / (float)e->count;
+    double middle = sum / e->count;
     for (int i = 0; i < e->count; i++) {
-      float less = e->records[i].mean[l][c] - middle;
+      double less = e->records[i].mean[l][c] - middle;
       squares += e->records[i].squares[l][c] + pixels * (less * less);
     }
     settle(e, l, &e->norms[l], c, middle, squares / count);
     if (!e->update) continue;
-    *mean = (1 - weight) * *mean + weight * middle;
-    *variance = (1 - weight) * *variance + weight * (squares / (count - 1));
+    *mean = (float)((1 - weight) * *mean + weight * middle);
+    *variance = (float)((1 - weight) * *variance + weight * (squares / (count - 1)));
   }
 }
 
 /* The norms of one image, over groups of channels. */
 static void settle_image(const engine *e, int l, record *of) {
   int size = C / e->shape.groups;
-  float pixels = (float)(e->shape.side * e->shape.side);
+  double pixels = e->shape.side * e->shape.side;
   for (int first = 0; first < C; first += size) {
-    float sum = 0, squares = 0;
+    double sum = 0, squares = 0;
     for (int c = first; c < first + size; c++) sum += of->mean[l][c];
-    float middle = sum / (float)size;
+    double middle = sum / size;
     for (int c = first; c < first + size; c++) {
-      float less = of->mean[l][c] - middle;
+      double less = of->mean[l][c] - middle;
       squares += of->squares[l][c] + pixels * (less * less);
     }
     for (int c = first; c < first + size; c++)
-      settle(e, l, &of->norms[l], c, middle, squares / (pixels * (float)size));
+      settle(e, l, &of->norms[l], c, middle, squares / (pixels * size));
   }
 }
 
 /* How the slopes of the batch bend, from the sums of its images. */
 static void bend_batch(engine *e, int l) {
   norm *n = &e->norms[l];
-  float count = (float)(e->shape.side * e->shape.side) * (float)e->count;
+  double count = (double)(e->shape.side * e->shape.side) * e->count;
   for (int c = 0; c < C; c++) {
-    float sum = 0, moment = 0;
+    double sum = 0, moment = 0, inverse = n->inverse[c];
     for (int i = 0; i < e->count; i++) sum += e->records[i].sum[l][c];
     for (int i = 0; i < e->count; i++) moment += e->records[i].moment[l][c];
-    n->level[c] = n->scale[c] * sum / count;
-    n->bend[c] = n->scale[c] * n->inverse[c] * n->inverse[c] * moment / count;
+    n->level[c] = (float)(n->scale[c] * sum / count);
+    n->bend[c] = (float)(n->scale[c] * inverse * inverse * moment / count);
   }
 }
 
 static void bend_image(const engine *e, int l, record *of) {
   norm *n = &of->norms[l];
   int size = C / e->shape.groups;
-  float count = (float)(e->shape.side * e->shape.side * size);
+  double count = e->shape.side * e->shape.side * size;
   for (int first = 0; first < C; first += size) {
-    float sum = 0, moment = 0;
+    double sum = 0, moment = 0, inverse = n->inverse[first];
     for (int c = first; c < first + size; c++) {
-      float gamma = gamma_of(e, l, c);
+      double gamma = gamma_of(e, l, c);
       sum += gamma * of->sum[l][c], moment += gamma * of->moment[l][c];
     }
     for (int c = first; c < first + size; c++) {
-      n->level[c] = n->inverse[c] * sum / count;
-      n->bend[c] = n->inverse[c] * n->inverse[c] * n->inverse[c] * moment / count;
+      n->level[c] = (float)(inverse * sum / count);
+      n->bend[c] = (float)(inverse * inverse * inverse * moment / count);
     }
   }
 }
@@ -268,10 +277,11 @@ static const float *passed_on(engine *e, room *r, slot *s, int image, int l) {
   const norm *n = norm_of(e, image, l);
   for (int lane = 0; lane < C; lane += LANES) {
     lanes scale = get(n->scale + lane), shift = get(n->shift + lane);
-    OVER_PIXELS(e->shape.side, y, x, at) {
-      lanes out = get(map + at + lane) * scale + shift;
-      put(r->map + at + lane, e->shape.after ? out : relu(out));
-    }
+    for (int y = 0; y < e->shape.side; y++)
+      ALONG_ROW(e->shape.side, y, x, at) {
+        lanes out = get(map + at + lane) * scale + shift;
+        put(r->map + at + lane, e->shape.after ? out : relu(out));
+      }
   }
   return r->map;
 }
@@ -367,18 +377,22 @@ static void collect(engine *e, slot *s, int image, int l, const float *from) {
   int with = e->shape.norm != NO_NORM, after = e->shape.after;
   const norm *n = norm_of(e, image, l);
   for (int lane = 0; lane < C; lane += LANES) {
-    lanes sum[4] = {0}, moment[4] = {0}, mean = get(n->mean + lane);
-    lanes scale = get(n->scale + lane), shift = get(n->shift + lane);
-    OVER_PIXELS(e->shape.side, y, x, at) {
-      lanes slope = get(from + at + lane), value = get(s->maps[l] + at + lane);
-      if (!with) slope = zero_where(value <= all(0), slope);
-      else if (!after) slope = zero_where(value * scale + shift <= all(0), slope);
-      put(s->slopes + at + lane, slope);
-      sum[x & 3] += slope;
-      if (with) moment[x & 3] += slope * (value - mean);
+    lanes mean = get(n->mean + lane), scale = get(n->scale + lane), shift = get(n->shift + lane);
+    double *sums = (with ? of->sum[l] : of->bias[l]) + lane, *moments = of->moment[l] + lane;
+    *(wide *)sums = *(wide *)moments = 0;
+    for (int y = 0; y < e->shape.side; y++) {
+      lanes sum[4] = {0}, moment[4] = {0};
+      ALONG_ROW(e->shape.side, y, x, at) {
+        lanes slope = get(from + at + lane), value = get(s->maps[l] + at + lane);
+        if (!with) slope = zero_where(value <= all(0), slope);
+        else if (!after) slope = zero_where(value * scale + shift <= all(0), slope);
+        put(s->slopes + at + lane, slope);
+        sum[x & 3] += slope;
+        if (with) moment[x & 3] += slope * (value - mean);
+      }
+      add_wide(sums, sum);
+      add_wide(moments, moment);
     }
-    put((with ? of->sum[l] : of->bias[l]) + lane, (sum[0] + sum[1]) + (sum[2] + sum[3]));
-    put(of->moment[l] + lane, (moment[0] + moment[1]) + (moment[2] + moment[3]));
   }
   if (e->shape.norm == OVER_IMAGE) bend_image(e, l, of);
 }
@@ -388,16 +402,21 @@ static void through_norm(engine *e, slot *s, int image, int l) {
   if (e->shape.norm == NO_NORM) return;
   const norm *n = norm_of(e, image, l);
   for (int lane = 0; lane < C; lane += LANES) {
-    lanes sum[4] = {0}, scale = get(n->scale + lane), mean = get(n->mean + lane);
+    lanes scale = get(n->scale + lane), mean = get(n->mean + lane);
     lanes bend = get(n->bend + lane), level = get(n->level + lane);
-    OVER_PIXELS(e->shape.side, y, x, at) {
-      lanes value = get(s->maps[l] + at + lane);
-      lanes slope = get(s->slopes + at + lane) * scale - (value - mean) * bend - level;
-      if (e->shape.after) slope = zero_where(value <= all(0), slope);
-      put(s->slopes + at + lane, slope);
-      sum[x & 3] += slope;
+    double *sums = e->records[image].bias[l] + lane;
+    *(wide *)sums = 0;
+    for (int y = 0; y < e->shape.side; y++) {
+      lanes sum[4] = {0};
+      ALONG_ROW(e->shape.side, y, x, at) {
+        lanes value = get(s->maps[l] + at + lane);
+        lanes slope = get(s->slopes + at + lane) * scale - (value - mean) * bend - level;
+        if (e->shape.after) slope = zero_where(value <= all(0), slope);
+        put(s->slopes + at + lane, slope);
+        sum[x & 3] += slope;
+      }
+      add_wide(sums, sum);
     }
-    put(e->records[image].bias[l] + lane, (sum[0] + sum[1]) + (sum[2] + sum[3]));
   }
 }
 
@@ -513,17 +532,17 @@ INLINE void descend(const engine *e, int tensor, int at, float slope) {
 static void update_vectors(engine *e, int l) {
   int norms = e->shape.norm, own = norms == OVER_BATCH || e->shape.groups == C;
   for (int c = 0; c < C; c++) {
-    float bias = 0, gamma = 0, beta = 0;
+    double bias = 0, gamma = 0, beta = 0;
     for (int i = 0; i < e->count; i++) {
       const record *of = &e->records[i];
       bias += of->bias[l][c], beta += of->sum[l][c];
       gamma += of->moment[l][c] * norm_of(e, i, l)->inverse[c];
     }
-    if (norms == NO_NORM || e->shape.after || !own) descend(e, EACH * l + BIAS, c, bias);
+    if (norms == NO_NORM || e->shape.after || !own) descend(e, EACH * l + BIAS, c, (float)bias);
     else if (e->at.gradients) e->at.gradients[EACH * l + BIAS][c] = 0;
     if (norms == NO_NORM || !e->at.values[EACH * l + GAMMA]) continue;
-    descend(e, EACH * l + GAMMA, c, gamma);
-    descend(e, EACH * l + BETA, c, beta);
+    descend(e, EACH * l + GAMMA, c, (float)gamma);
+    descend(e, EACH * l + BETA, c, (float)beta);
   }
 }
 
@@ -577,7 +596,7 @@ static void update_work(engine *e, int thread, int item) {
 
 EXPORT int32_t engine_lanes(void) { return LANES; }
 
-/* Bytes of memory, zeros that start at a multiple of 64, that `engine_begin` needs. */
+/* Bytes of memory, zeros that start at a multiple of ALIGNED, that `engine_begin` needs. */
 EXPORT uint64_t engine_bytes(const shape *s) { return lay_out(s, 0); }
 
 EXPORT void engine_begin(char *memory, const shape *s) {

@@ -24,11 +24,15 @@ enum {
 #endif
 
 typedef float lanes __attribute__((ext_vector_type(LANES)));
+typedef double wide __attribute__((ext_vector_type(LANES)));
 typedef int32_t flags __attribute__((ext_vector_type(LANES))); /* -1 where true */
 
 INLINE lanes get(const float *from) { return *(const lanes *)from; }
 INLINE void put(float *to, lanes x) { *(lanes *)to = x; }
 INLINE void add(float *to, lanes x) { put(to, get(to) + x); }
+INLINE void add_wide(double *to, const lanes sum[4]) {
+  *(wide *)to += __builtin_convertvector((sum[0] + sum[1]) + (sum[2] + sum[3]), wide);
+}
 INLINE lanes all(float x) { return (lanes)x; }
 
 INLINE lanes choose(flags yes, lanes x, lanes y) {
