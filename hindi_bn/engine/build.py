@@ -8,6 +8,7 @@ compiler could give other bytes, never other bits: source/engine.c fixes the ord
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import shutil
@@ -134,19 +135,25 @@ def compile_in(folder: Path, arguments: Sequence[str], cache: str) -> None:
 
 
 def compile_all(to: Path) -> list[Path]:
-    """Compile this platform's libraries and the web's module into an empty folder."""
+    """Compile this platform's libraries and the web's module into a folder."""
     platform_name = host()
     if platform_name not in TARGETS:
         raise BuildError(f"there is no engine for {platform_name}")
+    if importlib.util.find_spec("ziglang") is None:
+        raise BuildError(f"zig is not installed (pip install ziglang=={ZIG})")
     target, cache = TARGETS[platform_name], to / "cache"
     machine, suffix = target.split("-")[0], SUFFIXES[platform_name.split("-")[0]]
     jobs = [
-        (f"engine-{lanes}{suffix}", lanes, target) for kind, lanes in PROCESSORS if kind == machine
+        *(
+            (f"engine-{lanes}{suffix}", lanes, target)
+            for kind, lanes in PROCESSORS
+            if kind == machine
+        ),
+        ("engine.wasm", 4, WEB),
     ]
-    for name, lanes, for_target in [*jobs, ("engine.wasm", 4, WEB)]:
+    for name, lanes, for_target in jobs:
         compile_library(SOURCE, to / name, lanes=lanes, target=for_target, cache=cache)
-    shutil.rmtree(cache)
-    return sorted(to.iterdir())
+    return [to / name for name, _, _ in jobs]
 
 
 def build(to: Path = BUILT) -> list[Path]:
