@@ -46,10 +46,10 @@ quick: install ## a two-minute taste: both networks for five epochs
 	$(BIN)/hindi-bn reproduce --config quick --data-dir $(DATA) --out $(OUT)
 
 test: install ## the tests, offline, under three minutes on two cores
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(COVERAGE)
 
-coverage: install ## the same tests with coverage, at least 90 %; two thirds longer
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term-missing:skip-covered
+coverage: COVERAGE = --cov --cov-report=term-missing:skip-covered
+coverage: test ## the same tests with coverage, at least 90 %; two thirds longer
 
 proofs: install ## the longer proofs: kills and resumes, the stand-in against the real digits
 	$(BIN)/python -m pytest -m slow
