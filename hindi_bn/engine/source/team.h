@@ -73,13 +73,14 @@ static void attend(engine *e, team *t, int thread) {
     while (t->round == seen && !t->over) AWAIT(&t->begun, &t->lock);
     t->waiting--;
     if (t->over) break;
-    seen = t->round, t->busy++;
+    seen = t->round;
+    __atomic_add_fetch(&t->busy, 1, __ATOMIC_RELEASE);
     work *what = t->work;
     int items = t->items;
     UNLOCK(&t->lock);
     take(e, t, what, items, thread);
     LOCK(&t->lock);
-    if (!--t->busy) WAKE(&t->ended);
+    if (!__atomic_sub_fetch(&t->busy, 1, __ATOMIC_RELEASE)) WAKE(&t->ended);
     UNLOCK(&t->lock);
   }
   UNLOCK(&t->lock);
