@@ -29,8 +29,8 @@ class Tensors:
         """Return the scaled training images at these places, (batch, 1, 32, 32)."""
         if self.train_images.dtype != torch.uint8:
             return self.train_images[places]
-        # By numpy, with the same bits: torch would wake its threads for it, which look for more work
-        # for a while afterwards, in the place of the engine's.
+        # By numpy, with the same bits: torch would wake its threads for it, which then keep the
+        # engine's from their work for a while.
         images = self.train_images.numpy()[places.numpy()].astype(numpy.float32)
         images /= numpy.float32(255)
         if self.constants != (0.0, 1.0):
