@@ -220,7 +220,7 @@ def test_ways_are_measured_in_turn_in_processes_of_their_own(
     monkeypatch.setattr(peak, "SIZE", 200)
     bench, lines = bench_of(data_dir, images), list[str]()
     measured = measure.measure(bench, bench.study.runs[0], note=lines.append)
-    assert [line.split()[1] for line in lines] == ["notebook", "exact", "fast"] * 3
+    assert [line.split()[1] for line in lines] == ["notebook", "exact", "fast", "engine"] * 3
     assert len(measured.peaks) == 3
     assert measured.images == 80
     document = network_document(measured)
