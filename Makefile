@@ -48,8 +48,8 @@ quick: install ## a two-minute taste: both networks for five epochs
 test: install ## the tests, offline, under three minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(COVERAGE)
 
-coverage: COVERAGE = --cov --cov-report=term-missing:skip-covered
-coverage: test ## the same tests with coverage, at least 90 %; two thirds longer
+coverage: COVERAGE = --cov --cov-report=term-missing:skip-covered --render
+coverage: test ## the same tests with coverage, at least 90 %, and all figures drawn; two thirds longer
 
 proofs: install ## the longer proofs: kills and resumes, the stand-in against the real digits
 	$(BIN)/python -m pytest -m slow

@@ -26,9 +26,18 @@ def find_real_archive() -> Path | None:
     return found if found.is_file() else None
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--render", action="store_true", help="draw the figures of all tests")
+
+
 @pytest.fixture
-def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compose figures and write their files, but draw nothing: for tests of what is around them."""
+def unrendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose figures and write their files, but draw nothing: for tests of what is around them.
+
+    With `--render`, as in CI, they are drawn all the same.
+    """
+    if request.config.getoption("--render"):
+        return
     from matplotlib.figure import Figure
 
     monkeypatch.setattr(Figure, "draw_without_rendering", lambda self: None)

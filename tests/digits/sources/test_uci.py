@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from downloads import GARBAGE, at_uci, download, free_port, left_in
@@ -102,27 +103,24 @@ def test_uci_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert time.monotonic() - start < 20  # the patience asked for is 0.3 s
 
 
-def test_uci_stops_in_the_middle(
-    tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(uci_source, "READ_TIMEOUT", 0.3)
-    with serving(half_then_nothing(packed)) as server:
+@pytest.mark.parametrize(
+    ("limit", "value", "answer", "said"),
+    [
+        ("READ_TIMEOUT", 0.3, half_then_nothing, "Read timed out"),
+        ("MAX_BYTES", 1000, whole, "it sends more than 1,000 bytes"),
+    ],
+)
+def test_uci_stops_in_the_middle_or_sends_without_end(
+    tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch, limit: str, value: Any,
+    answer: Any, said: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(uci_source, limit, value)
+    with serving(answer(packed)) as server:
         at_uci(server, monkeypatch)
         with pytest.raises(SourceError) as error:
             uci_source.download(tmp_path)
-    assert "Read timed out" in error.value.why
+    assert said in error.value.why
     assert list(tmp_path.glob("*uci*")) == []
-
-
-def test_uci_sends_without_end(
-    tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(uci_source, "MAX_BYTES", 1000)
-    with serving(whole(packed)) as server:
-        at_uci(server, monkeypatch)
-        with pytest.raises(SourceError) as error:
-            uci_source.download(tmp_path)
-    assert "it sends more than 1,000 bytes" in error.value.why
 
 
 def start_download(data_dir: Path, server: LocalServer) -> subprocess.Popen[str]:
