@@ -73,7 +73,7 @@ typedef struct {
 
 /* A thread's own room. */
 typedef struct {
-  float *pixels, *map, *slopes, *pooled, *v, *m, *v_row, *d_row;
+  float *pixels, *map, *slopes, *v, *m, *v_row, *d_row;
   slot slot;
 } room;
 
@@ -134,7 +134,6 @@ static size_t lay_out(const shape *s, char *memory) {
     room other, *r = memory ? &e->rooms[i] : &other;
     r->pixels = FLOATS((s->side + 2) * (s->side + 2));
     r->map = reserve(memory, &used, map), r->slopes = reserve(memory, &used, map);
-    r->pooled = FLOATS(pooled * C);
     r->v = FLOATS(POINTS * TILES * C), r->m = FLOATS(POINTS * TILES * C);
     r->v_row = FLOATS(POINTS * ROW * C), r->d_row = FLOATS(POINTS * ROW * C);
   }
