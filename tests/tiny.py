@@ -14,7 +14,7 @@ from hindi_bn.study import Run, Study
 from hindi_bn.study.files import load_study
 from hindi_bn.training.gpu.ensemble import Member
 from hindi_bn.training.gpu.graphs import captured, graph_trainer
-from hindi_bn.training.loop import EpochRow, TorchLearner, plain_trainer, run_epochs
+from hindi_bn.training.loop import EpochRow, PlainTrainer, TorchLearner, learner_of, run_epochs
 from hindi_bn.training.tensors import Tensors
 
 
@@ -71,7 +71,8 @@ def epochs(
     **more: Any,
 ) -> Iterator[EpochRow]:
     """Train a network by the plain loop; `more` as for `run_epochs`."""
-    trainer = plain_trainer(run, network, optimizer, data, precision, numerics)
+    learner = learner_of(run, network, optimizer, precision, numerics)
+    trainer = PlainTrainer(learner, data, run)
     return run_epochs(run, trainer, len(data.train_labels), **more)
 
 

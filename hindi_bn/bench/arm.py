@@ -108,7 +108,7 @@ def _ours(task: Task, start: Start) -> Iterator[Row]:
     from hindi_bn.networks import build_run
     from hindi_bn.training.device import choose_device, prepare
     from hindi_bn.training.gpu.graphs import trainer_of
-    from hindi_bn.training.loop import make_optimizer, run_epochs
+    from hindi_bn.training.loop import learner_of, make_optimizer, run_epochs
     from hindi_bn.training.rng import move_to_run
     from hindi_bn.training.tensors import run_tensors
 
@@ -120,10 +120,9 @@ def _ours(task: Task, start: Start) -> Iterator[Row]:
     network = build_run(run, study.image_size).to(device)
     data = run_tensors(digits, run, device)
     yield {}
-    numerics = cast(Numerics, task.way)
-    optimizer = make_optimizer(run, network)
-    trainer = trainer_of(run, network, optimizer, data, study.precision, numerics)
-    images = len(data.train_labels)
+    numerics, optimizer = cast(Numerics, task.way), make_optimizer(run, network)
+    learner = learner_of(run, network, optimizer, study.precision, numerics)
+    trainer, images = trainer_of(learner, data, run), len(data.train_labels)
     before, began = 0.0, time.perf_counter()
     for row in run_epochs(run, trainer, images, on_step=lambda *_: start.reached("step")):
         now = time.perf_counter()

@@ -1,6 +1,7 @@
 """A network that learns by the engine; its parameters stay torch's."""
 
 import ctypes
+import math
 import threading
 import weakref
 from collections.abc import Sequence
@@ -30,15 +31,14 @@ class EngineLearner:
         run: Run,
         network: nn.Sequential,
         optimizer: torch.optim.Optimizer,
-        side: int,
         *,
         threads: int = 1,
         lanes: int = 0,
     ) -> None:
-        self.layers, self._run, self._side = network, run, side
-        self._library = load(lanes)
+        self.layers, self._run, self._library = network, run, load(lanes)
         threads = min(threads, MOST_THREADS)
-        shape = _shape_of(run, network, side, threads)
+        shape = _shape_of(run, network, threads)
+        self._side = shape.side
         memory = torch.zeros(self._library.engine_bytes(shape) + ALIGNED, dtype=torch.uint8)
         self._engine = -(-memory.data_ptr() // ALIGNED) * ALIGNED
         self._library.engine_begin(self._engine, shape)
@@ -96,8 +96,9 @@ class EngineLearner:
         return images.contiguous(), labels.contiguous()
 
 
-def _shape_of(run: Run, network: nn.Sequential, side: int, threads: int) -> Shape:
-    norm = run.norm
+def _shape_of(run: Run, network: nn.Sequential, threads: int) -> Shape:
+    norm, linear = run.norm, next(layer for layer in network if isinstance(layer, nn.Linear))
+    side = 2 * math.isqrt(linear.in_features // 16)  # 16 channels, pooled to half the side
     groups = {"layer": 1, "instance": 16}.get(norm.name, getattr(norm, "groups", 1))
     return Shape(
         side, sum(isinstance(layer, nn.Conv2d) for layer in network),

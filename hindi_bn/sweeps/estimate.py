@@ -125,7 +125,7 @@ def _measure(study: Study, digits: Digits, device: torch.device) -> tuple[float,
     network = build_run(run, study.image_size).to(device)
     data, optimizer = run_tensors(digits, run, device), make_optimizer(run, network)
     numerics = numerics_of(study, run)
-    learner = learner_of(run, network, optimizer, data, study.precision, numerics)
+    learner = learner_of(run, network, optimizer, study.precision, numerics)
     began = time.perf_counter()
     shown = Augmenter(data, run.augment, study.seed).tensors(0)
     times = [time.perf_counter() - began]

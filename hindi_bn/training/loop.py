@@ -207,9 +207,9 @@ class Trainer(Protocol):
 class PlainTrainer:
     """Trains one network step by step."""
 
-    def __init__(self, learner: Learner, data: Tensors, run: Run, seed: int) -> None:
+    def __init__(self, learner: Learner, data: Tensors, run: Run) -> None:
         self._learner, self._data, self._run = learner, data, run
-        self._augmenter = Augmenter(data, run.augment, seed)
+        self._augmenter = Augmenter(data, run.augment, torch.initial_seed())
 
     def train(self, order: torch.Tensor, epoch: int, on_step: OnStep) -> None:
         """Train for an epoch; see `Trainer`."""
@@ -271,26 +271,11 @@ def learner_of(
     run: Run,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
-    data: Tensors,
     precision: Precision = "float32",
     numerics: Numerics = "exact",
 ) -> Learner:
     """Return what learns by the given numerics; StudyError where the engine is not there."""
     if numerics == "engine":
         assert isinstance(network, nn.Sequential)
-        side, threads = data.train_images.shape[-1], torch.get_num_threads()
-        return EngineLearner(run, network, optimizer, side, threads=threads)
+        return EngineLearner(run, network, optimizer, threads=torch.get_num_threads())
     return TorchLearner(arrange(network, numerics), optimizer, precision)
-
-
-def plain_trainer(
-    run: Run,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    data: Tensors,
-    precision: Precision = "float32",
-    numerics: Numerics = "exact",
-) -> Trainer:
-    """Return what trains a network step by step."""
-    learner = learner_of(run, network, optimizer, data, precision, numerics)
-    return PlainTrainer(learner, data, run, torch.initial_seed())

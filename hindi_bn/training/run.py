@@ -21,7 +21,7 @@ from hindi_bn.study.old_names import from_record
 from hindi_bn.training.checkpoint import restore, snapshot
 from hindi_bn.training.device import check_precision, choose_device, prepare
 from hindi_bn.training.gpu.graphs import trainer_of
-from hindi_bn.training.loop import EpochRow, OnStep, make_optimizer, run_epochs
+from hindi_bn.training.loop import EpochRow, OnStep, learner_of, make_optimizer, run_epochs
 from hindi_bn.training.recorder import Recorder
 from hindi_bn.training.rng import move_to_run
 from hindi_bn.training.tensors import run_tensors, training_digits
@@ -173,9 +173,8 @@ def _train(
     def save() -> None:
         folder.write_checkpoint(Checkpoint(snapshot(network, optimizer), rows, settings))
 
-    trainer = trainer_of(
-        run, network, optimizer, data, study.precision, numerics, note=reporter.note
-    )
+    learner = learner_of(run, network, optimizer, study.precision, numerics)
+    trainer = trainer_of(learner, data, run, reporter.note)
     training = run_epochs(
         run, trainer, len(data.train_labels),
         first=len(rows), seconds=rows[-1]["seconds"] if rows else 0.0,

@@ -29,12 +29,8 @@ def network_of(run: Run, seed: int = 0, side: int = 32) -> nn.Sequential:
     return build_run(run, side)
 
 
-def learner_of(
-    run: Run, network: nn.Sequential, side: int = 32, threads: int = 1, lanes: int = 0
-) -> EngineLearner:
-    return EngineLearner(
-        run, network, make_optimizer(run, network), side, threads=threads, lanes=lanes
-    )
+def learner_of(run: Run, network: nn.Sequential, threads: int = 1, lanes: int = 0) -> EngineLearner:
+    return EngineLearner(run, network, make_optimizer(run, network), threads=threads, lanes=lanes)
 
 
 def batches(sizes: list[int], side: int = 32, seed: int = 1) -> list[Batch]:
@@ -70,7 +66,7 @@ class WasmLearner:
         exports: Any = wasmtime.Instance(self._store, module, []).exports(self._store)
         self._exports, self._memory, self._run = exports, exports["memory"], run
         self._tensors = _tensors_of(run, network, make_optimizer(run, network))
-        shape = bytes(_shape_of(run, network, side, 1))
+        shape = bytes(_shape_of(run, network, 1))
         assert len(shape) == ctypes.sizeof(Shape)
         self._batch = self._place(b"\0" * (run.batch_size * (side * side * 4 + 8)))
         self._right = self._place(b"\0" * 4)

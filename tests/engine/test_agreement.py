@@ -81,7 +81,7 @@ def test_every_gradient_and_the_logits_agree_with_torch_in_float64(case: dict[st
     loss = functional.cross_entropy(answers, labels)
     loss.backward()
 
-    learner = learner_of(run, network, side)
+    learner = learner_of(run, network)
     network.train()
     ours, right = learner.step(images, labels)  # lr 0.001: gradients are those before the step
     assert ours == pytest.approx(float(loss.detach()), rel=BAR)

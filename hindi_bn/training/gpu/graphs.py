@@ -14,11 +14,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 
-from hindi_bn.study import Numerics, Precision, Run
+from hindi_bn.study import Run
 from hindi_bn.training.gpu.program import Program
-from hindi_bn.training.loop import OnStep, Result, TorchLearner, Trainer, plain_trainer
+from hindi_bn.training.loop import Learner, OnStep, PlainTrainer, Result, TorchLearner, Trainer
 from hindi_bn.training.tensors import Tensors
 
 WARM_UP = 3  # rounds before a capture, as torch's notes on CUDA graphs ask for
@@ -194,21 +193,13 @@ def graph_trainer(
 
 
 def trainer_of(
-    run: Run,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    data: Tensors,
-    precision: Precision = "float32",
-    numerics: Numerics = "exact",
-    *,
-    note: Callable[[str], None] = lambda text: None,
+    learner: Learner, data: Tensors, run: Run, note: Callable[[str], None] = lambda text: None
 ) -> Trainer:
     """Return what trains one network: CUDA graphs on CUDA, or the plain loop and a `note` why."""
-    if data.train_labels.device.type == "cuda":
+    if data.train_labels.device.type == "cuda" and isinstance(learner, TorchLearner):
         try:
-            learner = TorchLearner(network, optimizer, precision)
             return graph_trainer(learner, data, run, torch.initial_seed())
         except RuntimeError as error:
             reason = str(error).strip().partition("\n")[0]
             note(f"Training step by step: the steps of {run.name!r} cannot be captured ({reason}).")
-    return plain_trainer(run, network, optimizer, data, precision, numerics)
+    return PlainTrainer(learner, data, run)

@@ -20,7 +20,7 @@ from torch import nn
 
 from hindi_bn.errors import DivergedError
 from hindi_bn.networks import build_run
-from hindi_bn.study import Study
+from hindi_bn.study import Run, Study
 from hindi_bn.training.gpu import graphs as cuda
 from hindi_bn.training.gpu.graphs import (
     GraphTrainer,
@@ -33,7 +33,13 @@ from hindi_bn.training.gpu.graphs import (
     warm_up,
 )
 from hindi_bn.training.gpu.program import Program, batch_means
-from hindi_bn.training.loop import TorchLearner, make_optimizer, plain_trainer, run_epochs
+from hindi_bn.training.loop import (
+    PlainTrainer,
+    TorchLearner,
+    learner_of,
+    make_optimizer,
+    run_epochs,
+)
 from hindi_bn.training.rng import EpochRng, EpochRngs
 from hindi_bn.training.tensors import Tensors, to_tensors
 
@@ -223,10 +229,9 @@ def test_a_cuda_run_is_captured_and_what_cannot_be_is_trained_step_by_step(
             monkeypatch.setattr(
                 cuda, "graph_trainer", partial(graph_trainer_on, training.data, cuda.captured)
             )
-            monkeypatch.setattr(cuda, "plain_trainer", partial(plain_trainer_on, training.data))
-        trainer = trainer_of(
-            training.run, training.network, training.optimizer, data, note=notes.append
-        )
+            monkeypatch.setattr(cuda, "PlainTrainer", partial(plain_trainer_on, training.data))
+        learner = learner_of(training.run, training.network, training.optimizer)
+        trainer = trainer_of(learner, data, training.run, notes.append)
         found = [asdict(row) for row in run_epochs(training.run, trainer, images)]
         return type(trainer).__name__, [row | {"seconds": 0} for row in found]
 
@@ -249,8 +254,8 @@ def graph_trainer_on(
     return cuda.GraphTrainer(program := Program(learner, data, more[0]), launch(program))
 
 
-def plain_trainer_on(data: Tensors, run: Any, network: Any, optimizer: Any, *more: Any) -> Any:
-    return plain_trainer(run, network, optimizer, data)
+def plain_trainer_on(data: Tensors, learner: TorchLearner, _: Tensors, run: Run) -> Any:
+    return PlainTrainer(learner, data, run)
 
 
 @pytest.mark.parametrize(
