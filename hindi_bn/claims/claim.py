@@ -62,20 +62,32 @@ class Term(Settings):
         default_factory=dict, description="Varied key and its value, or a list of values."
     )
     metric: str | None = Field(None, description="Metric; unset: the test's.")
-    take: Literal["mean", "max", "min", "range", "best", "largest"] = Field(
+    take: Literal["mean", "max", "min", "range", "best", "largest", "smallest", "width"] = Field(
         "mean",
         description="Of several arms: by seed their mean, largest, smallest or range; best: the "
-        "arm with the highest mean over all seeds; largest: the largest value of `key` (as a "
-        "power of ten) whose metric is at least `at_least`.",
+        "arm with the highest mean over all seeds; largest, smallest: the largest or smallest "
+        "value of `key` (as a power of ten) whose metric is at least `at_least`, one grid step "
+        "beyond those tried where that lies outside them; width: the powers of ten between.",
     )
-    key: str | None = Field(None, description="For largest: a varied key that holds numbers.")
-    at_least: float | None = Field(None, description="For largest: the metric that is asked for.")
+    key: str | None = Field(
+        None, description="For largest, smallest, width: a varied key that holds numbers."
+    )
+    at_least: float | None = Field(
+        None, description="For largest, smallest, width: the metric that is asked for."
+    )
+
+    @property
+    def seeks_an_edge(self) -> bool:
+        """Whether it asks where along a key something begins or ceases to work."""
+        return self.take in ("largest", "smallest", "width")
 
     @model_validator(mode="after")
-    def _largest_is_complete(self) -> Self:
+    def _edge_is_complete(self) -> Self:
         given = [self.key is not None, self.at_least is not None]
-        if given != [self.take == "largest"] * 2:
-            raise ValueError("key and at_least go with take: largest, and with it alone")
+        if given != [self.seeks_an_edge] * 2:
+            raise ValueError(
+                "key and at_least go with take: largest, smallest or width, and with these alone"
+            )
         return self
 
 

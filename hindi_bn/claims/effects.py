@@ -83,13 +83,9 @@ def _total(
 
 def _by_seed(term: Term, table: ArmTable, metric: str, missing: float | None) -> pd.Series[float]:
     """Return a term's number of each seed, `missing` in place of a metric that is not there."""
-    arms = table.select(term.where)
-    runs = table.runs[table.runs["arm"].isin(arms)]
-    by_arm = runs.set_index(["seed", "arm"])[metric].unstack("arm")[arms].astype("float64")  # noqa: PD010
-    if missing is not None:
-        by_arm = by_arm.fillna(missing)
-    if term.take == "largest":
-        return _largest(by_arm, table, term)
+    by_arm = _by_arm(term, table, metric, missing)
+    if term.seeks_an_edge:
+        return _edges(by_arm, table, term)[term.take]
     if term.take == "best":
         return by_arm[by_arm.mean().idxmax()]
     if term.take == "range":
@@ -98,9 +94,50 @@ def _by_seed(term: Term, table: ArmTable, metric: str, missing: float | None) ->
     return reduced
 
 
-def _largest(by_arm: pd.DataFrame, table: ArmTable, term: Term) -> pd.Series[float]:
-    """Return the power of ten of the largest value of the key whose metric is good enough."""
-    assert term.key is not None
-    keys = np.log10([float(table.arms[arm][term.key]) for arm in by_arm.columns])
-    good = by_arm >= term.at_least
-    return good.mul(keys, axis=1).where(good).max(axis=1)
+def _by_arm(term: Term, table: ArmTable, metric: str, missing: float | None) -> pd.DataFrame:
+    """Return a term's metric, a row per seed and a column per arm."""
+    arms = table.select(term.where)
+    runs = table.runs[table.runs["arm"].isin(arms)]
+    by_arm = runs.set_index(["seed", "arm"])[metric].unstack("arm")[arms].astype("float64")  # noqa: PD010
+    return by_arm if missing is None else by_arm.fillna(missing)
+
+
+def _edges(by_arm: pd.DataFrame, table: ArmTable, term: Term) -> pd.DataFrame:
+    """Return where a key's working values end, a row per seed; powers of ten.
+
+    Columns `largest`, `smallest`, `width`, and `censored`: whether what `term` takes lies beyond
+    the values tried. One that does counts as one grid step beyond: `largest` where the largest
+    tried works, or none does; `smallest` where the smallest does, or none. No width where none
+    works. A seed that lacks an arm has no edges.
+    """
+    keys = np.log10([float(table.arms[arm][str(term.key)]) for arm in by_arm.columns])
+    tried = np.unique(keys)
+    if len(tried) == 1:
+        raise StudyError(
+            f"The {term.take} {term.key} that works cannot be told.",
+            "Only one value of it was tried, so that there is no grid step.",
+            "vary it in the claim's grid, or mend `where`",
+        )
+    below, above = 2 * tried[0] - tried[1], 2 * tried[-1] - tried[-2]
+    works = by_arm >= term.at_least
+    values = works.mul(keys, axis=1).where(works)
+    largest = values.max(axis=1).replace(tried[-1], above).fillna(below)
+    smallest = values.min(axis=1).replace(tried[0], below).fillna(above)
+    found = pd.DataFrame({"largest": largest, "smallest": smallest})
+    found["width"] = (largest - smallest).where(works.any(axis=1), 0.0)
+    outside = found[["largest", "smallest"]].isin([below, above])
+    asked = ["largest", "smallest"] if term.take == "width" else [term.take]
+    whole = by_arm.notna().all(axis=1)
+    found.loc[~whole] = math.nan
+    return found.assign(censored=outside[asked].any(axis=1) & whole)
+
+
+def censored_seeds(test: Contrast, tables: Mapping[str, ArmTable], first: str) -> int:
+    """Count the seeds of which a term's edge lies beyond the values tried; see `effects`."""
+    beyond = [
+        _edges(_by_arm(term, table, metric, test.missing), table, term)["censored"]
+        for term, metric in terms_of(test)
+        if term.seeks_an_edge
+        for table in [tables[term.sweep or first]]
+    ]
+    return int(pd.concat(beyond, axis=1).any(axis=1).sum()) if beyond else 0

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hindi_bn.claims.claim import Claim, ScaleName
-from hindi_bn.claims.effects import effects
+from hindi_bn.claims.effects import censored_seeds, effects
 from hindi_bn.claims.gap import gap_findings
 from hindi_bn.claims.numbers import number
 from hindi_bn.claims.plan import TrainedClaim
@@ -93,7 +93,11 @@ def result_of(claim: Claim, trained: TrainedClaim, title: str) -> ClaimResult:
         sizes={name: _size(table) for name, table in tables.items()}, data=title,
         runs={str(k): int(v) for k, v in runs["status"].value_counts().sort_index().items()},
         effects=found,
-        findings=(*_besides(claim, trained), *(gap_findings(trained) if gap else ())),
+        findings=(
+            *_besides(claim, trained),
+            *_censored(claim, trained),
+            *(gap_findings(trained) if gap else ()),
+        ),
         p_holds=holds, p_fails=fails,
     )  # fmt: skip
 
@@ -108,6 +112,17 @@ def _besides(claim: Claim, trained: TrainedClaim) -> Iterator[str]:
             f"{comparison.label}: {number(found.mean)} [{number(found.low)}, {number(found.high)}]"
             f"{unit} (n = {found.n})."
         )
+
+
+def _censored(claim: Claim, trained: TrainedClaim) -> Iterator[str]:
+    """Say of how many seeds an edge lies beyond the values tried."""
+    for comparison in claim.comparisons:
+        seeds = censored_seeds(comparison, trained.tables, trained.first)
+        if seeds:
+            yield (
+                f"{comparison.label}: in {seeds} seeds an edge lies beyond the values tried, and "
+                "counts as one grid step beyond them."
+            )
 
 
 def _size(runs: Any) -> dict[str, Any]:

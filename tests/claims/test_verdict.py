@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from hindi_bn.claims.claim import Test
-from hindi_bn.claims.effects import ArmTable, effects
+from hindi_bn.claims.effects import ArmTable, censored_seeds, effects
 from hindi_bn.claims.verdict import decide, effect_of, region_p, together
 from hindi_bn.errors import StudyError
 
@@ -134,7 +134,10 @@ def of(where: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
         ({"plus": of(BOTH_BATCH, take="range")}, [0.1, 0.15, 0.2]),
         ({"plus": of(BOTH_BATCH, take="best")}, [0.8, 0.95, 0.9]),
         ({"plus": of({"lr": [0.1]}, take="best")}, [0.8, 0.95, 0.9]),
-        ({"plus": of(BOTH_BATCH, take="largest", key="lr", at_least=0.8)}, [0.0, 0.0, -1.0]),
+        # Rates 0.1 and 1, so one grid step beyond them is 10, or 0.01
+        ({"plus": of(BOTH_BATCH, take="largest", key="lr", at_least=0.8)}, [1.0, 1.0, -1.0]),
+        ({"plus": of(BOTH_BATCH, take="smallest", key="lr", at_least=0.85)}, [0.0, -2.0, -2.0]),
+        ({"plus": of(BOTH_BATCH, take="width", key="lr", at_least=0.75)}, [3.0, 3.0, 1.0]),
         ({"plus": of(NONE_LOW), "unit": "points"}, [60.0, 70.0, 50.0]),
         (
             {"plus": of(BATCH_HIGH), "minus": of(NONE_HIGH), "unit": "doublings"},
@@ -146,10 +149,33 @@ def test_effects_by_hand(changes: dict[str, Any], expected: list[float]) -> None
     assert effects(a_test(**changes), TABLES, "one").tolist() == pytest.approx(expected)
 
 
-def test_no_rate_that_works_is_no_number_and_missing_metrics_can_be_replaced() -> None:
-    none = {"where": {"norm": "none"}, "take": "largest", "key": "lr", "at_least": 0.65}
-    found = effects(a_test(plus=[none]), TABLES, "one")
-    np.testing.assert_array_equal(found, [np.nan, -1.0, np.nan])
+def test_a_rate_beyond_those_tried_counts_as_a_step_beyond() -> None:
+    """Without BN 0.1 works for seed 2 alone, 1 for none."""
+    none = {"where": {"norm": "none"}, "key": "lr", "at_least": 0.65}
+    for take, expected in (("largest", [-2, -1, -2]), ("smallest", [1, -2, 1]),
+                           ("width", [0, 1, 0])):  # fmt: skip
+        test = a_test(plus=[none | {"take": take}])
+        assert effects(test, TABLES, "one").tolist() == expected
+    assert censored_seeds(a_test(plus=[none | {"take": "largest"}]), TABLES, "one") == 2
+    assert censored_seeds(a_test(plus=[none | {"take": "smallest"}]), TABLES, "one") == 3
+    both = a_test(plus=of(NONE_LOW), minus=[none | {"take": "largest"}])
+    assert censored_seeds(both, TABLES, "one") == 2
+    assert censored_seeds(a_test(plus=of(NONE_LOW)), TABLES, "one") == 0
+
+
+def test_an_edge_needs_all_arms_of_a_seed_and_two_values() -> None:
+    best: dict[str, Any] = {"take": "largest", "key": "lr", "at_least": 0.8}
+    holed = {"one": ArmTable(ARMS, RUNS.assign(acc=RUNS["acc"].where(RUNS["seed"] != 2)))}
+    test = a_test(plus=of(BOTH_BATCH, **best))
+    np.testing.assert_array_equal(effects(test, holed, "one"), [1.0, np.nan, -1.0])
+    assert censored_seeds(test, holed, "one") == 1
+    with pytest.raises(StudyError, match="Only one value"):
+        effects(a_test(plus=of(BATCH_LOW, **best)), TABLES, "one")
+    with pytest.raises(ValueError, match="smallest or width"):
+        a_test(plus=[{"take": "width"}])
+
+
+def test_missing_metrics_can_be_replaced() -> None:
     holed = {"one": ArmTable(ARMS, RUNS.assign(acc=RUNS["acc"].where(RUNS["seed"] != 2)))}
     chosen: dict[str, Any] = {"plus": [{"where": {"norm": "batch", "lr": 1.0}}]}
     np.testing.assert_array_equal(effects(a_test(**chosen), holed, "one"), [0.9, np.nan, 0.7])
