@@ -1,8 +1,9 @@
 """The article's study on the real digits against its published numbers.
 
-The first epoch wherever the real digits are (every `make test`), all thirty by `make fidelity`. Losses
-and weights are published with six decimals, so half a unit of the last one is added to tolerances.
-The short test takes one thread, because tests run side by side; the long one takes torch's own.
+The first epoch wherever the real digits are (every `make test`), all thirty by `make fidelity`.
+Losses and weights are published with six decimals, so half a unit of the last one is added to
+tolerances. The short test takes one thread, because tests run side by side; the long one takes
+torch's own.
 """
 
 from __future__ import annotations

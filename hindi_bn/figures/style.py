@@ -199,7 +199,8 @@ def _settle(figure: Figure) -> None:
     The layout's solver walks its variables in the order of their addresses, so that places differ
     in their last bits from call to call, and with them now and then a digit of an SVG or PDF.
     """
-    figure.draw_without_rendering()
+    if figure.axes and (engine := figure.get_layout_engine()):
+        engine.execute(figure)
     figure.set_layout_engine("none")
     for ax in figure.axes:
         left, bottom, width, height = ax.get_position(original=True).bounds
