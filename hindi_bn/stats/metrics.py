@@ -15,14 +15,18 @@ from numpy.typing import NDArray
 
 from hindi_bn.errors import RunError, StatisticsError
 from hindi_bn.records import COLUMNS
+from hindi_bn.stats import fit
 
 STATUSES = ("finished", "diverged", "failed", "unfinished", "missing")
 ENDED = ("finished", "diverged")
 CHANCE = 0.1  # test accuracy of a network that guesses: ten classes, equally frequent
-LAST = 5  # epochs in the mean of the last ones
+LAST = 5  # epochs in the mean and the median of the last ones
 LAST_CHANGES = 20  # epochs whose change from the epoch before enters the oscillation
 LOSS_EPOCHS = (1, 3, 5, 10, 30)
 ACCURACY_PERCENTS = (90, 95, 98)
+DIP = 0.02  # of the test accuracy below its neighbours'
+NEIGHBOURS = 3  # epochs either side of one that may be a dip
+FIRST_EPOCHS = 5  # that are no dips, as the accuracy still climbs
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,9 @@ METRICS: Mapping[str, Metric] = {
     "final_test_accuracy": accuracy("Final test accuracy", CHANCE),
     "best_test_accuracy": accuracy("Best test accuracy", CHANCE),
     "last5_test_accuracy": accuracy(f"Test accuracy, mean of the last {LAST} epochs", CHANCE),
+    "last5_median_test_accuracy": accuracy(
+        f"Test accuracy, median of the last {LAST} epochs", CHANCE
+    ),
     **{
         f"train_loss_at_{n}": nats(f"Training loss after {n} epoch{'s' * (n > 1)}")
         for n in LOSS_EPOCHS
@@ -91,6 +98,19 @@ METRICS: Mapping[str, Metric] = {
     "oscillation": points("Oscillation of the test accuracy"),
     "generalisation_gap": points("Generalisation gap"),
     "final_test_loss": nats("Final test loss"),
+    "falling_epochs": accuracy("Epochs in which the test accuracy falls"),
+    "dips": Metric("Dips of the test accuracy", "", "dips"),
+    "dip_share": accuracy("Epochs that are dips of the test accuracy"),
+    "ends_in_dip": accuracy("Runs whose last epoch is a dip"),
+    **{
+        f"test_{of}_at_loss_{name}": unit(f"Test {of} where the training loss is {level:g}")
+        for of, unit in (("accuracy", accuracy), ("loss", nats))
+        for name, level in fit.LEVELS.items()
+    },
+    "epochs_to_flat": Metric("Epochs until the training loss is flat", "", "epochs"),
+    "flat_test_accuracy": accuracy(
+        f"Test accuracy, mean of the {LAST} epochs until the training loss is flat", CHANCE
+    ),
 }
 
 # Of an epoch, columns of the history.
@@ -152,7 +172,7 @@ def metrics_of(history: pd.DataFrame, status: str = "finished") -> dict[str, flo
     values = dict.fromkeys(METRICS, float("nan"))
     if status == "finished":
         check_histories({"this one": history})
-        values |= _accuracies(history) | _losses(history)
+        values |= _accuracies(history) | _losses(history) | _dips(history) | _fitted(history)
     return values
 
 
@@ -163,6 +183,7 @@ def _accuracies(history: pd.DataFrame) -> dict[str, float]:
         "final_test_accuracy": float(shares[-1]),
         "best_test_accuracy": float(shares.max()),
         "last5_test_accuracy": float(shares[-LAST:].mean()),
+        "last5_median_test_accuracy": float(np.median(shares[-LAST:])),
         "oscillation": float(changes.std(ddof=1)) if len(changes) > 1 else float("nan"),
         "generalisation_gap": float(history["train_accuracy"].iloc[-1] - shares[-1]),
         **{f"epochs_to_{p}": _epochs_to(shares, p / 100) for p in ACCURACY_PERCENTS},
@@ -182,3 +203,40 @@ def _losses(history: pd.DataFrame) -> dict[str, Any]:
         "loss_area": float(loss.mean()),
         "final_test_loss": float(history["test_loss"].iloc[-1]),
     }
+
+
+def _dips(history: pd.DataFrame) -> dict[str, float]:
+    """Count the epochs whose test accuracy lies well below that of their neighbours.
+
+    A dip is more than two points below the median of the three epochs before and the three after,
+    as far as there are such; the first five epochs are none.
+    """
+    shares = history["test_accuracy"].to_numpy(dtype=float)
+    dips = [_is_dip(shares, place) for place in range(FIRST_EPOCHS, len(shares))]
+    changes = np.diff(shares)
+    return {
+        "falling_epochs": float((changes < 0).mean()) if len(changes) else float("nan"),
+        "dips": float(sum(dips)) if dips else float("nan"),
+        "dip_share": float(np.mean(dips)) if dips else float("nan"),
+        "ends_in_dip": float(dips[-1]) if dips else float("nan"),
+    }
+
+
+def _is_dip(shares: NDArray[np.float64], place: int) -> bool:
+    before, after = shares[place - NEIGHBOURS : place], shares[place + 1 : place + 1 + NEIGHBOURS]
+    return bool(shares[place] < np.median(np.concatenate([before, after])) - DIP)
+
+
+def _fitted(history: pd.DataFrame) -> dict[str, float]:
+    """Return what a test gives at equal training loss, and once the training loss is flat."""
+    losses = history["train_loss"].to_numpy(dtype=float)
+    ends, values = fit.at_epochs_ends(losses), {}
+    for of in ("accuracy", "loss"):
+        tested = fit.without_spikes(history[f"test_{of}"].to_numpy(dtype=float))[:-1]
+        for name, level in fit.LEVELS.items():
+            values[f"test_{of}_at_loss_{name}"] = fit.at_level(ends, tested, level)
+    flat = fit.flat_at(losses)
+    if flat is not None:
+        last = history["test_accuracy"].iloc[flat + 1 - LAST : flat + 1]
+        values |= {"epochs_to_flat": flat + 1.0, "flat_test_accuracy": float(last.mean())}
+    return values
