@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hindi_bn.api.diagnosis import diagnose
     from hindi_bn.api.digits import describe_digits, download, draw_contact_sheet, load_digits
     from hindi_bn.api.explanation import explain_batch_norm
+    from hindi_bn.api.measures import measure
     from hindi_bn.api.networks import describe_network, describe_networks, draw_network
     from hindi_bn.api.prediction import predict
     from hindi_bn.api.runs import plot, read_run, read_runs, train
@@ -29,6 +30,7 @@ _HOMES = {
     "diagnosis": ("diagnose",),
     "digits": ("describe_digits", "download", "draw_contact_sheet", "load_digits"),
     "explanation": ("explain_batch_norm",),
+    "measures": ("measure",),
     "networks": ("describe_network", "describe_networks", "draw_network"),
     "prediction": ("predict",),
     "runs": ("plot", "read_run", "read_runs", "train"),
@@ -39,9 +41,9 @@ _HOMES = {
 __all__ = [
     "choose_runs", "compare", "describe_digits", "describe_network", "describe_networks",
     "diagnose", "download", "draw_contact_sheet", "draw_network", "estimate_claims",
-    "estimate_sweep", "explain_batch_norm", "load_digits", "load_study", "measure_speed", "plot",
-    "plot_descent", "predict", "read_claims", "read_run", "read_runs", "reproduce", "run_claims",
-    "sweep", "train",
+    "estimate_sweep", "explain_batch_norm", "load_digits", "load_study", "measure", "measure_speed",
+    "plot", "plot_descent", "predict", "read_claims", "read_run", "read_runs", "reproduce",
+    "run_claims", "sweep", "train",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # for mypy only the names above are there

@@ -2,8 +2,10 @@
 
 import pandas as pd
 import torch
+from torch import nn
 
 from hindi_bn.errors import RunError
+from hindi_bn.networks import kind_of
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.records.recordings import read_recordings
 
@@ -27,3 +29,10 @@ def rows_of(record: Record, kind: str) -> pd.DataFrame:
         )
     frame = read_recordings(RunFolder(record.folder))
     return frame[frame["name"] == recording.name].reset_index(drop=True)
+
+
+def hidden_layers(network: nn.Module) -> list[str]:
+    """Name the convolutions, or the linear layers but the last where there are none."""
+    kinds = {name: kind_of(layer) for name, layer in network.named_children()}
+    convolutions = [name for name, kind in kinds.items() if kind == "convolution"]
+    return convolutions or [name for name, kind in kinds.items() if kind == "linear"][:-1]

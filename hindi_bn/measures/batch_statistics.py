@@ -1,7 +1,7 @@
 """How test answers change with the statistics that normalise them."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -20,7 +20,7 @@ BATCH_SIZES = (1, 2, 8, 32, 256)
 MATES = 32
 """Size of the batches whose members are exchanged."""
 
-VERSION = 1
+VERSION = 2
 VALUES = {
     "running_accuracy": accuracy("Test accuracy with running averages"),
     **{f"accuracy_at_{n}": accuracy(f"Test accuracy with batches of {n}") for n in BATCH_SIZES},
@@ -28,7 +28,18 @@ VALUES = {
         f"loss_at_{n}": points(f"Accuracy lost with the statistics of batches of {n}")
         for n in BATCH_SIZES
     },
+    **{
+        f"sorted_accuracy_at_{n}": accuracy(f"Test accuracy with batches of {n} of one digit")
+        for n in BATCH_SIZES[1:]
+    },
+    **{
+        f"sorted_loss_at_{n}": points(f"Accuracy lost with batches of {n} of one digit")
+        for n in BATCH_SIZES[1:]
+    },
     "changed_answers": accuracy(f"Answers that change with other batches of {MATES}"),
+    "changed_answers_sorted": accuracy(
+        f"Answers that change from mixed batches of {MATES} to batches of one digit"
+    ),
     "refusing_layers_at_1": Metric("Layers that cannot normalise one image"),
 }
 """Accuracies and changed answers are shares of the test images."""
@@ -39,7 +50,8 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
 
     The test images are taken in a shuffled order, always the same. Layers that normalise over the
     batch take the batch's own statistics, everything else is in eval mode, and the running
-    averages stay. A remainder of one image joins the batch before it. After a convolution a
+    averages stay. A remainder of one image joins the batch before it. `sorted_...` are the same
+    with batches of one digit each, in the order of the test images. After a convolution a
     batch of one image has the values of all its pixels; where a channel would have one value
     nothing can be normalised, and the values at 1 are left away. `batch-noisy` is measured
     without its noise.
@@ -51,20 +63,26 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
     evaluated = predict(network, images, AT_ONCE).argmax(1)
     depends = bool(_over_the_batch(network))
 
-    def answers_of(seed: int, size: int) -> torch.Tensor:
-        if not depends:
-            return evaluated
-        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-        return _answers(network, images, order, size)
+    def answers_of(parts: Sequence[torch.Tensor], size: int) -> torch.Tensor:
+        return _answers(network, images, parts, size) if depends else evaluated
 
+    shuffled, again = (
+        torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+        for seed in (0, 1)
+    )
+    by_digit = [(labels == digit).nonzero().flatten() for digit in labels.unique()]
     running = accuracy_of(evaluated, labels)
     values = {"running_accuracy": running, "refusing_layers_at_1": float(refusing)}
-    answers = {size: answers_of(0, size) for size in BATCH_SIZES if size > 1 or not refusing}
-    for size, answer in answers.items():
-        values[f"accuracy_at_{size}"] = accuracy_of(answer, labels)
-        values[f"loss_at_{size}"] = running - values[f"accuracy_at_{size}"]
-    changed = answers[MATES] != answers_of(1, MATES)
-    values["changed_answers"] = int(changed.sum()) / len(labels)
+    sizes = [size for size in BATCH_SIZES if size > 1 or not refusing]
+    answers = {("", size): answers_of([shuffled], size) for size in sizes}
+    answers |= {("sorted_", size): answers_of(by_digit, size) for size in BATCH_SIZES[1:]}
+    for (order, size), answer in answers.items():
+        values[f"{order}accuracy_at_{size}"] = accuracy_of(answer, labels)
+        values[f"{order}loss_at_{size}"] = running - accuracy_of(answer, labels)
+    mixed = answers["", MATES]
+    others = {"": answers_of([again], MATES), "_sorted": answers["sorted_", MATES]}
+    for name, other in others.items():
+        values[f"changed_answers{name}"] = int((mixed != other).sum()) / len(labels)
     return values
 
 
@@ -85,14 +103,15 @@ def _over_the_batch(network: nn.Module) -> list[tuple[nn.Module, Norm]]:
 
 @torch.no_grad()
 def _answers(
-    network: nn.Module, images: torch.Tensor, order: torch.Tensor, size: int
+    network: nn.Module, images: torch.Tensor, parts: Sequence[torch.Tensor], size: int
 ) -> torch.Tensor:
-    """Classify images in batches of `size` in the given order, by the batches' own statistics.
+    """Classify images in batches of `size` within each part, by the batches' own statistics.
 
-    Returns int64 (images,), in the order of the images.
+    The parts are places of images, in their order, and hold every image once. Returns int64
+    (images,), in the order of the images.
     """
     answers = torch.empty(len(images), dtype=torch.int64)
-    for batch in _batches(order, size):
+    for batch in (batch for part in parts for batch in _batches(part, size)):
         with _batch_statistics(network):
             answers[batch] = network(images[batch]).argmax(1)
     return answers

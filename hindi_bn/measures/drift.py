@@ -1,10 +1,9 @@
 """How activations drift on a fixed batch."""
 
 import numpy as np
-from torch import nn
 
 from hindi_bn.digits import Digits
-from hindi_bn.measures._shared import rows_of
+from hindi_bn.measures._shared import hidden_layers, rows_of
 from hindi_bn.records import Record
 from hindi_bn.stats.metrics import Metric
 from hindi_bn.training.run import load_network
@@ -30,7 +29,7 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
     """
     rows = rows_of(record, "activations")
     table = rows.pivot(index="step", columns=["quantity", "layer"], values="value")
-    layers = _hidden_layers(load_network(record))
+    layers = hidden_layers(load_network(record))
     mean, std = table["mean"][layers], table["std"][layers]
     unit = std.shift().where(std.shift() > 0)
     changes = {"mean": mean.diff().abs() / unit, "std": std.diff().abs() / unit}
@@ -39,10 +38,3 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
         values[f"drift_{name}"] = float(np.mean(change.mean()))
         values[f"distance_{name}"] = float(np.mean(change.sum(min_count=1)))
     return values
-
-
-def _hidden_layers(network: nn.Module) -> list[str]:
-    """Name the convolutions, or the linear layers but the last."""
-    layers = dict(network.named_children())
-    convolutions = [name for name, layer in layers.items() if isinstance(layer, nn.Conv2d)]
-    return convolutions or [n for n, layer in layers.items() if isinstance(layer, nn.Linear)][:-1]

@@ -1,4 +1,4 @@
-"""Accuracy on scaled and on rotated test digits."""
+"""Accuracy on scaled, enlarged and rotated test digits."""
 
 from torchvision.transforms.v2 import InterpolationMode, functional
 
@@ -15,22 +15,33 @@ FACTORS = (0.5, 0.7, 1.3)
 ANGLES = (-45, -30, -15, 15, 30, 45)
 """Degrees; positive is clockwise."""
 
-VERSION = 1
+ENLARGEMENTS = (1.25, 1.5)
+TRAINED_ANGLE = 30
+"""Largest angle of `augment: rotate`, as the largest enlargement is that of `augment: enlarge`."""
+
+VERSION = 2
 VALUES = {
     "upright_accuracy": share("Accuracy on the test digits as they are"),
     **{f"scaled_{each}": share(f"Accuracy on digits {each} times as large") for each in FACTORS},
+    **{
+        f"enlarged_{each}": share(f"Accuracy on digits {each} times as large")
+        for each in ENLARGEMENTS
+    },
     **{f"rotated_{angle}": share(f"Accuracy on digits rotated by {angle}°") for angle in ANGLES},
     "scaled_accuracy": share("Accuracy on scaled test digits"),
+    "enlarged_accuracy": share("Accuracy on enlarged test digits"),
     "rotated_accuracy": share("Accuracy on rotated test digits"),
+    "rotated_up_to_30": share(f"Accuracy on test digits rotated by up to {TRAINED_ANGLE}°"),
 }
-"""Shares; the last two are means over factors and over angles."""
+"""Shares; the last four are means over factors and over angles."""
 
 
 def measure(record: Record, digits: Digits) -> dict[str, float]:
-    """Measure the accuracy on scaled and on rotated test digits.
+    """Measure the accuracy on scaled, enlarged and rotated test digits.
 
     The grey values are moved bilinearly around the middle of the image; what comes from outside is
-    black, as the digits' background is. Scaling of the grey values follows as in training.
+    black, as the digits' background is, and what an enlargement pushes outside is cropped. Scaling
+    of the grey values follows as in training.
     """
     network, constants = arrange(load_network(record), "fast"), run_constants(digits, record.run)
 
@@ -42,13 +53,18 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
         answers = predict(network, scale(moved.squeeze(1), constants), AT_ONCE).argmax(1)
         return accuracy_of(answers, digits.test_labels)
 
-    scaled = {f"scaled_{factor}": accuracy(factor=factor) for factor in FACTORS}
-    rotated = {f"rotated_{angle}": accuracy(angle=angle) for angle in ANGLES}
     upright = predict(network, scale(digits.test_images, constants), AT_ONCE).argmax(1)
+    scaled = {f"scaled_{factor}": accuracy(factor=factor) for factor in FACTORS}
+    enlarged = {f"enlarged_{factor}": accuracy(factor=factor) for factor in ENLARGEMENTS}
+    rotated = {angle: accuracy(angle=angle) for angle in ANGLES}
+    known = [rotated[angle] for angle in ANGLES if abs(angle) <= TRAINED_ANGLE]
     return {
         "upright_accuracy": accuracy_of(upright, digits.test_labels),
         **scaled,
-        **rotated,
+        **enlarged,
+        **{f"rotated_{angle}": value for angle, value in rotated.items()},
         "scaled_accuracy": sum(scaled.values()) / len(scaled),
+        "enlarged_accuracy": sum(enlarged.values()) / len(enlarged),
         "rotated_accuracy": sum(rotated.values()) / len(rotated),
+        "rotated_up_to_30": sum(known) / len(known),
     }

@@ -39,8 +39,8 @@ def at_level(loss: Series, values: Series, level: float) -> float:
 
 def without_spikes(values: Series) -> Series:
     """Return running medians of three (points,), which leave a single spike out; ends stay."""
-    medians = pd.Series(values).rolling(3, center=True).median()
-    return np.where(medians.isna(), values, medians)
+    triples = np.stack([values[:-2], values[1:-1], values[2:]])
+    return np.concatenate([values[:1], np.median(triples, axis=0), values[1:][-1:]])
 
 
 def at_epochs_ends(losses: Series) -> Series:
@@ -50,7 +50,8 @@ def at_epochs_ends(losses: Series) -> Series:
     mean of its own and the next epoch's loss is taken.
     """
     known = np.maximum(losses, LEAST)
-    return np.sqrt(known[:-1] * known[1:])
+    ends: Series = np.sqrt(known[:-1] * known[1:])
+    return ends
 
 
 def flat_at(losses: Series) -> int | None:

@@ -16,7 +16,7 @@ def readers_of(run: Run, network: nn.Module, data: Tensors) -> list[Reader]:
     readers = []
     for recording in run.recordings:
         assert isinstance(recording, Recording)
-        readers.append(recording.reader(network, data))
+        readers.append(recording.reader(network, data, run))
     return readers
 
 

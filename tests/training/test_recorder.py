@@ -186,7 +186,8 @@ def test_evaluation_is_not_disturbed_by_a_recording_in_between() -> None:
     data = to_tensors(tiny_digits(), "unit", torch.device("cpu"))
     network = build("three_convs", "batch")
     before = evaluate(network, data.test_images, data.test_labels, 32)
-    Activations(per_class=1, mode="train", every=1).reader(network, data).begin()
+    recording = Activations(per_class=1, mode="train", every=1)
+    recording.reader(network, data, tiny_study().run("bn")).begin()
     assert evaluate(network, data.test_images, data.test_labels, 32) == before
 
 

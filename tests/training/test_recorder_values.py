@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from tiny import tiny_digits
+from tiny import tiny_digits, tiny_study
 from tiny_recordings import EVERYTHING, captured, trained
 from torch import nn
 from torch.nn import functional
@@ -225,7 +225,7 @@ def test_gradients_of_weight_normalised_layers_are_those_of_what_is_learned(tmp_
 def test_values_that_are_not_finite_are_kept(tmp_path: Path) -> None:
     network = build("mlp")
     data = to_tensors(tiny_digits(), "unit", torch.device("cpu"))
-    reader = Gradients(every=1).reader(network, data)
+    reader = Gradients(every=1).reader(network, data, tiny_study().run("bn"))
     reader.begin()
     for parameter in network.parameters():
         parameter.grad = torch.full_like(parameter, torch.inf)

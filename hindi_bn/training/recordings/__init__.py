@@ -46,7 +46,7 @@ class Recording(model.Recording):
     """Something that a run records."""
 
     @abstractmethod
-    def reader(self, network: nn.Module, data: Tensors) -> Reader:
+    def reader(self, network: nn.Module, data: Tensors, run: model.Run) -> Reader:
         """Return what reads it; StudyError at once, when something that it names is not there."""
 
 
@@ -68,12 +68,12 @@ class Timed(Recording):
     )
 
     @abstractmethod
-    def reading(self, network: nn.Module, data: Tensors) -> Reading:
+    def reading(self, network: nn.Module, data: Tensors, run: model.Run) -> Reading:
         """Return the labels of the values, and what reads them: a new tensor (labels,)."""
 
-    def reader(self, network: nn.Module, data: Tensors) -> Reader:
+    def reader(self, network: nn.Module, data: Tensors, run: model.Run) -> Reader:
         """Return what reads the values when they are due."""
-        return Series(self.name, self.every, *self.reading(network, data), self.at_start)
+        return Series(self.name, self.every, *self.reading(network, data, run), self.at_start)
 
 
 @dataclass

@@ -1,10 +1,11 @@
-"""Layers with weights, by the names that recordings give."""
+"""What recordings share: layers with weights by their names, and a fixed batch."""
 
 import torch
 from torch import nn
 
 from hindi_bn.errors import StudyError
 from hindi_bn.networks import last_convolution, weight_of
+from hindi_bn.training.tensors import Tensors
 
 
 def weights_of(network: nn.Module, layer: str, recording: str) -> tuple[str, nn.Module]:
@@ -40,3 +41,17 @@ def check_index(network: nn.Module, layer: str, index: tuple[int, ...], key: str
             f"The weights of layer {layer!r} have the shape {list(shape)}.",
             f"set recordings.{key} to {len(shape)} indices within it",
         )
+
+
+def first_of_each(data: Tensors, per_class: int, recording: str) -> torch.Tensor:
+    """Take the first test images of each digit: (per_class * classes, 1, height, width)."""
+    labels = data.test_labels
+    fewest = int(torch.bincount(labels).min())
+    if fewest < per_class:
+        raise StudyError(
+            f"Cannot record activations on {per_class} test images of each digit.",
+            f"Of one digit there are {fewest}.",
+            f"set recordings.{recording}.per_class to {fewest} or less",
+        )
+    chosen = [(labels == digit).nonzero().flatten()[:per_class] for digit in labels.unique()]
+    return data.test_images[torch.cat(chosen)]

@@ -6,10 +6,10 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from hindi_bn.errors import StudyError
 from hindi_bn.networks.preserved import preserved
+from hindi_bn.study import Run
 from hindi_bn.study.settings import NAME
-from hindi_bn.training.recordings import Reading, Timed
+from hindi_bn.training.recordings import Reading, Timed, _layers
 from hindi_bn.training.tensors import Tensors
 
 
@@ -25,8 +25,8 @@ class Activations(Timed):
         "eval", description="Layers as in evaluation or as in training; the run is not touched."
     )
 
-    def reading(self, network: nn.Module, data: Tensors) -> Reading:
-        images = self._first_of_each(data)
+    def reading(self, network: nn.Module, data: Tensors, run: Run) -> Reading:
+        images = _layers.first_of_each(data, self.per_class, self.name)
         layers = [n for n, layer in network.named_children() if not isinstance(layer, nn.Flatten)]
 
         def read() -> torch.Tensor:
@@ -41,18 +41,3 @@ class Activations(Timed):
             return torch.stack(values)
 
         return [(quantity, layer, "") for layer in layers for quantity in ("mean", "std")], read
-
-    def _first_of_each(self, data: Tensors) -> torch.Tensor:
-        """Take the first test images of each digit: (per_class * classes, 1, height, width)."""
-        labels = data.test_labels
-        fewest = int(torch.bincount(labels).min())
-        if fewest < self.per_class:
-            raise StudyError(
-                f"Cannot record activations on {self.per_class} test images of each digit.",
-                f"Of one digit there are {fewest}.",
-                f"set recordings.{self.name}.per_class to {fewest} or less",
-            )
-        chosen = [
-            (labels == digit).nonzero().flatten()[: self.per_class] for digit in labels.unique()
-        ]
-        return data.test_images[torch.cat(chosen)]

@@ -6,6 +6,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from hindi_bn.study import Run
 from hindi_bn.study.settings import NAME
 from hindi_bn.training.recordings import Reading, Timed
 from hindi_bn.training.tensors import Tensors
@@ -19,7 +20,7 @@ class Gradients(Timed):
     kind: Literal["gradients"] = "gradients"
     name: str = Field("gradients", pattern=NAME, description="Name in captures.csv.")
 
-    def reading(self, network: nn.Module, data: Tensors) -> Reading:
+    def reading(self, network: nn.Module, data: Tensors, run: Run) -> Reading:
         parameters = dict(network.named_parameters())
         labels = []
         for name in parameters:

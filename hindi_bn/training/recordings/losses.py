@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from hindi_bn.records.recordings import Row
+from hindi_bn.study import Run
 from hindi_bn.study.settings import NAME
 from hindi_bn.training.recordings import Reader, Recording
 from hindi_bn.training.tensors import Tensors
@@ -19,7 +20,7 @@ class Losses(Recording):
     kind: Literal["losses"] = "losses"
     name: str = Field("losses", pattern=NAME, description="Name in captures.csv.")
 
-    def reader(self, network: nn.Module, data: Tensors) -> Reader:
+    def reader(self, network: nn.Module, data: Tensors, run: Run) -> Reader:
         return _LossesReader(self.name)
 
 

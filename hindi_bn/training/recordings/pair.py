@@ -6,6 +6,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from hindi_bn.study import Run
 from hindi_bn.training.recordings import Reader, Recording, _layers
 from hindi_bn.training.tensors import Tensors
 
@@ -27,7 +28,7 @@ class Pair(Recording):
         (3, 8, 1, 0), description="Index of the second weight: filter, channel, row, column."
     )
 
-    def reader(self, network: nn.Module, data: Tensors) -> Reader:
+    def reader(self, network: nn.Module, data: Tensors, run: Run) -> Reader:
         name, layer = _layers.weights_of(network, self.layer, self.name)
         for key in self.columns:
             _layers.check_index(network, name, getattr(self, key), f"{self.name}.{key}")

@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import nn
 
 from hindi_bn.networks import kind_of, norm_of
+from hindi_bn.study import Run
 from hindi_bn.study.settings import NAME
 from hindi_bn.training.recordings import Label, Reading, Timed
 from hindi_bn.training.tensors import Tensors
@@ -18,7 +19,7 @@ class Statistics(Timed):
     kind: Literal["statistics"] = "statistics"
     name: str = Field("statistics", pattern=NAME, description="Name in captures.csv.")
 
-    def reading(self, network: nn.Module, data: Tensors) -> Reading:
+    def reading(self, network: nn.Module, data: Tensors, run: Run) -> Reading:
         """Return what reads the statistics; a network without such layers has none."""
         labels: list[Label] = []
         tensors: list[torch.Tensor] = []

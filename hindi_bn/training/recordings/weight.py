@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 from torch import nn
 
+from hindi_bn.study import Run
 from hindi_bn.study.settings import NAME
 from hindi_bn.training.recordings import Reading, Timed, _layers
 from hindi_bn.training.tensors import Tensors
@@ -20,7 +21,7 @@ class Weight(Timed):
         description="Index of the weight: filter, channel, row, column; or unit, input."
     )
 
-    def reading(self, network: nn.Module, data: Tensors) -> Reading:
+    def reading(self, network: nn.Module, data: Tensors, run: Run) -> Reading:
         name, layer = _layers.weights_of(network, self.layer, self.name)
         _layers.check_index(network, name, self.index, f"{self.name}.index")
         label = ("weight", name, " ".join(map(str, self.index)))

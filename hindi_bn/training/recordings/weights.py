@@ -6,6 +6,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from hindi_bn.study import Run
 from hindi_bn.study.settings import NAME
 from hindi_bn.training.recordings import Reading, Timed, _layers
 from hindi_bn.training.tensors import Tensors
@@ -23,7 +24,7 @@ class Weights(Timed):
     count: int = Field(64, ge=1, description="Number of weights; all if the layer has fewer.")
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of the draw of their places.")
 
-    def reading(self, network: nn.Module, data: Tensors) -> Reading:
+    def reading(self, network: nn.Module, data: Tensors, run: Run) -> Reading:
         """Return what reads the weights; the draw leaves the default generator where it is."""
         name, layer = _layers.weights_of(network, self.layer, self.name)
         weight = _layers.weight(layer)
