@@ -6,6 +6,8 @@ from hindi_bn.digits import Digits
 from hindi_bn.measures._shared import AT_ONCE, accuracy_of
 from hindi_bn.records import Record
 from hindi_bn.stats.metrics import accuracy as share
+from hindi_bn.training.augment import DEGREES
+from hindi_bn.training.augment import FACTORS as TRAINED
 from hindi_bn.training.loop import predict
 from hindi_bn.training.numerics import arrange
 from hindi_bn.training.run import load_network
@@ -15,9 +17,8 @@ FACTORS = (0.5, 0.7, 1.3)
 ANGLES = (-45, -30, -15, 15, 30, 45)
 """Degrees; positive is clockwise."""
 
-ENLARGEMENTS = (1.25, 1.5)
-TRAINED_ANGLE = 30
-"""Largest angle of `augment: rotate`, as the largest enlargement is that of `augment: enlarge`."""
+ENLARGEMENTS = (sum(TRAINED) / 2, TRAINED[1])
+"""The middle and the end of what `augment: enlarge` shows."""
 
 VERSION = 2
 VALUES = {
@@ -31,7 +32,7 @@ VALUES = {
     "scaled_accuracy": share("Accuracy on scaled test digits"),
     "enlarged_accuracy": share("Accuracy on enlarged test digits"),
     "rotated_accuracy": share("Accuracy on rotated test digits"),
-    "rotated_up_to_30": share(f"Accuracy on test digits rotated by up to {TRAINED_ANGLE}°"),
+    "rotated_up_to_30": share(f"Accuracy on test digits rotated by up to {DEGREES:g}°"),
 }
 """Shares; the last four are means over factors and over angles."""
 
@@ -57,7 +58,7 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
     scaled = {f"scaled_{factor}": accuracy(factor=factor) for factor in FACTORS}
     enlarged = {f"enlarged_{factor}": accuracy(factor=factor) for factor in ENLARGEMENTS}
     rotated = {angle: accuracy(angle=angle) for angle in ANGLES}
-    known = [rotated[angle] for angle in ANGLES if abs(angle) <= TRAINED_ANGLE]
+    known = [rotated[angle] for angle in ANGLES if abs(angle) <= DEGREES]
     return {
         "upright_accuracy": accuracy_of(upright, digits.test_labels),
         **scaled,

@@ -20,6 +20,7 @@ from hindi_bn.training.tensors import Tensors
 AREA = (0.5, 1.0)  # share of the image that a crop keeps
 RATIO = (0.9, 1.1)  # of a crop's width to its height
 DEGREES = 30.0  # largest rotation, either way
+FACTORS = (1.0, 1.5)  # of an enlargement about the middle
 ATTEMPTS = 10  # draws of a crop until one fits into the image; if none does the whole is taken
 AT_ONCE = 512  # images sampled at once: enough for a vector unit, few enough for its caches
 
