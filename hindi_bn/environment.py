@@ -14,6 +14,9 @@ PACKAGES = (
     "pydantic", "safetensors", "typer", "kaggle", "pooch",
 )  # fmt: skip
 
+VECTORS = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "bf16", "i8mm")
+"""Beginnings of the names of a processor's extensions that compute with vectors."""
+
 
 def versions() -> dict[str, str]:
     """Versions of this program, Python and the packages it stands on."""
@@ -42,6 +45,13 @@ def processor() -> str:
     return name or platform.processor() or platform.machine()
 
 
+def vector_flags() -> list[str]:
+    """Return the processor's extensions that torch may compute with, as far as the system tells."""
+    info = Path("/proc/cpuinfo")
+    flags = linux_fact(info, "flags") or linux_fact(info, "Features")
+    return sorted(flag for flag in set(flags.split()) if flag.startswith(VECTORS))
+
+
 def linux_fact(file: Path, key: str) -> str:
     """Return what a file of /proc has after `key:`; empty where there is no such file or line."""
     if file.is_file():
@@ -67,6 +77,7 @@ def describe(device: str) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "device": device,
         "device_name": name,
+        "cpu_flags": vector_flags(),
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
     }

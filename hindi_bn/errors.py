@@ -41,6 +41,10 @@ class StatisticsError(HindiBnError):
     """Values that the statistic asked for cannot be taken of."""
 
 
+class EvidenceError(HindiBnError):
+    """Evidence that cannot be read or believed, or a run that cannot become evidence."""
+
+
 class ClaimsError(HindiBnError):
     """Results of claims that cannot be read or put together."""
 

@@ -2,14 +2,16 @@
 
 Each file has `measure`, which gives the values by name from a finished run and the digits that it
 was trained on, `VALUES` with their labels and units, and `VERSION`, raised whenever the same run
-would give other values. `<run>/measures/<name>.json` holds a measure's values and its version; a
-file of another version is measured anew. The same run and the same version give the same bytes.
+would give other values; one that is computed from a recording names its kind, `RECORDING`.
+`<run>/measures/<name>.json` holds a measure's values and its version; a file of another version is
+measured anew. The same run and the same version give the same bytes.
 """
 
 import json
 import math
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError, StudyError
@@ -44,6 +46,28 @@ def measure(folder: RunFolder, name: str, digits: Digits) -> dict[str, float]:
     document = {"measure": name, "version": chosen.VERSION, "values": values}
     write_json(file, document)
     return values
+
+
+def kept_measures(folder: RunFolder) -> dict[str, dict[str, Any]]:
+    """Return what has been measured of a run: `version` and `values` by the measure's name."""
+    found = {}
+    for file in sorted((folder.path / FOLDER).glob("[!.]*.json")):
+        with refused(f"{file} cannot be read.", "delete it: it is measured again"):
+            document = json.loads(file.read_text(encoding="utf-8"))
+            values = {str(key): float(value) for key, value in document["values"].items()}
+            found[file.stem] = {"version": int(document["version"]), "values": values}
+    return found
+
+
+def version_of(name: str) -> int:
+    """Return a measure's version today; StudyError when there is no such measure."""
+    return int(_found(name).VERSION)
+
+
+def recording_of(name: str) -> str | None:
+    """Return the kind of recording that a measure is computed from, if any; see `version_of`."""
+    kind: str | None = getattr(_found(name), "RECORDING", None)
+    return kind
 
 
 def metric_named(name: str) -> metrics.Metric:

@@ -8,6 +8,7 @@ from hindi_bn.records import Record
 from hindi_bn.stats.metrics import Metric
 from hindi_bn.training.run import load_network
 
+RECORDING = "activations"
 VERSION = 1
 VALUES = {
     "drift_mean": Metric("Drift of the activations' means", "stds per reading"),
@@ -27,7 +28,7 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
     next is in units of the layer's standard deviation at the earlier one; a layer whose output is
     constant then has no such unit, and that change is left out.
     """
-    rows = rows_of(record, "activations")
+    rows = rows_of(record, RECORDING)
     table = rows.pivot(index="step", columns=["quantity", "layer"], values="value")
     layers = hidden_layers(load_network(record))
     mean, std = table["mean"][layers], table["std"][layers]

@@ -21,6 +21,7 @@ PHASES = {"": "", "_epoch_1": ", 1st epoch", "_epochs_2_5": ", epochs 2 to 5",
 EPOCHS = {"epoch_1": (0, 0), "epochs_2_5": (1, 4), "epochs_6_end": (5, math.inf)}
 """First and last epoch, counted from 0."""
 
+RECORDING = "losses"
 VERSION = 2
 VALUES = {
     f"{name}{phase}": Metric(f"{label}{when}", unit, unit)
@@ -41,7 +42,7 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
     around it; steps without a whole window are left out. Each over all steps and over those of some
     epochs, as far as the run has them.
     """
-    rows = rows_of(record, "losses")
+    rows = rows_of(record, RECORDING)
     epoch, loss = rows["epoch"], rows["value"].clip(lower=LEAST_LOSS)
     series = {
         "log_change_std": pd.Series(np.log(loss)).diff(),

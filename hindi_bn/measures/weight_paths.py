@@ -18,6 +18,7 @@ PAIRS = 500
 STILL = 50
 """Steps of float32 below which a weight's path is a staircase, whatever the network does."""
 
+RECORDING = "weights"
 VERSION = 1
 VALUES = {
     "turning_angle": Metric("Turning angle of paths", "degrees", "degrees"),
@@ -37,7 +38,7 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
     loss, every axis scaled to its range. All pairs of the recorded weights are taken, or 500 drawn
     at random, the same for all runs with as many weights; values are means over pairs.
     """
-    rows = rows_of(record, "weights")
+    rows = rows_of(record, RECORDING)
     last = rows[rows["epoch"] >= 0].drop_duplicates(["index", "epoch"], keep="last")
     table = last.pivot(index="index", columns="epoch", values="value")  # noqa: PD010
     paths = table.to_numpy(np.float64)  # (weights, epochs)

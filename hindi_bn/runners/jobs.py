@@ -6,16 +6,18 @@ result like any other, and does not stop the jobs beside it.
 
 from __future__ import annotations
 
+import json
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pydantic
 
 from hindi_bn.errors import DivergedError, HindiBnError
+from hindi_bn.files import refused, write_json
 from hindi_bn.study import Study
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from hindi_bn.training.loop import EpochRow
 
 WORKER_DIED = "WorkerDied"
+
+FAILURE = "failure.json"
+"""File in a run's folder that says why the run ended badly."""
 
 
 @pydantic.dataclasses.dataclass(frozen=True)
@@ -111,6 +116,24 @@ class JobResult:
     job: Job
     seconds: float
     failure: Failure | None = None
+
+
+def write_failure(result: JobResult) -> None:
+    """Record why a run ended badly; HindiBnError when it cannot be written."""
+    assert result.failure is not None
+    document = asdict(result.failure) | {"seconds": result.seconds}
+    write_json(result.job.folder / FAILURE, document)
+
+
+def read_failure(folder: Path) -> tuple[Failure, float] | None:
+    """Return why the run of a folder ended badly and after how many seconds; None if it did not."""
+    file = folder / FAILURE
+    if not file.exists():
+        return None
+    with refused(f"{file} cannot be read.", f"delete {folder}"):
+        document = dict(json.loads(file.read_text(encoding="utf-8")))
+        seconds = float(document.pop("seconds", "nan"))
+        return Failure(**document), seconds
 
 
 def perform(
