@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from hindi_bn.api.comparison import compare, plot_descent, reproduce
     from hindi_bn.api.diagnosis import diagnose
     from hindi_bn.api.digits import describe_digits, download, draw_contact_sheet, load_digits
+    from hindi_bn.api.evidence import (
+        add_evidence,
+        audit_evidence,
+        list_evidence,
+        verify_evidence,
+    )
     from hindi_bn.api.explanation import explain_batch_norm
     from hindi_bn.api.measures import measure
     from hindi_bn.api.networks import describe_network, describe_networks, draw_network
@@ -29,6 +35,7 @@ _HOMES = {
     "comparison": ("compare", "plot_descent", "reproduce"),
     "diagnosis": ("diagnose",),
     "digits": ("describe_digits", "download", "draw_contact_sheet", "load_digits"),
+    "evidence": ("add_evidence", "audit_evidence", "list_evidence", "verify_evidence"),
     "explanation": ("explain_batch_norm",),
     "measures": ("measure",),
     "networks": ("describe_network", "describe_networks", "draw_network"),
@@ -39,11 +46,12 @@ _HOMES = {
 }
 
 __all__ = [
-    "choose_runs", "compare", "describe_digits", "describe_network", "describe_networks",
-    "diagnose", "download", "draw_contact_sheet", "draw_network", "estimate_claims",
-    "estimate_sweep", "explain_batch_norm", "load_digits", "load_study", "measure", "measure_speed",
-    "plot", "plot_descent", "predict", "read_claims", "read_run", "read_runs", "reproduce",
-    "run_claims", "sweep", "train",
+    "add_evidence", "audit_evidence", "choose_runs", "compare", "describe_digits",
+    "describe_network", "describe_networks", "diagnose", "download", "draw_contact_sheet",
+    "draw_network", "estimate_claims", "estimate_sweep", "explain_batch_norm", "list_evidence",
+    "load_digits", "load_study", "measure", "measure_speed", "plot", "plot_descent", "predict",
+    "read_claims", "read_run", "read_runs", "reproduce", "run_claims", "sweep", "train",
+    "verify_evidence",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # for mypy only the names above are there

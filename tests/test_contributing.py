@@ -19,13 +19,13 @@ from typer.testing import CliRunner, Result
 import hindi_bn.digits
 from hindi_bn.cli import app
 from hindi_bn.errors import RunError, StudyError
+from hindi_bn.evidence.keys import run_key
 from hindi_bn.networks import Norm, build, build_run, check, layer_table, run_of
 from hindi_bn.records import RunFolder
 from hindi_bn.registry import PACKAGE
 from hindi_bn.runners.jobs import Job
 from hindi_bn.runners.workers import run_jobs
 from hindi_bn.study import Study
-from hindi_bn.sweeps.keys import run_key
 from hindi_bn.training.run import Reporter, load_network, train_run
 
 GUIDE = Path(__file__).parent.parent / "CONTRIBUTING.md"

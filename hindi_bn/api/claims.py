@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from hindi_bn.api.digits import load_digits
-from hindi_bn.api.sweeps import Opened, estimate_cells, no_progress
+from hindi_bn.api.sweeps import Opened, estimate_cells, no_progress, store_of
 from hindi_bn.claims.claim import Claim, ScaleName, choose, load_claims
 from hindi_bn.claims.plan import ALL_IMAGES, plan_claim
 from hindi_bn.claims.results import ClaimResult
@@ -18,7 +18,6 @@ from hindi_bn.runners.local import LocalRunner, Runner
 from hindi_bn.study import results_folder
 from hindi_bn.sweeps.estimate import Estimate
 from hindi_bn.sweeps.run import BadEnd, Load, run_sweep
-from hindi_bn.sweeps.store import RunStore
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,14 @@ def estimate_claims(
     seeds: int | None = None,
     data_dir: str | os.PathLike[str] = "data",
     out: str | os.PathLike[str] = "results",
+    evidence: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     retry_failed: bool = False,
 ) -> Estimate:
     """List what claims would train and measure what it would cost; nothing is written."""
     claims = choose(load_claims(), list(ids))
     cells = cells_of([plan_claim(claim, scale, ALL_IMAGES, seeds) for claim in claims])
-    load, store = partial(load_digits, data_dir), RunStore(Path(out))
+    load, store = partial(load_digits, data_dir), store_of(out, evidence)
     return estimate_cells(cells, load, store, workers, retry_failed=retry_failed)
 
 
@@ -73,6 +73,7 @@ def run_claims(
     seeds: int | None = None,
     data_dir: str | os.PathLike[str] = "data",
     out: str | os.PathLike[str] = "results",
+    evidence: str | os.PathLike[str] | None = None,
     load: Load | None = None,
     runner: Runner | None = None,
     retry_failed: bool = False,
@@ -86,11 +87,11 @@ def run_claims(
     Args:
         ids: Claims by number or name; all unless given.
         scale: How much is trained; `seeds` in place of its number of seeds.
-        load, runner, retry_failed, progress: As for `sweep`.
+        evidence, load, runner, retry_failed, progress: As for `sweep`.
         announce: Called with an estimate before anything is trained.
     """
     claims = choose(load_claims(), list(ids))
-    store = RunStore(Path(out))
+    store = store_of(out, evidence)
     digits = (load or partial(load_digits, data_dir, fetch=True))("digits")
     plans = [plan_claim(claim, scale, len(digits.train_labels), seeds) for claim in claims]
     cells, runner = cells_of(plans), runner or LocalRunner()
@@ -100,7 +101,7 @@ def run_claims(
     with progress() as on_event:
         trained = run_sweep(
             cells, lambda name: digits, store, runner,
-            retry_failed=retry_failed, command=command, on_event=on_event,
+            retry_failed=retry_failed, command=command, on_event=on_event, note=note,
         )  # fmt: skip
     folder = results_folder(Path(out), "claims", digits.name)
     results = judge_claims(plans, digits, store, folder, note)

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from hindi_bn.api.digits import load_digits
+from hindi_bn.digits.dataset import Note
+from hindi_bn.digits.fetching import no_note
+from hindi_bn.errors import EvidenceError
 from hindi_bn.runners.local import LocalRunner, Runner
 from hindi_bn.runners.plan import plan
 from hindi_bn.sweeps.cells import Cell, cells
@@ -51,6 +54,7 @@ def sweep(
     seeds: int | None = None,
     data_dir: str | os.PathLike[str] = "data",
     out: str | os.PathLike[str] = "results",
+    evidence: str | os.PathLike[str] | None = None,
     load: Load | None = None,
     runner: Runner | None = None,
     retry_failed: bool = False,
@@ -58,25 +62,30 @@ def sweep(
     formats: Sequence[str] = ("png",),
     command: str = "",
     progress: Opened = no_progress,
+    note: Note = no_note,
 ) -> WrittenSweep:
     """Train every setting of a sweep with every seed; write tables, statistics and figures.
 
-    Runs are kept in `<out>/runs` and never trained twice, whichever sweep they belong to.
+    Runs are kept in `<out>/runs` and never trained twice, whichever sweep they belong to; those
+    that the evidence has are not trained either.
 
     Args:
         what: A sweep, its file, or the name of one that comes along.
         changes, seeds: Keys and values, and a number of seeds, that beat the file's.
+        evidence: Folder of the evidence; `<out>/evidence` unless given.
         load: Gives data by name; from `data_dir` unless given, real digits fetched if missing.
         runner: Who trains: worker processes of this machine unless given.
         retry_failed, fail_fast: Train runs again that failed before; stop at the first that fails.
+        note: Called with what came from the evidence, and what it lacks.
     """
     chosen, runs = _resolved(what, changes, seeds)
     load = load or partial(load_digits, data_dir, fetch=True)
     loaded = {name: load(name) for name in dict.fromkeys(cell.study.data for cell in runs)}
     with progress() as on_event:
         result = run_sweep(
-            runs, loaded.__getitem__, RunStore(Path(out)), runner or LocalRunner(),
+            runs, loaded.__getitem__, store_of(out, evidence), runner or LocalRunner(),
             retry_failed=retry_failed, fail_fast=fail_fast, command=command, on_event=on_event,
+            note=note,
         )  # fmt: skip
     folder = output_folder(Path(out), chosen, result.data)
     return WrittenSweep(result, folder, write_sweep(result, chosen, folder, formats))
@@ -89,13 +98,34 @@ def estimate_sweep(
     seeds: int | None = None,
     data_dir: str | os.PathLike[str] = "data",
     out: str | os.PathLike[str] = "results",
+    evidence: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     retry_failed: bool = False,
 ) -> Estimate:
     """List what a sweep would train and measure what it would cost; nothing is written."""
     _, runs = _resolved(what, changes, seeds)
-    load, store = partial(load_digits, data_dir), RunStore(Path(out))
+    load, store = partial(load_digits, data_dir), store_of(out, evidence)
     return estimate_cells(runs, load, store, workers, retry_failed=retry_failed)
+
+
+def store_of(
+    out: str | os.PathLike[str], evidence: str | os.PathLike[str] | None = None
+) -> RunStore:
+    """Return the store of the runs in `out`; EvidenceError when there is no folder `evidence`."""
+    return RunStore(Path(out), None if evidence is None else evidence_folder(out, evidence))
+
+
+def evidence_folder(out: str | os.PathLike[str], evidence: str | os.PathLike[str] | None) -> Path:
+    """Return the folder of the evidence: `<out>/evidence`, or one that must be there."""
+    if evidence is None:
+        return Path(out) / "evidence"
+    if not Path(evidence).is_dir():
+        raise EvidenceError(
+            f"There is no evidence in {os.fspath(evidence)}.",
+            "No such folder.",
+            "name another one with --evidence, or add runs with `hindi-bn evidence add`",
+        )
+    return Path(evidence)
 
 
 def estimate_cells(

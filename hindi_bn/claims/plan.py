@@ -1,7 +1,7 @@
 """What a claim is tested with: its runs at a scale, and the tables that its tests read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -10,11 +10,9 @@ from hindi_bn.claims.effects import ArmTable, terms_of
 from hindi_bn.digits import Digits
 from hindi_bn.digits.dataset import Note
 from hindi_bn.digits.fetching import no_note
-from hindi_bn.measures import measure
-from hindi_bn.records import RunFolder
 from hindi_bn.study import Run
 from hindi_bn.sweeps.cells import Cell, cells
-from hindi_bn.sweeps.store import RunStore, Status
+from hindi_bn.sweeps.store import RunStore, SweepRun
 from hindi_bn.sweeps.sweep_file import sweep_of
 from hindi_bn.sweeps.tables import epochs_table, runs_table
 
@@ -64,7 +62,10 @@ def plan_claim(claim: Claim, scale: ScaleName, images: int, seeds: int | None = 
         sweep = sweep_of(
             document | {"set": settings, "seeds": seeds or size.seeds}, f"claim {claim.id}"
         )
-        chosen[part.name] = tuple(_sized(cell, size, images) for cell in cells(sweep))
+        measures = tuple(dict.fromkeys(m.partition(".")[0] for m in _measured(claim, part.name)))
+        chosen[part.name] = tuple(
+            replace(_sized(cell, size, images), measures=measures) for cell in cells(sweep)
+        )
     return ClaimPlan(claim, scale, chosen)
 
 
@@ -90,12 +91,11 @@ def read_plan(
     tables, epochs = {}, {}
     for name, chosen in plan.cells.items():
         placed = [store.place(cell, digits) for cell in chosen]
-        statuses: dict[str, Status] = {run.key: store.status(run.job) for run in placed}
+        statuses = {run.name: store.status(run) for run in placed}
         columns = list(chosen[0].values)
         runs = runs_table(placed, statuses, columns, store)
-        folders = [RunFolder(run.job.folder) for run in placed]
         for metric in _measured(plan.claim, name):
-            runs[metric] = _measure(folders, metric, digits, note)
+            runs[metric] = _measure(placed, metric, digits, store, note)
         tables[name] = ArmTable({cell.arm: dict(cell.values) for cell in chosen}, runs)
         epochs[name] = epochs_table(placed, statuses, columns, store)
     return TrainedClaim(plan, tables, epochs)
@@ -115,12 +115,15 @@ def _measured(claim: Claim, sweep: str) -> list[str]:
     return [metric for metric in dict.fromkeys(asked) if "." in metric]
 
 
-def _measure(folders: Sequence[RunFolder], metric: str, digits: Digits, note: Note) -> list[float]:
+def _measure(
+    runs: Sequence[SweepRun], metric: str, digits: Digits, store: RunStore, note: Note
+) -> list[float]:
     """Measure a metric of each run; not a number where it has not finished, or has it not."""
     name, _, value = metric.partition(".")
-    finished = sum(folder.finished for folder in folders)
+    ended = [store.found(run) for run in runs]
+    finished = sum(each is not None and each.status == "finished" for each in ended)
     note(f"Measuring {metric} of {finished} trained networks.")
     return [
-        measure(folder, name, digits).get(value, float("nan")) if folder.finished else float("nan")
-        for folder in folders
+        each.measured(name, digits).get(value, float("nan")) if each else float("nan")
+        for each in ended
     ]

@@ -6,6 +6,7 @@ from hindi_bn.cli import (
     claims,
     data,
     doctor,
+    evidence,
     explain,
     networks,
     plot,

@@ -109,6 +109,7 @@ def run(
     scale: Scale = "standard",
     seeds: Annotated[int | None, options.seeds("the scale's")] = None,
     out: options.Out = Path("results"),
+    evidence: options.Evidence = None,
     data_dir: options.DataDir = Path("data"),
     executor: options.Executor = "local",
     ray_address: options.RayAddress = None,
@@ -127,13 +128,14 @@ def run(
     runner = options.runner(executor, ray_address, gpus_per_run, workers)
     if dry_run:
         estimate = hindi_bn.estimate_claims(
-            claim or [], scale, seeds=seeds, data_dir=data_dir, out=out, workers=workers,
-            retry_failed=retry_failed,
+            claim or [], scale, seeds=seeds, data_dir=data_dir, out=out, evidence=evidence,
+            workers=workers, retry_failed=retry_failed,
         )  # fmt: skip
         print_json(asdict(estimate)) if json_ else show(plan_tables(estimate))
         return
     tested = hindi_bn.run_claims(
-        claim or [], scale, seeds=seeds, out=out, load=loader(data_dir, quiet=quiet), runner=runner,
+        claim or [], scale, seeds=seeds, out=out, evidence=evidence,
+        load=loader(data_dir, quiet=quiet), runner=runner,
         retry_failed=retry_failed, command=typed_command(),
         progress=partial(sweep_progress, quiet=quiet), note=partial(note, quiet=quiet),
         announce=None if quiet or executor == "ray" else _announce,

@@ -63,6 +63,9 @@ Set = Annotated[list[str] | None, typer.Option(
 Out = Annotated[
     Path, typer.Option("--out", metavar="DIR", help="Folder that holds the studies' results.")
 ]
+Evidence = Annotated[Path | None, typer.Option(
+    "--evidence", metavar="DIR", help="Folder of the evidence.", show_default="evidence in --out",
+)]  # fmt: skip
 DataDir = Annotated[Path, typer.Option(
     "--data-dir", metavar="DIR", envvar="HINDI_BN_DATA", help="Folder that holds the digits."
 )]  # fmt: skip

@@ -27,6 +27,7 @@ def sweep(
     set_: options.Set = None,
     epochs: options.Epochs = None,
     out: options.Out = Path("results"),
+    evidence: options.Evidence = None,
     data_dir: options.DataDir = Path("data"),
     executor: options.Executor = "local",
     ray_address: options.RayAddress = None,
@@ -43,22 +44,25 @@ def sweep(
 ) -> None:  # fmt: skip
     """Train a sweep: every setting of a grid with every seed; tables, statistics and figures.
 
-    Runs are kept in DIR/runs and never trained twice, whichever sweep they belong to; a sweep that
-    was stopped goes on when the same command is given again. Results land in DIR/sweeps/<name>.
+    Runs are kept in DIR/runs and never trained twice, whichever sweep they belong to, nor are runs
+    that the evidence has; a sweep that was stopped goes on when the same command is given again.
+    Results land in DIR/sweeps/<name>.
     """
     runner = options.runner(executor, ray_address, gpus_per_run, workers)
     changes = options.overrides(set_, epochs=epochs)
     if dry_run:
         estimate = hindi_bn.estimate_sweep(
-            file, changes, seeds=seeds, data_dir=data_dir, out=out, workers=workers,
-            retry_failed=retry_failed,
+            file, changes, seeds=seeds, data_dir=data_dir, out=out, evidence=evidence,
+            workers=workers, retry_failed=retry_failed,
         )  # fmt: skip
         print_json(asdict(estimate)) if json_ else show(plan_tables(estimate))
         return
     written = hindi_bn.sweep(
-        file, changes, seeds=seeds, out=out, load=loader(data_dir, quiet=quiet), runner=runner,
+        file, changes, seeds=seeds, out=out, evidence=evidence,
+        load=loader(data_dir, quiet=quiet), runner=runner,
         retry_failed=retry_failed, fail_fast=fail_fast, formats=options.formats(format_),
         command=typed_command(), progress=partial(sweep_progress, quiet=quiet),
+        note=partial(note, quiet=quiet),
     )  # fmt: skip
     if json_:
         print_json(written.document)

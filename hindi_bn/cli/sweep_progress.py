@@ -79,16 +79,16 @@ def ended_line(progress: Progress, what: Any) -> str:
 
     if not isinstance(what, JobResult):
         return ""
-    key = what.job.run
-    cell = next(run.cell for run in progress.runs if run.key == key)
+    name = what.job.run
+    cell = next(run.cell for run in progress.runs if run.name == name)
     over = sum(
         progress.statuses[each] in (*ENDED, "failed") or each in progress.died
         for each in progress.todo
     )
-    status = progress.statuses[key]
+    status = progress.statuses[name]
     if status == "finished":
         epochs = "1 epoch" if cell.run.epochs == 1 else f"{cell.run.epochs} epochs"
-        text = f"test accuracy {progress.accuracy[key]:.4f} after {epochs}"
+        text = f"test accuracy {progress.accuracy[name]:.4f} after {epochs}"
     elif status == "diverged" and what.failure is not None:
         text = f"diverged at epoch {what.failure.epoch}, step {what.failure.step}"
     else:
@@ -120,12 +120,12 @@ def arms_table(progress: Progress) -> Any:
     """Return the arms so far: runs with a result, of all, and their mean final test accuracy."""
     arms: dict[str, list[str]] = {}
     for run in progress.runs:
-        arms.setdefault(run.cell.arm, []).append(run.key)
+        arms.setdefault(run.cell.arm, []).append(run.name)
     rows = []
-    for arm, keys in list(arms.items())[:MOST_ARMS]:
-        values = [progress.accuracy[key] for key in keys if key in progress.accuracy]
+    for arm, names in list(arms.items())[:MOST_ARMS]:
+        values = [progress.accuracy[name] for name in names if name in progress.accuracy]
         mean = sum(values) / len(values) if values else None
-        rows.append({"arm": arm, "n": f"{len(values)}/{len(keys)}", "mean": mean})
+        rows.append({"arm": arm, "n": f"{len(values)}/{len(names)}", "mean": mean})
     title = "" if len(arms) <= MOST_ARMS else f"The first {MOST_ARMS} of {len(arms)} arms"
     columns = {"arm": ("arm", ""), "n": ("n", ""), "mean": ("mean final test accuracy", ".4f")}
     return table_of(rows, title, columns)

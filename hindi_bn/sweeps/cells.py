@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from hindi_bn.errors import StudyError
+from hindi_bn.evidence.keys import significant
 from hindi_bn.study import Run, Study
 from hindi_bn.study.files import find_study, is_run_key, overridden, override, read_yaml, validate
 from hindi_bn.study.old_names import new_key
-from hindi_bn.sweeps.keys import significant
 from hindi_bn.sweeps.sweep_file import RUN, Sweep, same
 
 Shown = str | int | float
@@ -29,13 +29,15 @@ class Cell:
 
     The arm is what it shares with the runs that differ in the seed alone, such as `norm=batch,
     lr=0.1`; `values` are the varied values by column: the
-    same columns, in the grid's order, in all cells.
+    same columns, in the grid's order, in all cells. `measures` are those that are wanted of it, for
+    which it records what it does; a sweep's cell (None) wants the recordings themselves.
     """
 
     arm: str
     values: Mapping[str, Shown]
     seed: int
     study: Study
+    measures: tuple[str, ...] | None = None
 
     @property
     def run(self) -> Run:

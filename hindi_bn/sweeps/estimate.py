@@ -58,14 +58,15 @@ def estimate(plan: Plan, store: RunStore, workers: int, *, retry_failed: bool = 
     costs: dict[str, float | StudyError] = {}
     left, seconds = 0, 0.0
     for run in todo:
-        begun = store.status(run.job) == "unfinished"
-        epochs = run.cell.run.epochs - (store.epochs_done(run.job) if begun else 0)
+        begun = store.status(run) == "unfinished"
+        epochs = run.cell.run.epochs - (store.epochs_done(run) if begun else 0)
         cost = _cost(run, plan, costs)
         if not isinstance(cost, StudyError):
             left += epochs
             seconds += epochs * cost
     side_by_side = max(1, min(workers, len(todo)))
-    waiting = {run.key for run in todo}
+    keys = {run.key for run in todo}
+    waiting = {run.name for run in plan.runs if run.key in keys and store.found(run) is None}
     arms = tuple(
         _arm(list(runs), plan, waiting, costs)
         for _, runs in itertools.groupby(plan.runs, lambda run: run.cell.arm)
@@ -74,9 +75,9 @@ def estimate(plan: Plan, store: RunStore, workers: int, *, retry_failed: bool = 
 
 
 def _arm(
-    runs: list[SweepRun], plan: Plan, todo: set[str], costs: dict[str, float | StudyError]
+    runs: list[SweepRun], plan: Plan, left: set[str], costs: dict[str, float | StudyError]
 ) -> ArmPlan:
-    waiting = [run for run in runs if run.key in todo]
+    waiting = [run for run in runs if run.name in left]
     cost = _cost(waiting[0], plan, costs) if waiting else None
     refused = cost.what if isinstance(cost, StudyError) else ""
     seconds = cost if isinstance(cost, float) else None

@@ -15,11 +15,11 @@ from hindi_bn.sweeps.store import RunStore, Status, SweepRun
 
 @dataclass
 class Progress:
-    """The state of a sweep that is being trained, by the runs' keys.
+    """The state of a sweep that is being trained, by the runs' names.
 
     Args:
-        runs: Every cell's run, in table order; some may share a key.
-        todo: Keys that are trained now.
+        runs: Every cell's run, in table order; some may share a name.
+        todo: Names of those that are trained now.
         epochs: Finished epochs, of `todo`.
         accuracy: Final test accuracy (share) of the runs that ended; guessing where they diverged.
         died: Why runs ended that were not recorded: their process died or they were in use.
@@ -38,25 +38,26 @@ class Progress:
     @classmethod
     def begin(cls, runs: Sequence[SweepRun], todo: Sequence[SweepRun], store: RunStore) -> Progress:
         """Read from the store how far everything is."""
-        statuses = {run.key: store.status(run.job) for run in runs}
-        epochs = {run.key: store.epochs_done(run.job) for run in todo}
+        every = {run.name: run for run in runs}
+        statuses = {name: store.status(run) for name, run in every.items()}
+        epochs = {run.name: store.epochs_done(run) for run in todo}
         accuracy = {
-            key: final_accuracy(run, statuses[key], store)
-            for key, run in {run.key: run for run in runs}.items()
-            if statuses[key] in ENDED
+            name: final_accuracy(run, statuses[name], store)
+            for name, run in every.items()
+            if statuses[name] in ENDED
         }
-        return cls(tuple(runs), statuses, tuple(run.key for run in todo), epochs, accuracy)
+        return cls(tuple(runs), statuses, tuple(run.name for run in todo), epochs, accuracy)
 
     @property
     def counts(self) -> Counter[str]:
-        """Number of keys by status."""
+        """Number of runs by status."""
         return Counter(self.statuses.values())
 
     @property
     def epochs_wanted(self) -> dict[str, int]:
-        """Epochs by key, of `todo`."""
-        wanted = {run.key: run.cell.run.epochs for run in self.runs}
-        return {key: wanted[key] for key in self.todo}
+        """Epochs by name, of `todo`."""
+        wanted = {run.name: run.cell.run.epochs for run in self.runs}
+        return {name: wanted[name] for name in self.todo}
 
     @property
     def seconds_left(self) -> float | None:
@@ -65,9 +66,9 @@ class Progress:
             return None
         over = ("finished", "diverged", "failed")
         left = sum(
-            epochs - self.epochs[key]
-            for key, epochs in self.epochs_wanted.items()
-            if self.statuses[key] not in over and key not in self.died
+            epochs - self.epochs[name]
+            for name, epochs in self.epochs_wanted.items()
+            if self.statuses[name] not in over and name not in self.died
         )
         return (time.monotonic() - self.began) / self.trained * left
 
@@ -81,19 +82,23 @@ class Progress:
             self.trained += 1
 
     def end(self, result: JobResult, store: RunStore) -> None:
-        """Take note of a run that ended, as it stands in the store."""
-        key = result.job.run
-        self.running.discard(key)
-        self.statuses[key] = store.status(result.job)
-        if self.statuses[key] in ENDED:
-            run = next(run for run in self.runs if run.key == key)
-            self.accuracy[key] = final_accuracy(run, self.statuses[key], store)
-        elif result.failure is not None and self.statuses[key] != "failed":
-            self.died[key] = str(result.failure)
+        """Take note of a run that ended, as it and those of its key stand in the store."""
+        name = result.job.run
+        self.running.discard(name)
+        key = next(run.key for run in self.runs if run.name == name)
+        for run in self.runs:
+            if run.key == key:
+                self.statuses[run.name] = status = store.status(run)
+                if status in ENDED:
+                    self.accuracy[run.name] = final_accuracy(run, status, store)
+        if result.failure is not None and self.statuses[name] not in (*ENDED, "failed"):
+            self.died[name] = str(result.failure)
 
 
 def final_accuracy(run: SweepRun, status: Status, store: RunStore) -> float:
     """Return a run's final test accuracy (share); guessing where it diverged."""
     if status == "diverged":
         return CHANCE
-    return float(store.history(run.job)["test_accuracy"].iloc[-1])
+    found = store.found(run)
+    assert found is not None
+    return float(found.history["test_accuracy"].iloc[-1])

@@ -22,7 +22,7 @@ NO_HISTORY = pd.DataFrame(columns=list(COLUMNS), dtype="float64")
 def runs_table(
     runs: Sequence[SweepRun], statuses: Mapping[str, Status], varied: list[str], store: RunStore
 ) -> pd.DataFrame:
-    """Return a row per run; RunError when a run's folder cannot be read.
+    """Return a row per run; `statuses` by the runs' names. RunError for a folder not to be read.
 
     Columns `arm`, `seed`, `key`, `status`, the varied keys, the metrics of
     `hindi_bn.stats.metrics`, `diverged_epoch` and `diverged_step` (NaN unless it diverged),
@@ -35,11 +35,14 @@ def runs_table(
 
 
 def _run_row(run: SweepRun, statuses: Mapping[str, Status], store: RunStore) -> dict[str, Any]:
-    status, cell, failure = statuses[run.key], run.cell, store.failure(run.job)
-    begun = status != "missing" and (run.job.folder / "history.csv").exists()
-    history = store.history(run.job) if begun else NO_HISTORY
-    diverged = failure if failure is not None and status == "diverged" else None
-    seconds = float(history["seconds"].iloc[-1]) if len(history) else store.failed_after(run.job)
+    status, cell, found = statuses[run.name], run.cell, store.found(run)
+    begun = None if status == "missing" else store.history(run)
+    history = NO_HISTORY if begun is None else begun
+    diverged = found.failure if found is not None else None
+    if found is not None:
+        seconds = found.seconds
+    else:
+        seconds = history["seconds"].iloc[-1] if len(history) else store.failed_after(run)
     return {
         "arm": cell.arm,
         "seed": cell.seed,
@@ -50,7 +53,7 @@ def _run_row(run: SweepRun, statuses: Mapping[str, Status], store: RunStore) -> 
         "diverged_epoch": diverged.epoch if diverged else None,
         "diverged_step": diverged.step if diverged else None,
         "epochs": len(history),
-        "seconds": seconds,
+        "seconds": float(seconds),
     }
 
 
@@ -64,11 +67,12 @@ def epochs_table(
     first = ["arm", "seed", "key", *varied]
     parts = []
     for run in runs:
-        if statuses[run.key] in ENDED:
-            history = store.history(run.job)
+        history = store.history(run) if statuses[run.name] in ENDED else None
+        if history is not None:
+            shown = [c for c in (*COLUMNS, *run.cell.run.history_columns) if c in history.columns]
             named: dict[str, Any] = {"arm": run.cell.arm, "seed": run.cell.seed, "key": run.key}
             part = history.assign(**named, **run.cell.values)
-            parts.append(part[[*first, *history.columns.drop("seconds")]])
+            parts.append(part[[*first, *(c for c in shown if c != "seconds")]])
     parts = [part for part in parts if len(part)]  # one that diverged at once has none
     if not parts:
         return pd.DataFrame(columns=[*first, *(c for c in COLUMNS if c != "seconds")])

@@ -26,7 +26,8 @@ from hindi_bn.claims.running import cells_of, judge_claims
 from hindi_bn.cli import app
 from hindi_bn.digits import Digits
 from hindi_bn.errors import ClaimsError, StudyError
-from hindi_bn.runners.jobs import Failure, Job, JobResult, perform
+from hindi_bn.records import RunFolder
+from hindi_bn.runners.jobs import Failure, Job, JobResult, perform, write_failure
 from hindi_bn.sweeps.run import run_sweep
 from hindi_bn.sweeps.store import RunStore
 
@@ -124,7 +125,7 @@ def test_a_claim_is_trained_once_judged_and_written(tmp_path: Path) -> None:
     cells = cells_of([plan_claim(a_claim(), "quick", 70)])
     for none, batch in zip(cells[:3], cells[3:], strict=True):
         losses = [
-            store.history(store.place(cell, DIGITS).job)["train_loss"].iloc[-1]
+            RunFolder(store.place(cell, DIGITS).job.folder).read_history()["train_loss"].iloc[-1]
             for cell in (none, batch)
         ]
         expected.append(losses[1] - losses[0])
@@ -327,7 +328,7 @@ def test_runs_without_a_result_are_an_error_and_refused_ones_are_not(
     store = RunStore(tmp_path)
     plan = plan_claim(choose(CLAIMS, ["14"])[0], "smoke", 70, 1)
     for cell in cells_of([plan]):
-        store.keep_failure(JobResult(store.place(cell, DIGITS).job, 0.0, refused))
+        write_failure(JobResult(store.place(cell, DIGITS).job, 0.0, refused))
     assert invoke("run", "14", "--quiet", *out).exit_code == 0
 
 

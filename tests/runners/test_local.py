@@ -45,8 +45,9 @@ def test_an_ensemble_gives_the_tables_of_single_runs_to_rounding(tmp_path: Path)
     assert (together.runs["key"] == single.runs["key"]).all()
     columns = ["train_loss", "test_loss", "wx"]
     np.testing.assert_allclose(together.epochs[columns], single.epochs[columns], rtol=1e-4)
-    seen = json.loads((tmp_path / "together/runs" / together.runs["key"][0] / "environment.json")
-                      .read_text())  # fmt: skip
+    key = together.runs["key"][0]
+    (file,) = (tmp_path / "together/runs").glob(f"{key}-*/environment.json")
+    seen = json.loads(file.read_text())
     assert seen["ensemble"]["members"] == 2
     assert train(what, tmp_path / "together", LocalRunner(together=True))[1] == []
 

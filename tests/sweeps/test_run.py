@@ -193,9 +193,7 @@ def test_a_sweep_that_is_interrupted_again_and_again_ends_with_the_same_tables(
             break
         except KeyboardInterrupt:
             interrupts += 1
-            statuses = {
-                RunStore(tmp_path / "parts").status(run.job) for run in _runs(what, tmp_path)
-            }
+            statuses = {RunStore(tmp_path / "parts").status(run) for run in _runs(what, tmp_path)}
             assert "failed" not in statuses
     assert interrupts == 3
     assert compared(result).equals(compared(undisturbed))
@@ -260,4 +258,4 @@ def test_a_damaged_failure_is_named(tmp_path: Path) -> None:
     run.job.folder.mkdir(parents=True)
     (run.job.folder / "failure.json").write_text("{")
     with pytest.raises(RunError, match=r"failure.json cannot be read"):
-        RunStore(tmp_path).status(run.job)
+        RunStore(tmp_path).status(run)

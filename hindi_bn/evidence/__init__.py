@@ -1,0 +1,1 @@
+"""Runs that count anywhere: a row per run, in shards that are only ever added."""
