@@ -273,6 +273,7 @@ def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing_half_made() -> None:
     answer = second_time(half_then_nothing(b"x" * 100_000))
     with serving(answer) as server:
