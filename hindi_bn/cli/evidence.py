@@ -140,7 +140,7 @@ def audit(
 
 def _announce(rows: Sequence[Row], *, quiet: bool) -> None:
     seconds = sum(row.seconds for row in rows)
-    note(f"{len(rows)} runs to train again; they took {duration(seconds)}.", quiet=quiet)
+    note(f"Runs to train again: {len(rows)}, which took {duration(seconds)}.", quiet=quiet)
 
 
 def _listed(one: Audited) -> dict[str, Any]:

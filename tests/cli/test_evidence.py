@@ -88,7 +88,7 @@ def test_an_audit_trains_again_and_may_be_added(results: Path, tmp_path: Path) -
     run("add", *there)
     result = run("audit", "--sample", "2", "--seed", "1", "--add", *there)
     assert result.stdout.count("same bits: batch_size=16") == 2
-    assert "2 runs to train again; they took" in result.stderr
+    assert "Runs to train again: 2, which took" in result.stderr
     assert len(list((tmp_path / "e").iterdir())) == 2
     assert "6 rows in 2 shards" in run("verify", *there).stdout
     assert sum(arm["rows"] for arm in json.loads(run("list", "--json", *there).stdout)) == 6
