@@ -20,7 +20,7 @@ Stream = Literal["continued", "paired"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "tf32", "bf16"]
 Scaling = Literal["unit", "half", "standard"]
-Augment = Literal["none", "crop", "rotate", "crop-rotate"]
+Augment = Literal["none", "crop", "enlarge", "rotate", "crop-rotate", "enlarge-rotate"]
 
 
 class NormSettings(Settings):
@@ -173,7 +173,8 @@ class Run(Settings):
     augment: Augment = Field(
         "none",
         description="Changes to the training images, drawn anew each epoch: crop (half to all of "
-        "the image, enlarged), rotate (up to 30 degrees), crop-rotate, or none.",
+        "the image, enlarged), enlarge (1 to 1.5 times, about the middle), rotate (up to 30 "
+        "degrees), crop-rotate, enlarge-rotate, or none.",
     )
     recordings: tuple[AnyRecording, ...] = Field(
         (), description="What is recorded beside the losses and accuracies."

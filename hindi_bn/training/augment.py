@@ -1,10 +1,11 @@
-"""Augmentation: training images that each epoch shows anew, cropped or rotated at random.
+"""Augmentation: training images that each epoch shows anew, cropped, enlarged or rotated at random.
 
 The transforms are those of `torchvision.transforms.v2`, `RandomResizedCrop(size, scale=(0.5, 1),
 ratio=(0.9, 1.1))` and `RandomRotation(30, InterpolationMode.BILINEAR)`, with parameters drawn for
 each image as v2 draws them. v2 transforms a batch with one set of parameters, and an image alone
 in some 0.1 ms; here all images of an epoch are sampled together. A crop is never larger than the
 image, so that it is enlarged and antialiasing, which v2 does when it shrinks, has nothing to do.
+`enlarge` is ours: about the image's middle, as `hindi_bn.measures.shifted_digits` enlarges.
 """
 
 import hashlib
@@ -46,18 +47,26 @@ class Augmenter:
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
         count, side = len(images), images.shape[-1]
         crops, angles = draw_crops(count, side, generator), draw_angles(count, generator)
-        crops, angles = crops.to(images.device), angles.to(images.device)
-        parts = zip(images.split(AT_ONCE), crops.split(AT_ONCE), angles.split(AT_ONCE), strict=True)
+        factors = draw_factors(count, generator)
+        drawn = (each.to(images.device).split(AT_ONCE) for each in (crops, angles, factors))
+        parts = zip(images.split(AT_ONCE), *drawn, strict=True)
         return torch.cat([self._augmented(*part) for part in parts])
 
     def _augmented(
-        self, images: torch.Tensor, crops: torch.Tensor, angles: torch.Tensor
+        self,
+        images: torch.Tensor,
+        crops: torch.Tensor,
+        angles: torch.Tensor,
+        factors: torch.Tensor,
     ) -> torch.Tensor:
         images = images - self.data.background  # to 0, which sampling finds outside an image
         if "crop" in self.augment:
             images = resized_crops(images, crops)
-        if "rotate" in self.augment:
-            images = rotations(images, angles)
+        rotated = angles if "rotate" in self.augment else torch.zeros_like(angles)
+        if "enlarge" in self.augment:
+            images = rotations(images, rotated, factors)
+        elif "rotate" in self.augment:
+            images = rotations(images, rotated)
         return images + self.data.background
 
     def tensors(self, epoch: int) -> Tensors:
@@ -92,6 +101,13 @@ def draw_angles(count: int, generator: torch.Generator) -> torch.Tensor:
     return DEGREES * (2 * torch.rand(count, generator=generator, dtype=torch.float64) - 1)
 
 
+def draw_factors(count: int, generator: torch.Generator) -> torch.Tensor:
+    """Draw factors of an enlargement, uniform: float64 (count,)."""
+    smallest, largest = FACTORS
+    drawn = torch.rand(count, generator=generator, dtype=torch.float64)
+    return smallest + (largest - smallest) * drawn
+
+
 def resized_crops(images: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:
     """Enlarge a crop (n, 4) of each image (n, channels, side, side) to its size, bilinearly."""
     side = images.shape[-1]
@@ -107,12 +123,20 @@ def resized_crops(images: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:
     return _sample(images, grid)
 
 
-def rotations(images: torch.Tensor, degrees: torch.Tensor) -> torch.Tensor:
-    """Rotate images (n, channels, side, side) by degrees (n,), counter-clockwise; outside is 0."""
+def rotations(
+    images: torch.Tensor, degrees: torch.Tensor, factors: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Rotate images (n, channels, side, side) by degrees (n,), counter-clockwise; outside is 0.
+
+    With factors (n,) they are enlarged too; both about the middle.
+    """
     side = images.shape[-1]
     centre = (side - 1) / 2
     offsets = torch.arange(side, device=degrees.device) - centre
     y, x = torch.meshgrid(offsets, offsets, indexing="ij")
+    if factors is not None:
+        size = factors.float()[:, None, None]
+        y, x = y / size, x / size
     angle = torch.deg2rad(degrees).float()[:, None, None]
     columns = angle.cos() * x - angle.sin() * y + centre
     rows = angle.sin() * x + angle.cos() * y + centre

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from hindi_bn.training.augment import (
     Augmenter,
     draw_angles,
     draw_crops,
+    draw_factors,
     resized_crops,
     rotations,
 )
@@ -112,7 +114,7 @@ def paired(**overrides: object) -> Study:
     return Study.model_validate(changed)
 
 
-@pytest.mark.parametrize("augment", ["crop", "rotate", "crop-rotate"])
+@pytest.mark.parametrize("augment", ["crop", "rotate", "crop-rotate", "enlarge-rotate"])
 def test_an_epoch_trains_on_its_augmented_images(augment: Augment) -> None:
     study = paired(augment=augment, epochs=1, lr=1e-9)
     run = study.run("bn")
@@ -167,3 +169,42 @@ def test_programs_and_ensembles_show_the_same_images(tmp_path: Path) -> None:
     trained = train_ensemble(members, tiny_digits())
     assert [member.method for member in trained] == ["single", "single"]
     assert [row.train_loss for row in trained[0].rows] == pytest.approx(losses, rel=1e-6)
+
+
+@pytest.mark.parametrize("side", [16, 28, 32])
+def test_enlargements_are_torchvisions(side: int) -> None:
+    """Both with black around the image, and the angle of `affine` clockwise."""
+    x, drawn = images(50, side), generator()
+    degrees, factors = draw_angles(50, drawn), draw_factors(50, drawn)
+    for angles in (degrees, torch.zeros_like(degrees)):
+        ours = rotations(x, angles, factors)
+        for image, angle, factor, result in zip(x, angles, factors, ours, strict=True):
+            theirs = v2_functional.affine(
+                image, -float(angle), [0, 0], float(factor), [0.0, 0.0], interpolation=BILINEAR
+            )
+            torch.testing.assert_close(result, theirs, rtol=0, atol=2e-4)
+
+
+def test_factors_are_uniform_over_their_range() -> None:
+    factors = draw_factors(20_000, generator())
+    assert 1 <= float(factors.min()) < 1.001
+    assert 1.499 < float(factors.max()) <= 1.5
+    assert abs(float(factors.mean()) - 1.25) < 4 * 0.5 / (12 * 20_000) ** 0.5
+
+
+def test_enlarging_leaves_crops_and_rotations_as_they_are_drawn() -> None:
+    """An epoch's rotations are those of `rotate`, whose bits are those from before `enlarge`."""
+    data = to_tensors(tiny_digits(), "unit", CPU)
+    digest = hashlib.sha256(b"augment 3 0").digest()
+    drawn = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    shown = data.train_images
+    crops, angles = draw_crops(70, 32, drawn), draw_angles(70, drawn)
+    factors = draw_factors(70, drawn)
+    expected = {
+        "crop-rotate": rotations(resized_crops(shown, crops), angles),
+        "rotate": rotations(shown, angles),
+        "enlarge": rotations(shown, torch.zeros(70), factors),
+        "enlarge-rotate": rotations(shown, angles, factors),
+    }
+    for augment, images_of_epoch in expected.items():
+        assert torch.equal(Augmenter(data, augment, 3).images(0), images_of_epoch)  # type: ignore[arg-type]
