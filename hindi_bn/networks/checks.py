@@ -19,7 +19,9 @@ def check(run: Run, train_images: int, image_size: int = 32) -> None:
     smallest = min(run.batch_size, train_images % run.batch_size or run.batch_size, train_images)
     for layer, row in zip(network, layer_table(network, image_size)[1:], strict=True):
         norm = norm_of(layer) if row.kind == "normalisation" else None
-        if norm and norm.values_together(row.shape, smallest) == 1:
+        if norm is None or norm.takes_one_value():
+            continue
+        if norm.values_together(row.shape, smallest) == 1:
             why, next_step = _reason(norm, run, row, train_images)
             raise StudyError(
                 f"{row.description} (layer {row.name}) would have one value to normalise.",
@@ -34,7 +36,8 @@ def _reason(norm: Norm, run: Run, row: Layer, train_images: int) -> tuple[str, s
     if run.batch_size == 1 or train_images == 1:
         return (
             "Batches of one image leave one value of each feature.",
-            "set batch_size to 2 or more, or choose norm layer or group",
+            "set batch_size to 2 or more, or choose norm layer or group; to see that nothing is "
+            "learned, norm: {name: batch-by-hand, allow_one_value: true}",
         )
     fitting = next(
         size for size in range(run.batch_size + 1, 2 * train_images) if train_images % size != 1

@@ -23,6 +23,17 @@ def test_batches_of_one_are_refused_after_linear_layers_alone(norm: str) -> None
         check(run_of("lenet", norm, batch_size=1), 17000)
 
 
+def test_a_hand_written_norm_takes_one_value_where_it_is_allowed_to() -> None:
+    allowed = {"name": "batch-by-hand", "allow_one_value": True}
+    check(run_of("mlp", allowed, batch_size=1), 17000)
+    check(run_of("lenet", allowed, batch_size=89), 17000)  # one image left in the last batch
+    with pytest.raises(StudyError, match="Batches of one image") as caught:
+        check(run_of("mlp", "batch", batch_size=1), 17000)
+    assert "allow_one_value: true" in caught.value.next_step
+    with pytest.raises(StudyError, match="Unknown key of 'batch'"):
+        run_of("mlp", {"name": "batch", "allow_one_value": True})
+
+
 def test_a_last_batch_of_one_is_refused_and_another_size_named() -> None:
     with pytest.raises(StudyError) as caught:
         check(run_of("mlp", "batch", batch_size=89), 17000)  # 17000 = 191 * 89 + 1

@@ -83,6 +83,10 @@ class Norm(NormSettings):
         """Say why one value of an image stands alone at outputs of `shape`, and what to do."""
         return f"An image has one value there ({sides(shape)}).", "choose another norm"
 
+    def takes_one_value(self) -> bool:
+        """Tell whether its layers train on a single value, though nothing can be learned of it."""
+        return False
+
     def without_noise(self, layer: nn.Module) -> None:
         """Let a layer leave away in training what it draws."""
 

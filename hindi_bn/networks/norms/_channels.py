@@ -12,6 +12,7 @@ class ChannelNorm(nn.Module):
     """
 
     running_mean: torch.Tensor
+    allow_one_value = False
 
     def __init__(self, channels: int, affine: bool, spread: str) -> None:
         super().__init__()
@@ -29,7 +30,7 @@ class ChannelNorm(nn.Module):
                 f"got {tuple(x.shape)}"
             )
         count = x.numel() // self.channels
-        if self.training and count == 1:
+        if self.training and count == 1 and not self.allow_one_value:
             raise ValueError(f"one value per channel cannot be normalised: {tuple(x.shape)}")
         return count
 

@@ -24,9 +24,17 @@ class BatchNormByHand(BatchNormBase):
     running_variance: Literal["unbiased", "biased"] = Field(
         "unbiased", description="Variance that enters the running average; torch's is unbiased."
     )
+    allow_one_value: bool = Field(
+        False,
+        description="Train where a batch gives a unit a single value: its output is 0 before gamma "
+        "and beta, so that nothing is learned. Refused otherwise.",
+    )
 
     def maps(self, channels: int) -> nn.Module:
         return HandwrittenBatchNorm(channels, self)
+
+    def takes_one_value(self) -> bool:
+        return self.allow_one_value
 
 
 class HandwrittenBatchNorm(ChannelNorm):
@@ -35,6 +43,7 @@ class HandwrittenBatchNorm(ChannelNorm):
     In training: (x - mean of the batch) / sqrt(biased variance of the batch + eps), then
     gamma * that + beta; in evaluation the running averages (channels,), from 0 and 1, stand for the
     batch's statistics. With the settings' defaults it equals `nn.BatchNorm1d` and `nn.BatchNorm2d`.
+    Of a single value, where the settings allow it, the biased variance, 0, is averaged.
 
     Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithms 1 and 2.
     """
@@ -47,13 +56,15 @@ class HandwrittenBatchNorm(ChannelNorm):
         of_new = settings.momentum_of == "new-batch"
         self.weight_of_new = settings.momentum if of_new else 1 - settings.momentum
         self.unbiased = settings.running_variance == "unbiased"
+        self.allow_one_value = settings.allow_one_value
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise (batch, channels) or (batch, channels, height, width); the shape stays."""
         count = self.values_per_channel(x)
         if self.training:
             mean, variance = moments(x)
-            averaged = variance * count / (count - 1) if self.unbiased else variance
+            unbiased = self.unbiased and count > 1
+            averaged = variance * count / (count - 1) if unbiased else variance
             average(self.running_mean, mean, self.weight_of_new)
             average(self.running_var, averaged, self.weight_of_new)
         else:

@@ -10,7 +10,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from torch import nn
+from torch.nn import functional
 
+from hindi_bn.networks import build
 from hindi_bn.networks.norms.batch_by_hand import BatchNormByHand, HandwrittenBatchNorm
 
 quickly = settings(derandomize=True, deadline=2000, max_examples=60, database=None)
@@ -151,3 +153,25 @@ def test_no_gradient_flows_into_the_running_averages() -> None:
     layer(torch.rand(4, 2, requires_grad=True))
     assert not layer.running_mean.requires_grad
     assert "2" in repr(layer)
+
+
+def test_nothing_is_learned_from_one_value() -> None:
+    """The output is beta whatever comes in, and nothing before the norm has a gradient."""
+    torch.manual_seed(0)
+    network = build("mlp", {"name": "batch-by-hand", "allow_one_value": True}, image_size=8)
+    norm = network[2]
+    assert isinstance(norm, HandwrittenBatchNorm)
+    nn.init.normal_(norm.bias)  # type: ignore[arg-type]
+    images = torch.rand(2, 1, 1, 8, 8)
+    outputs = [network(image) for image in images]
+    assert torch.equal(*outputs)
+    assert torch.equal(network[:3](images[0]), norm.bias.unsqueeze(0))  # type: ignore[union-attr]
+    functional.cross_entropy(outputs[0], torch.tensor([3])).backward()
+    assert not network[1].weight.grad.any()
+    assert not norm.weight.grad.any()  # type: ignore[union-attr]
+    assert norm.bias.grad.any()  # type: ignore[union-attr]
+    features = network[:2](images[0])[0].detach()
+    layer = HandwrittenBatchNorm(100, BatchNormByHand(allow_one_value=True))
+    layer(features.unsqueeze(0))
+    torch.testing.assert_close(layer.running_mean, 0.1 * features)
+    torch.testing.assert_close(layer.running_var, torch.full((100,), 0.9))  # 0 is averaged
