@@ -15,7 +15,7 @@ from hindi_bn.evidence.keys import significant
 from hindi_bn.study import Run, Study
 from hindi_bn.study.files import find_study, is_run_key, overridden, override, read_yaml, validate
 from hindi_bn.study.old_names import new_key
-from hindi_bn.sweeps.sweep_file import RUN, Sweep, same
+from hindi_bn.sweeps.sweep_file import RUN, Sweep, same, varied_by
 
 Shown = str | int | float
 
@@ -80,8 +80,7 @@ def _arms(sweep: Sweep, origin: str) -> Iterator[tuple[Study, dict[str, Any]]]:
     """Give each arm's study and varied values, as validated: models, numbers, texts."""
     base = _Base(sweep, origin)
     for name in base.names:
-        for combination in itertools.product(*sweep.grid.values()):
-            chosen = dict(zip(sweep.grid, combination, strict=True))
+        for chosen in sweep.combinations():
             if not any(_fits(entry, {RUN: name, **chosen}) for entry in sweep.exclude):
                 study = base.changed(name, chosen)
                 first = {RUN: name} if len(base.names) > 1 else {}
@@ -94,7 +93,8 @@ class _Base:
     def __init__(self, sweep: Sweep, origin: str) -> None:
         raw, self._where = _study(sweep, origin)
         # What is set before the first key of the grid is the same in all cells.
-        first = itertools.takewhile(lambda item: item[0] not in sweep.grid, sweep.set.items())
+        varied = varied_by(sweep.grid)
+        first = itertools.takewhile(lambda item: item[0] not in varied, sweep.set.items())
         same_in_all = dict(first)
         self._later = {key: value for key, value in sweep.set.items() if key not in same_in_all}
         self._expanded = overridden(raw, self._where, same_in_all) | {"stream": "paired"}

@@ -56,7 +56,11 @@ def sweep_figures(
 def _map_keys(runs: pd.DataFrame, varied: list[str]) -> tuple[str, str, str | None] | None:
     """Choose the keys of a map's columns, rows and panels; none when it would not be readable."""
     counts = {key: len(levels(runs[key])) for key in varied}
-    keys = sorted((key for key in counts if counts[key] > 1), key=lambda key: -counts[key])
+    keys: list[str] = []
+    for key in sorted((key for key in counts if counts[key] > 1), key=lambda key: -counts[key]):
+        # One that varies together with another is not an axis of its own.
+        if all(len(runs[[other, key]].drop_duplicates()) > counts[other] for other in keys):
+            keys.append(key)
     if len(keys) == 2:  # noqa: PLR2004
         return keys[0], keys[1], None
     if len(keys) == 3 and counts[keys[2]] <= _MOST_FACETS:  # noqa: PLR2004

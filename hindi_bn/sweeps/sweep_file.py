@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ class Sweep(Settings):
         default_factory=dict, description="Keys and values that hold for every run, as in --set."
     )
     grid: dict[str, list[Any]] = Field(
-        default_factory=dict, description="Keys to vary, each with the list of its values."
+        default_factory=dict,
+        description="Keys to vary, each with the list of its values; several that vary together, "
+        "as 'batch_size, lr', with lists of a value each.",
     )
     exclude: list[dict[str, Any]] = Field(
         default_factory=list,
@@ -64,9 +67,20 @@ class Sweep(Settings):
     @field_validator("grid")
     @classmethod
     def _values_differ(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        every = [each for key in grid for each in keys_of(key)]
         for key, values in grid.items():
-            if key.split(".")[0] in RESERVED:
-                raise ValueError(f"{key!r} cannot be varied by a grid (seeds have a key of theirs)")
+            keys = keys_of(key)
+            for each in keys:
+                if each.split(".")[0] in RESERVED:
+                    raise ValueError(
+                        f"{each!r} cannot be varied by a grid (seeds have a key of theirs)"
+                    )
+                if every.count(each) > 1:
+                    raise ValueError(f"{each!r} is varied twice")
+            if len(keys) > 1 and not all(
+                isinstance(v, list) and len(v) == len(keys) for v in values
+            ):
+                raise ValueError(f"{key!r} needs lists of {len(keys)} values, one for each key")
             texts = [json.dumps(value, sort_keys=True, default=str) for value in values]
             if not texts or len({*texts}) < len(texts):
                 raise ValueError(f"{key!r} needs one or more different values")
@@ -74,16 +88,26 @@ class Sweep(Settings):
 
     @model_validator(mode="after")
     def _something_excluded(self) -> Sweep:
-        valid = [*self.grid, RUN]
+        varied = varied_by(self.grid)
+        valid = [*varied, RUN]
         for entry in self.exclude:
             if not entry:
                 raise ValueError("an entry of exclude is empty: it would leave out every cell")
             for key, value in entry.items():
                 if key not in valid:
                     raise ValueError(f"exclude has the key {key!r}.{nearest(key, valid)}")
-                if key != RUN and not any(same(value, each) for each in self.grid[key]):
+                if key != RUN and not any(same(value, each) for each in varied[key]):
                     raise ValueError(f"exclude has {key}: {value!r}, which the grid has not")
         return self
+
+    def combinations(self) -> Iterator[dict[str, Any]]:
+        """Give the cells of the grid: a value of each key that varies."""
+        for values in itertools.product(*self.grid.values()):
+            yield {
+                each: one
+                for key, value in zip(self.grid, values, strict=True)
+                for each, one in _apart(key, value)
+            }
 
     def changed(
         self, assignments: Mapping[str, Any] | None = None, seeds: int | None = None
@@ -91,10 +115,18 @@ class Sweep(Settings):
         """Return the sweep as the command line changes it.
 
         An assignment to a key of the grid gives it this value, or list of values, instead of its
-        own; any other key holds for every run. Raises StudyError when a value cannot be used.
+        own; any other key holds for every run. Raises StudyError when a value cannot be used, or
+        is for one of several keys that vary together.
         """
         grid, settings = dict(self.grid), dict(self.set)
         for key, value in (assignments or {}).items():
+            if key not in grid and key in varied_by(grid):
+                (together,) = (each for each in grid if key in keys_of(each))
+                raise StudyError(
+                    f"{key!r} cannot be set by itself.",
+                    f"The grid varies it together with others: {together!r}.",
+                    f"set them together: --set '{together}=[[...], [...]]'",
+                )
             if key in grid:
                 grid[key] = value if isinstance(value, list) else [value]
             else:
@@ -112,10 +144,31 @@ def same(wanted: Any, value: Any) -> bool:
 
 
 def _excludes_of(entry: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> bool:
+    varied = varied_by(grid)
     return all(
-        key not in grid or any(same(value, each) for each in grid[key])
+        key not in varied or any(same(value, each) for each in varied[key])
         for key, value in entry.items()
     )
+
+
+def keys_of(key: str) -> list[str]:
+    """Return the keys that a key of a grid names: one, or several that vary together."""
+    return [each.strip() for each in key.split(",")]
+
+
+def varied_by(grid: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Return each key that a grid varies, those that vary together too, with its values."""
+    varied: dict[str, list[Any]] = {}
+    for key, values in grid.items():
+        for value in values:
+            for each, one in _apart(key, value):
+                varied.setdefault(each, []).append(one)
+    return varied
+
+
+def _apart(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    keys = keys_of(key)
+    return zip(keys, value if len(keys) > 1 else [value], strict=True)
 
 
 def find_sweep(file: str) -> Path:

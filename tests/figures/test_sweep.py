@@ -290,6 +290,18 @@ def test_keys_that_vary_decide_on_the_map() -> None:
     assert not mapped({"a": [1, 2], "b": [1, 2], "c": [1, 2], "d": [1, 2]})
 
 
+def test_keys_that_vary_together_are_one_axis_of_the_map() -> None:
+    runs, epochs = made_sweep({"norm": ["none", "batch"], "batch_size": [2, 8, 32]}, 2, 1)
+    tied = runs.assign(lr=runs["batch_size"] / 1000)
+    plain, both = (
+        drawn(table, epochs.iloc[:0], keys)["heat-map"]
+        for table, keys in (
+            (runs, ["norm", "batch_size"]), (tied, ["norm", "batch_size", "lr"]),
+        )
+    )  # fmt: skip
+    assert texts(both) == texts(plain)
+
+
 def test_one_seed_of_one_arm_has_no_pairs_and_no_interval() -> None:
     runs, epochs = made_sweep({"norm": ["batch"]}, 1, 1)
     figures = drawn(runs, epochs, ["norm"])

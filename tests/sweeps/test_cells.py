@@ -96,6 +96,33 @@ def test_a_mapping_in_the_grid_is_not_changed_by_another_key() -> None:
     assert [cell.run.norm.groups for cell in found] == [2, 4]  # type: ignore[union-attr]
 
 
+def test_keys_that_vary_together() -> None:
+    """The learning rate in proportion to the batch, and as many steps for every batch size."""
+    grid = {"norm": ["none", "batch"], "batch_size, lr": [[2, 0.001], [8, 0.004]]}
+    found = chosen(grid=grid, exclude=[{"norm": "none", "batch_size": 8}])
+    assert names(found) == [
+        "norm=none, batch_size=2, lr=0.001", "norm=batch, batch_size=2, lr=0.001",
+        "norm=batch, batch_size=8, lr=0.004",
+    ]  # fmt: skip
+    assert found[2].values == {"norm": "batch", "batch_size": 8, "lr": 0.004}
+    assert (found[2].run.batch_size, found[2].run.lr) == (8, 0.004)
+    steps = chosen(grid={"batch_size,epochs": [[4, 1], [8, 2]]}, set={"epochs": 9})
+    assert [cell.run.epochs for cell in steps] == [1, 2]
+    assert list(steps[0].values) == ["batch_size", "planned_epochs"]
+
+
+def test_keys_that_vary_together_are_set_together() -> None:
+    sweep = sweep_of({
+        "name": "s", "grid": {"batch_size, lr": [[2, 0.1], [4, 0.2]]}, "exclude": [{"lr": 0.2}],
+    }, "s.yaml")  # fmt: skip
+    changed = sweep.changed({"batch_size, lr": [[8, 0.4]]})
+    assert changed.grid == {"batch_size, lr": [[8, 0.4]]}
+    assert changed.exclude == []
+    with pytest.raises(StudyError, match="'lr' cannot be set by itself") as error:
+        sweep.changed({"lr": 0.1})
+    assert "--set 'batch_size, lr=[[...], [...]]'" in error.value.next_step
+
+
 def test_cells_can_be_left_out() -> None:
     grid = {"norm": ["none", {"name": "batch", "eps": 0.1}], "placement": ["before", "after"]}
     found = chosen(grid=grid, exclude=[{"norm": "none", "placement": "after"}, {"norm": "batch"}])
@@ -110,6 +137,11 @@ def test_cells_can_be_left_out() -> None:
         ({"grid": {"norm": ["batchh"], "lr": [1]}}, "cell is {norm: batchh, lr: 1}"),
         ({"set": {"norm": "batchh"}}, "Did you mean 'batch'"),
         ({"grid": {"seed": [1, 2]}}, "cannot be varied"),
+        ({"grid": {"lr, seed": [[1, 2]]}}, "'seed' cannot be varied"),
+        ({"grid": {"lr, batch_size": [[1, 2], [3]]}}, "needs lists of 2 values, one for each key"),
+        ({"grid": {"lr, batch_size": [1, 2]}}, "needs lists of 2 values, one for each key"),
+        ({"grid": {"lr": [1], "batch_size, lr": [[2, 1]]}}, "'lr' is varied twice"),
+        ({"grid": {"lrr, epochs": [[1, 2]]}}, "Did you mean 'lr'"),
         ({"grid": {"runs.bn.lr": [1, 2]}}, "cannot be varied"),
         ({"grid": {"lr": []}}, "one or more different values"),
         ({"grid": {"lr": [1, 1]}}, "one or more different values"),
