@@ -12,7 +12,10 @@ from hindi_bn.networks.preserved import preserved
 from hindi_bn.study import Run, network_names
 from hindi_bn.study.files import overridden, validate
 
-SHAPING = ("norm", "placement", "dropout", "init", "options")  # keys of a run
+# keys of a run
+SHAPING = (
+    "norm", "placement", "dropout", "dropout_place", "init", "options", "halved", "transformer",
+)  # fmt: skip
 
 
 def describe_networks(image_size: int = 32) -> list[dict[str, Any]]:
@@ -56,7 +59,8 @@ def describe_network(
     return {
         "name": run.network, "summary": network.summary, "source": network.source,
         "image_size": image_size, "norm": run.norm.model_dump(mode="json"),
-        "placement": run.placement, "dropout": run.dropout,
+        "placement": run.placement, "dropout": run.dropout, "dropout_place": run.dropout_place,
+        "halved": run.halved, "transformer": run.transformer,
         "init": run.init.model_dump(mode="json"), "options": options_of(run),
         "parameters": sum(layer.parameters for layer in layers),
         "layers": [asdict(layer) for layer in layers],

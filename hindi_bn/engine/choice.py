@@ -14,8 +14,8 @@ NORMS = ("none", "batch", "layer", "instance", "group")
 WIDTH, CONVOLUTIONS, SIDES = 16, 8, range(16, 33, 2)
 KNOWN = (
     f"It knows the networks {' and '.join(NETWORKS)} with {WIDTH} channels, the norms "
-    f"{', '.join(NORMS)}, ReLU, max and average pooling, and SGD, in float32 on a CPU "
-    "(--device cpu)."
+    f"{', '.join(NORMS)}, ReLU, max and average pooling, zero padding, and SGD, in float32 "
+    "on a CPU (--device cpu)."
 )
 
 
@@ -51,6 +51,9 @@ def unknown(study: Study, run: Run) -> str:
         f"pooling {options['pooling']!r}": options["pooling"] in {"max", "avg"},
         f"a width of {options['width']} channels": options["width"] == WIDTH,
         f"more than {CONVOLUTIONS} convolutions": options.get("convolutions", 1) <= CONVOLUTIONS,
+        f"padding {options['padding']!r}": options["padding"] == "zero",
+        "halved images": not run.halved,
+        "the spatial transformer": not run.transformer,
         "dropout": run.dropout == 0,
         f"optimizer {run.optimizer!r}": run.optimizer == "sgd",
         f"precision {study.precision!r}": study.precision == "float32",

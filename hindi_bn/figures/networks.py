@@ -19,7 +19,7 @@ _LARGEST_SHEET, _MOST_SHEETS, _STEP = 0.3, 4, 0.045
 _TINTS = {
     "input": "#FFFFFF", "convolution": "#B3D5EA", "normalisation": "#F7CFA8",
     "activation": "#B8E3D6", "pooling": "#EBD3E0", "flatten": "#E6E6E6", "dropout": "#F5F0B5",
-    "linear": "#D5E9F7",
+    "linear": "#D5E9F7", "local": "#C9C8E8", "transformer": "#F3D9D0",
 }  # fmt: skip
 
 

@@ -214,7 +214,7 @@ def _block_colours(layers: Sequence[Layer]) -> dict[str, Any]:
     """Colour each layer by the number of convolutions and linear layers up to it."""
     blocks, count = {}, 0
     for layer in layers:
-        count += layer.kind in {"convolution", "linear"}
+        count += layer.kind in {"convolution", "local", "linear"}
         blocks[layer.name] = count
     last = max(count - 1, 1)
     colours = mpl.colormaps[_COLOURS]

@@ -32,7 +32,7 @@ def rows_of(record: Record, kind: str) -> pd.DataFrame:
 
 
 def hidden_layers(network: nn.Module) -> list[str]:
-    """Name the convolutions, or the linear layers but the last where there are none."""
+    """Name the convolutions and locally connected layers, or the linear ones but the last."""
     kinds = {name: kind_of(layer) for name, layer in network.named_children()}
-    convolutions = [name for name, kind in kinds.items() if kind == "convolution"]
+    convolutions = [name for name, kind in kinds.items() if kind in {"convolution", "local"}]
     return convolutions or [name for name, kind in kinds.items() if kind == "linear"][:-1]

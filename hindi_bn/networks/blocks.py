@@ -5,9 +5,12 @@ from typing import Any, Self, cast
 
 from torch import nn
 
+from hindi_bn.errors import StudyError
 from hindi_bn.networks.dropout import CountedDropout
+from hindi_bn.networks.local import LocallyConnected2d
 from hindi_bn.networks.norms import Norm
 from hindi_bn.networks.norms._base import mark
+from hindi_bn.networks.padding import MeanPaddedConv2d
 from hindi_bn.networks.preserved import preserved
 from hindi_bn.study import Run
 
@@ -24,22 +27,41 @@ class Blocks:
     after: bool
     activation: str
     pooling: str
+    padding: str
     dropout: float
-    normalised: list[nn.Conv2d | nn.Linear] = field(default_factory=list)  # all but the classifier
+    dropout_place: str
+    hidden: int = 0  # layers with a norm so far, or a place for one
+    normalised: list[nn.Conv2d | nn.Linear] = field(default_factory=list)  # those of torch
 
     @classmethod
     def of(cls, run: Run, options: dict[str, Any]) -> Self:
-        """Take norm, placement and dropout from a run, activation and pooling from the options."""
+        """Take norm, placement and dropout from a run, the others from the options."""
         return cls(
             cast(Norm, run.norm), run.placement == "after",
-            options.get("activation", "relu"), options.get("pooling", "max"), run.dropout,
+            options.get("activation", "relu"), options.get("pooling", "max"),
+            options.get("padding", "zero"), run.dropout, run.dropout_place,
         )  # fmt: skip
 
     def convolution(
         self, inputs: int, outputs: int, kernel: int, *, padding: int = 0, stride: int = 1
     ) -> list[nn.Module]:
         """Convolution, norm, activation: (batch, inputs, ...) to (batch, outputs, ...)."""
-        return self._with_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding))
+        sizes = (inputs, outputs, kernel, stride, 0 if self.padding == "none" else padding)
+        if padding and self.padding == "mean":
+            return self._with_norm(MeanPaddedConv2d(*sizes))
+        if padding and self.padding == "border":
+            return self._with_norm(nn.Conv2d(*sizes, padding_mode="replicate"))
+        return self._with_norm(nn.Conv2d(*sizes))
+
+    def unpadded(self, side: int, convolutions: int = 1) -> int:
+        """Return the side of maps after so many 3 x 3 convolutions with a padding of 1."""
+        return side - 2 * convolutions if self.padding == "none" else side
+
+    def local(
+        self, inputs: int, outputs: int, kernel: int, side: int, *, padding: int = 0
+    ) -> list[nn.Module]:
+        """Locally connected layer of maps of `side`, norm, activation; see `convolution`."""
+        return self._with_norm(LocallyConnected2d(inputs, outputs, kernel, side, padding))
 
     def pool(self, channels: int) -> list[nn.Module]:
         """Halve height and width, rounded down: by pooling, or a 2 x 2 convolution of stride 2."""
@@ -51,22 +73,44 @@ class Blocks:
         """Linear layer, norm, activation: (batch, inputs) to (batch, outputs)."""
         return self._with_norm(nn.Linear(inputs, outputs))
 
-    def classifier(self, inputs: int) -> list[nn.Module]:
-        """Dropout, if any, and the last linear layer: (batch, inputs) to (batch, 10)."""
-        dropout = [CountedDropout(self.dropout)] if self.dropout else []
-        return [*dropout, nn.Linear(inputs, CLASSES)]
+    def flattened(self, channels: int, side: int) -> int:
+        """Count the values of maps; StudyError where convolutions left nothing of them."""
+        if side < 1:
+            raise StudyError(
+                "The network's convolutions leave nothing of the maps.",
+                "Without padding each of them takes two pixels of their height and width.",
+                "set options.padding to another kind, take fewer convolutions or larger images",
+            )
+        return channels * side**2
 
-    def _with_norm(self, layer: nn.Conv2d | nn.Linear) -> list[nn.Module]:
-        self.normalised.append(layer)
+    def classifier(self, inputs: int) -> list[nn.Module]:
+        """Dropout, if it stands here, and the last linear layer: (batch, inputs) to (batch, 10)."""
+        return [*self._dropout("classifier", 0), nn.Linear(inputs, CLASSES)]
+
+    def _dropout(self, place: str, number: int) -> list[nn.Module]:
+        here = self.dropout and self.dropout_place == place
+        return [CountedDropout(self.dropout, number)] if here else []
+
+    def _with_norm(self, layer: nn.Conv2d | nn.Linear | LocallyConnected2d) -> list[nn.Module]:
+        self.hidden += 1
         activation = _ACTIVATIONS[self.activation]()
         with preserved():  # equal starts, whatever a norm draws
-            if isinstance(layer, nn.Conv2d):
-                norm = self.norm.maps(layer.out_channels)
-            else:
+            if isinstance(layer, nn.Linear):
                 norm = self.norm.features(layer.out_features)
-        if norm is None:
-            if self.norm.over == "weights":
-                mark(layer, self.norm)
-            return [layer, activation]
-        mark(norm, self.norm)
-        return [layer, activation, norm] if self.after else [layer, norm, activation]
+            else:
+                norm = self.norm.maps(layer.out_channels)
+        if not isinstance(layer, LocallyConnected2d):
+            self.normalised.append(layer)
+        elif self.norm.over == "weights":
+            raise StudyError(
+                f"Norm {self.norm.name!r} cannot change a locally connected layer.",
+                "It changes the weights of convolutions and linear layers.",
+                "choose a norm over the batch or over an image",
+            )
+        inner = self._dropout("norms", self.hidden)
+        if norm is not None:
+            mark(norm, self.norm)
+            inner = [*inner, norm]
+        elif self.norm.over == "weights":
+            mark(layer, self.norm)
+        return [layer, activation, *inner] if self.after else [layer, *inner, activation]

@@ -1,5 +1,6 @@
 """Networks built by name, as plain `nn.Sequential`s."""
 
+from collections import OrderedDict
 from typing import Any, cast
 
 from torch import nn
@@ -12,10 +13,12 @@ from hindi_bn.networks.initialisation import initialise
 from hindi_bn.networks.norms import Norm, norm_of
 from hindi_bn.networks.preserved import preserved
 from hindi_bn.networks.table import kind_of
+from hindi_bn.networks.transformer import SpatialTransformer
 from hindi_bn.study import Run, network_names
 from hindi_bn.study.files import validate
 
 FOLDER = "networks/architectures"
+TRANSFORMER = "transformer"
 
 
 def network_called(name: str) -> type[Network]:
@@ -40,7 +43,12 @@ def run_of(name: str, norm: Any = "none", **settings: Any) -> Run:
 
 
 def build_run(run: Run, image_size: int = 32) -> nn.Sequential:
-    """Build a run's network; see `build`."""
+    """Build a run's network; see `build`.
+
+    Its layers are called "0", "1" and so on; what stands before them has a name of its own.
+    """
+    if run.halved:
+        image_size //= 2
     architecture, norm = network_called(run.network), cast(Norm, run.norm)
     registry.refuse_changed(architecture, run.network)
     registry.refuse_changed(type(norm), norm.name)
@@ -60,6 +68,12 @@ def build_run(run: Run, image_size: int = 32) -> nn.Sequential:
             "return torch modules that are run one after the other; a branch within the network "
             "has to be one module whose class says its kind",
         ) from error  # fmt: skip
+    if run.dropout and run.dropout_place == "norms" and not blocks.hidden:
+        raise StudyError(
+            f"Network {run.network!r} has no place for Dropout before its norms.",
+            "None of its layers is made by `Blocks`, which knows where norms stand.",
+            "set dropout_place: classifier, or leave dropout away",
+        )
     initialise(network, run.init)
     for place, layer in enumerate(network):
         if kind_of(layer) == "normalisation" and (own := norm_of(layer)):
@@ -67,7 +81,20 @@ def build_run(run: Run, image_size: int = 32) -> nn.Sequential:
     for layer in blocks.normalised:
         with preserved():  # spectral norm draws its singular vectors
             norm.parametrise(layer)
-    return network
+    before = _before(run, image_size)
+    return nn.Sequential(OrderedDict([*before, *network.named_children()])) if before else network
+
+
+def _before(run: Run, side: int) -> list[tuple[str, nn.Module]]:
+    """Make what stands before the network: it gives images of this side."""
+    layers: list[tuple[str, nn.Module]] = [("halving", nn.AvgPool2d(2))] if run.halved else []
+    if run.transformer:
+        with preserved():  # equal starts, with and without it
+            transformer = SpatialTransformer(side)
+            initialise(transformer, run.init)
+        transformer.begin()
+        layers.append((TRANSFORMER, transformer))
+    return layers
 
 
 def options_of(run: Run) -> Values:
@@ -87,7 +114,11 @@ def options_of(run: Run) -> Values:
 
 def last_convolution(network: nn.Module) -> str:
     """Name the network's last convolution; StudyError if it has none."""
-    modules = dict(network.named_modules())
+    modules = {
+        name: module
+        for name, module in network.named_modules()
+        if name.partition(".")[0] != TRANSFORMER
+    }
     names = [name for name, module in modules.items() if isinstance(module, nn.Conv2d)]
     if not names:
         linear = [name for name, module in modules.items() if isinstance(module, nn.Linear)]

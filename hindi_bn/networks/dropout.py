@@ -12,16 +12,20 @@ class CountedDropout(nn.Module):
     torch's own dropout draws its masks from the stream that also shuffles the images, so that runs
     with and without it would see other batches, and on CUDA from a generator that no checkpoint
     holds. Here every mask is computed: the same on every device, and the same after a resume. In
-    training a `share` of the values is set to 0, and the others are divided by 1 - share.
+    training a `share` of the values is set to 0, and the others are divided by 1 - share. Layers
+    of one network differ in their `number`, so that their masks do.
     """
 
     seed: torch.Tensor
     steps: torch.Tensor
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, share: float, number: int = 0) -> None:
         super().__init__()
         self.share = share
-        self.register_buffer("seed", torch.tensor(torch.initial_seed() & _WORD))
+        seed = torch.tensor(torch.initial_seed() & _WORD)
+        if number:  # moved away from the places by which noise behind norms makes its seeds
+            seed = counted_words(seed, torch.tensor(number << 16), 1)[0]
+        self.register_buffer("seed", seed)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -9,15 +9,20 @@ from torch import nn
 
 from hindi_bn.errors import StudyError
 from hindi_bn.networks.dropout import CountedDropout
+from hindi_bn.networks.local import LocallyConnected2d
 from hindi_bn.networks.norms import norm_of
+from hindi_bn.networks.padding import MeanPaddedConv2d
 from hindi_bn.networks.preserved import preserved
+from hindi_bn.networks.transformer import SpatialTransformer
 
 _KINDS: Mapping[str, tuple[type[nn.Module], ...]] = {
     "convolution": (nn.Conv2d,),
+    "local": (LocallyConnected2d,),
     "linear": (nn.Linear,),
     "pooling": (nn.MaxPool2d, nn.AvgPool2d),
     "flatten": (nn.Flatten,),
     "dropout": (CountedDropout,),
+    "transformer": (SpatialTransformer,),
     "activation": (
         nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Softplus,
         nn.Sigmoid, nn.Tanh, nn.Hardtanh, nn.Identity,
@@ -32,7 +37,8 @@ class Layer:
 
     The receptive field is the side in pixels of the square of the image that one output value sees
     through convolutions and poolings, not cut at the image's edge; None once all pixels are seen
-    (linear layers). Statistics of normalisation layers see more: the whole map, or the whole batch.
+    (linear layers, transformers). Statistics of normalisation layers, and a padding of the mean,
+    see more: the whole map, or the whole batch.
     """
 
     name: str  # of the module in the network, as recordings name it; "input" for the images
@@ -56,12 +62,13 @@ def layer_table(network: nn.Sequential, image_size: int = 32) -> list[Layer]:
         for name, layer in network.named_children():
             kind = kind_of(layer)
             before, x = x.numel(), x if kind == "normalisation" else layer(x)
-            windowed = kind in {"convolution", "pooling"}
+            windowed = kind in {"convolution", "local", "pooling"}
             window = _one(getattr(layer, "kernel_size", 1)) if windowed else 1
             stride = _one(getattr(layer, "stride", 1)) if windowed else 1
             field, jump = field + (window - 1) * jump, jump * stride
             summed_up = kind == "flatten" and x.numel() < before
-            seen = None if seen is None or summed_up or kind == "linear" else field
+            whole = summed_up or kind in {"linear", "transformer"}
+            seen = None if seen is None or whole else field
             shape = tuple(x.shape[1:])
             rows.append(Layer(name, kind, describe(layer), shape, parameter_count(layer), seen))
     return rows
@@ -98,12 +105,20 @@ def describe(layer: nn.Module) -> str:
         text = f"Conv2d {layer.in_channels} → {layer.out_channels}, {_square(layer.kernel_size)}"
         text += f", stride {layer.stride[0]}" if layer.stride != (1, 1) else ""
         text += f", padding {layer.padding[0]}" if layer.padding != (0, 0) else ""
+        if isinstance(layer, MeanPaddedConv2d) or layer.padding_mode != "zeros":
+            text += " of the mean" if isinstance(layer, MeanPaddedConv2d) else " of the border"
+    elif isinstance(layer, LocallyConnected2d):
+        window = f"{layer.kernel_size} × {layer.kernel_size}"
+        text = f"Local {layer.in_channels} → {layer.out_channels}, {window}"
+        text += f", padding {layer.padding}" if layer.padding else ""
     elif isinstance(layer, nn.Linear):
         text = f"Linear {layer.in_features} → {layer.out_features}"
     elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
         text = f"{text} {_square((_one(layer.kernel_size), _one(layer.kernel_size)))}"
     elif isinstance(layer, CountedDropout):
         text = f"Dropout {layer.share:g}"
+    elif isinstance(layer, SpatialTransformer):
+        text = "Spatial transformer"
     return f"{text}, {norm.words or type(norm).__name__}" if norm else text
 
 

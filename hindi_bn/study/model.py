@@ -114,6 +114,11 @@ class Options(Settings):
     pooling: Literal["max", "avg", "none"] | None = Field(
         None, description="Halving of the maps; none: by a 2 x 2 convolution of stride 2 instead."
     )
+    padding: Literal["zero", "mean", "border", "none"] | None = Field(
+        None,
+        description="Around the maps of padded convolutions: zeros, each channel's mean over its "
+        "map, the border's own values, or nothing, so that maps shrink.",
+    )
     convolutions: int | None = Field(None, ge=1, le=50, description="Number of convolutions.")
     hidden_layers: int | None = Field(
         None, ge=1, le=50, description="Number of hidden linear layers."
@@ -142,7 +147,16 @@ class Run(Settings):
         "weight and spectral.",
     )
     dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of inputs of the last linear layer dropped in training."
+        0.0, ge=0, lt=1, description="Share of the values that Dropout drops in training."
+    )
+    dropout_place: Literal["classifier", "norms"] = Field(
+        "classifier",
+        description="Dropout before the last linear layer, or directly before every normalisation "
+        "layer (with none, where it would be).",
+    )
+    halved: bool = Field(False, description="Halve the images first: each pixel the mean of 2 x 2.")
+    transformer: bool = Field(
+        False, description="A spatial transformer before the network (after the halving)."
     )
     init: Annotated[
         Init | NormalInit, chosen_by("name", lambda: list(_INITS), _INITS.__getitem__)

@@ -39,8 +39,10 @@ def _rowwise_norms(layers: list[nn.Module]) -> list[nn.Module]:
     for layer in layers:
         if type(layer) is not nn.BatchNorm2d or not _fits(layer):
             arranged.append(layer)
-        elif arranged and type(arranged[-1]) is nn.Conv2d and arranged[-1].bias is not None:
-            arranged[-1] = RowwiseBatchNorm2d(layer, arranged[-1])
+        elif arranged and _joins(arranged[-1]):
+            convolution = arranged[-1]
+            assert isinstance(convolution, nn.Conv2d)
+            arranged[-1] = RowwiseBatchNorm2d(layer, convolution)
         else:
             arranged.append(RowwiseBatchNorm2d(layer))
     return arranged
@@ -82,6 +84,12 @@ class ContiguousMaxPool2d(nn.Module):
             maps.register_hook(torch.Tensor.contiguous)
         pooled: torch.Tensor = self.pool(maps.contiguous(memory_format=torch.channels_last))
         return pooled.contiguous()
+
+
+def _joins(layer: nn.Module) -> bool:
+    """Tell whether a layer is a convolution with a bias, padded with zeros if at all."""
+    plain = type(layer) is nn.Conv2d and layer.padding_mode == "zeros"
+    return plain and layer.bias is not None
 
 
 def _fits(layer: nn.BatchNorm2d) -> bool:

@@ -26,6 +26,9 @@ from hindi_bn.training.recorder import Recorder
 from hindi_bn.training.rng import move_to_run
 from hindi_bn.training.tensors import run_tensors, training_digits
 
+DRAWING = {"network", "norm", "init", "options", "halved", "epochs"}
+"""Settings on which it depends how much a run draws from the stream that runs on."""
+
 
 class RunInterrupted(KeyboardInterrupt):
     """Ctrl-C during a run: every finished epoch is saved, `done` of its `epochs`."""
@@ -112,13 +115,12 @@ def load_network(record: Record) -> nn.Module:
 def settings_of(study: Study, run: Run, digests: Mapping[str, str]) -> dict[str, Any]:
     """Return everything that a run's numbers depend on, device and threads aside."""
     before = study.runs[: study.position(run.name)] if study.stream == "continued" else ()
-    drawing = {"network", "norm", "init", "options", "epochs"}
     return {
         "run": run.model_dump(mode="json"),
         "seed": study.seed,
         "precision": study.precision,
         "numerics": engine.numerics_of(study, run),
-        "before": [earlier.model_dump(mode="json", include=drawing) for earlier in before],
+        "before": [earlier.model_dump(mode="json", include=DRAWING) for earlier in before],
         "data": dict(digests),
     }
 
@@ -206,7 +208,11 @@ def _as_begun(run: Run, begun: Run) -> Run:
 def _with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
     """Add the settings that a run of an older version did not have, as they are by default."""
     run = Run.model_validate(from_record(settings["run"])).model_dump(mode="json")
-    return {**from_record(settings), "run": run}
+    before = [
+        Run.model_validate({"name": "before", **each}).model_dump(mode="json", include=DRAWING)
+        for each in settings["before"]
+    ]
+    return {**from_record(settings), "run": run, "before": before}
 
 
 def _refuse_difference(folder: Path, recorded: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -41,6 +41,8 @@ COUNTS = {
     ("mlp", 28): (78500 + 1010, 2 * 100),
     ("fully_connected", 32): (41000 + 1640 + 1640 + 410, 2 * 120),
     ("fully_connected", 28): (31400 + 1640 + 1640 + 410, 2 * 120),
+    ("locally_connected", 32): (1024 * THREE + 40970, 2 * 48),
+    ("locally_connected", 28): (784 * THREE + 31370, 2 * 48),
 }
 
 SHAPES = {
@@ -51,6 +53,7 @@ SHAPES = {
     "conv_pair": ["6x32x32"] * 2 + ["6x16x16"] + ["16x12x12"] * 2 + ["16x6x6", "576", "10"],
     "mlp": ["1024", "100", "100", "10"],
     "fully_connected": ["1024"] + ["40"] * 6 + ["10"],
+    "locally_connected": ["16x32x32"] * 6 + ["16x16x16", "4096", "10"],
 }  # fmt: skip
 
 
@@ -161,6 +164,8 @@ def test_the_articles_initial_weights_come_from_its_stream() -> None:
         ("lenet", {"init": "xaver"}, "Did you mean 'xavier'"),
         ("lenet", {"init": {"name": "xavier", "std": 1}}, "Unknown key of 'xavier'"),
         ("lenet", {"dropout": 1.0}, "less than 1"),
+        ("lenet", {"dropout_place": "norm"}, "Did you mean 'norms'"),
+        ("locally_connected", {"options": {"pooling": "none"}}, "no option 'pooling'"),
         ("lenet", {"colour": 1}, "Unknown key"),
     ],
 )

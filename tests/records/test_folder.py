@@ -340,3 +340,17 @@ def test_a_disk_that_is_full_stops_with_a_message_and_keeps_what_was_written(
     assert json.loads((folder / "checkpoint" / "state.json").read_text())["rows"][-1]["epoch"] == 1
     os.sync()
     assert len(trained(tmp_path, resume=True).history) == EPOCHS
+
+
+def test_a_checkpoint_from_before_a_setting_was_there_is_resumed(tmp_path: Path) -> None:
+    """What the run and those before it in the study did not say then is as it is by default."""
+    whole = trained(tmp_path / "whole")
+    folder = interrupted(tmp_path / "old", 2)
+    file = folder / "checkpoint" / "state.json"
+    state = json.loads(file.read_text())
+    for settings in (state["settings"]["run"], *state["settings"]["before"]):
+        assert settings["options"].pop("padding") is None
+        assert settings.pop("halved") is False
+    del state["settings"]["run"]["transformer"], state["settings"]["run"]["dropout_place"]
+    file.write_text(json.dumps(state))
+    assert_same(whole.folder, trained(tmp_path / "old", resume=True).folder)

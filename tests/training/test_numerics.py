@@ -108,6 +108,11 @@ CASES = [
     {"options__activation": "tanh"},
     {"options__pooling": "avg"},
     {"options__pooling": "none"},
+    {"options__padding": "border", "norm": "batch"},
+    {"options__padding": "mean", "norm": "batch"},
+    {"dropout_place": "norms", "dropout": 0.3, "norm": "batch"},
+    {"transformer": True, "norm": "batch"},
+    {"network": "locally_connected", "halved": True, "norm": "batch"},
 ]  # fmt: skip
 
 

@@ -11,4 +11,6 @@ class OneConv(ThreeConvs):
 
     summary = "one convolution, max-pooling, linear classifier"
     source = "the article's repository"
-    options: ClassVar[Values] = {"activation": "relu", "pooling": "max", "width": 16}
+    options: ClassVar[Values] = {
+        "activation": "relu", "pooling": "max", "padding": "zero", "width": 16,
+    }  # fmt: skip

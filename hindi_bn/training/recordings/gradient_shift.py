@@ -17,7 +17,7 @@ from hindi_bn.training.recordings import Label, Reading, Timed
 from hindi_bn.training.tensors import Tensors
 
 Values = dict[str, torch.Tensor]
-WITH_WEIGHTS = ("convolution", "linear")
+WITH_WEIGHTS = ("convolution", "local", "linear")
 
 
 class GradientShift(Timed):

@@ -108,6 +108,25 @@ def test_members_of_other_layers_agree_with_their_single_runs(
     assert_members_agree(run, torch.float64, 1e-13, 1e-13)
 
 
+@pytest.mark.parametrize(
+    ("network", "settings"),
+    [
+        ("mlp", {"transformer": True, "halved": True}),
+        ("conv_pair", {"options": {"padding": "mean"}, "norm": "batch"}),
+        ("conv_pair", {"options": {"padding": "border"}}),
+        ("mlp", {"dropout": 0.3, "dropout_place": "norms", "norm": "batch"}),
+        ("locally_connected", {"options": {"width": 2}, "norm": "batch", "halved": True}),
+    ],
+    ids=str,
+)
+def test_members_of_varied_networks_agree_with_their_single_runs(
+    network: str, settings: dict[str, Any]
+) -> None:
+    norm = settings.get("norm", "none")
+    run = run_for(network, norm, **{k: v for k, v in settings.items() if k != "norm"})
+    assert_members_agree(run, torch.float64, 1e-11, 1e-11)
+
+
 def test_momentum_is_each_members_own() -> None:
     run = run_for("conv_pair", "batch").model_copy(update={"momentum": 0.9, "lr": 0.005})
     assert_members_agree(run, torch.float64, 1e-12, 1e-12)
