@@ -21,8 +21,9 @@ class Summary:
     Args:
         n: How many values.
         std: The sample's standard deviation (n - 1), NaN below two values.
-        low, high, method: The mean's 95 % confidence interval, and how it was made: "t", or "none
-            (n < 2)" with NaN bounds. It has no width when all values are equal.
+        low, high, method: The mean's confidence interval (95 % unless another level was asked
+            for), and how it was made: "t", or "none (n < 2)" with NaN bounds. It has no width when
+            all values are equal.
     """
 
     n: int
@@ -34,10 +35,10 @@ class Summary:
     method: str
 
 
-def summarise(values: ArrayLike) -> Summary:
+def summarise(values: ArrayLike, confidence: float = CONFIDENCE) -> Summary:
     """Sum up one number per seed, shape (n,); no value at all gives NaN everywhere and n = 0.
 
-    StatisticsError when a value is not finite.
+    `confidence` is the interval's, 0.95 for 95 %. StatisticsError when a value is not finite.
     """
     sample = finite(values)
     n, std = len(sample), std_of(sample)
@@ -45,7 +46,7 @@ def summarise(values: ArrayLike) -> Summary:
     if n:
         mean, median = float(sample.mean()), float(np.median(sample))
     if n > 1:
-        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * std / n**0.5
+        half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * std / n**0.5
     method = "t" if n > 1 else "none (n < 2)"
     return Summary(n, mean, std, median, mean - half, mean + half, method)
 

@@ -15,7 +15,7 @@ from scipy import stats
 from hindi_bn.errors import StatisticsError
 from hindi_bn.stats.intervals import ROUNDING, Values, finite, std_of, summarise
 
-EXACT_UP_TO = 30  # differences other than 0 for which all 2^n signs are tried
+EXACT_UP_TO = 40  # differences other than 0 for which all 2^n signs are tried
 RESAMPLES = 9_999  # sign assignments that are drawn where there are more
 _SEED = 0  # of the generator that draws them: equal differences have equal p
 
@@ -71,7 +71,8 @@ def tested_differences(differences: ArrayLike) -> Paired:
     found = summarise(differences)
     return Paired(
         found.n, found.mean, found.std, found.low, found.high, found.method,
-        t_test_p(differences), *_sign_flip(differences),
+        t_test_p(differences),
+        sign_flip_p(differences) if found.n else float("nan"), sign_flip_kind(differences),
         effect_size=found.mean / found.std if found.std > 0 else float("nan"),
     )  # fmt: skip
 
@@ -123,43 +124,55 @@ def holm(p_values: Sequence[float] | Values) -> Values:
     return adjusted
 
 
-def _sign_flip(differences: Values) -> tuple[float, str]:
-    if not len(differences):
-        return float("nan"), "none (n = 0)"
-    moved = differences[differences != 0]  # zeros do not change the p value
+def sign_flip_p(
+    values: Values, alternative: Literal["two-sided", "greater"] = "two-sided"
+) -> float:
+    """Return the p value of "symmetric about 0" (or below it, for "greater") by flipping signs.
+
+    `values` (n,) are finite. The share of sign assignments with a sum as far from 0, or as large,
+    as the one found: of all of them up to `EXACT_UP_TO` values other than 0, of random ones above.
+    """
+    moved = values[values != 0]  # zeros do not change the p value
     slack = 1e-9 * np.abs(moved).sum()  # equal sums differ by rounding
+    share = _exact_share if len(moved) <= EXACT_UP_TO else _random_share
+    if alternative == "greater":
+        return share(moved, moved.sum() - slack)
     reach = abs(moved.sum()) - slack
-    if len(moved) <= EXACT_UP_TO:
-        return _exact_p(moved, reach), "exact"
-    return _monte_carlo_p(moved, reach), "Monte Carlo"
+    return min(1.0, 2 * share(moved, reach)) if reach > 0 else 1.0  # as many lie below -reach
 
 
-def _exact_p(differences: Values, reach: float) -> float:
-    """Share of all 2^n sign assignments whose sum is at least as far from 0 as the one found.
+def sign_flip_kind(values: Values) -> str:
+    """Say how `sign_flip_p` is computed: "exact", "Monte Carlo", or "none (n = 0)"."""
+    if not len(values):
+        return "none (n = 0)"
+    return "exact" if np.count_nonzero(values) <= EXACT_UP_TO else "Monte Carlo"
+
+
+def _exact_share(values: Values, reach: float) -> float:
+    """Share of all 2^n sign assignments whose sum is at least `reach`.
 
     Source: R. A. Fisher, "The Design of Experiments", 1935, chapter III. Every sum is one of the
     first half's plus one of the second half's, so that 2^(n/2) sums per half are enough to count
     all.
     """
-    n = len(differences)
-    if reach <= 0:
-        return 1.0
-    first = _signed_sums(differences[: n // 2])
-    second = np.sort(_signed_sums(differences[n // 2 :]))
+    n = len(values)
+    first = np.sort(_signed_sums(values[: n // 2]))  # in order: neighbours are looked up faster
+    second = np.sort(_signed_sums(values[n // 2 :]))
     reached = len(second) - np.searchsorted(second, reach - first)
-    return float(2 * reached.sum() / 2**n)  # as many reach it below 0 as above
+    return float(reached.sum() / 2**n)
 
 
-def _monte_carlo_p(differences: Values, reach: float) -> float:
+def _random_share(values: Values, reach: float) -> float:
     """Estimate that share from random assignments, the one found among them.
 
     Source: B. Phipson and G. Smyth, "Permutation P-values Should Never Be Zero", Statistical
-    Applications in Genetics and Molecular Biology 9, 2010.
+    Applications in Genetics and Molecular Biology 9, 2010. Each assignment is counted with its
+    opposite, which is as likely.
     """
     generator = np.random.default_rng(_SEED)
-    signs = generator.choice((-1.0, 1.0), size=(RESAMPLES, len(differences)))
-    reached = int((np.abs(signs @ differences) >= reach).sum())
-    return (reached + 1) / (RESAMPLES + 1)
+    sums = generator.choice((-1.0, 1.0), size=(RESAMPLES, len(values))) @ values
+    reached = (int((sums >= reach).sum()) + int((-sums >= reach).sum())) / 2
+    return (reached + 1 / 2) / (RESAMPLES + 1)
 
 
 def _signed_sums(differences: Values) -> Values:

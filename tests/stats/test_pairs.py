@@ -11,7 +11,7 @@ from scipy import stats
 
 from hindi_bn.errors import StatisticsError
 from hindi_bn.stats.intervals import summarise
-from hindi_bn.stats.pairs import RESAMPLES, compare_paired, holm
+from hindi_bn.stats.pairs import EXACT_UP_TO, RESAMPLES, compare_paired, holm, sign_flip_p
 
 
 def generator(seed: int = 1) -> np.random.Generator:
@@ -57,16 +57,38 @@ def test_thirty_equal_steps_are_the_binomial_test(wins: int) -> None:
     assert found.p_sign_flip == pytest.approx(stats.binomtest(wins, 30).pvalue)
 
 
-def test_more_than_thirty_pairs_have_signs_flipped_at_random() -> None:
-    found = compare_paired(np.arange(31) + 1.0, np.zeros(31))
+def test_more_than_forty_pairs_have_signs_flipped_at_random() -> None:
+    found = compare_paired(np.arange(41) + 1.0, np.zeros(41))
     assert (found.p_sign_flip, found.sign_flip) == (1 / (RESAMPLES + 1), "Monte Carlo")
-    a = generator().normal(0.25, 1, 40)
-    found = compare_paired(a, np.zeros(40)).p_sign_flip
+    a = generator().normal(0.25, 1, 50)
+    found = compare_paired(a, np.zeros(50)).p_sign_flip
     expected = stats.permutation_test(
         (a,), np.mean, permutation_type="samples", n_resamples=20_000, rng=generator(4)
     ).pvalue
     assert found == pytest.approx(expected, abs=4 * (expected / RESAMPLES) ** 0.5)
-    assert found == compare_paired(a, np.zeros(40)).p_sign_flip
+    assert found == compare_paired(a, np.zeros(50)).p_sign_flip
+
+
+@pytest.mark.parametrize("n", [7, 50])
+def test_the_one_sided_sign_flip_p_is_that_of_scipy(n: int) -> None:
+    a = generator(2).normal(0.2, 1, n)
+    exact = n <= EXACT_UP_TO
+    expected = stats.permutation_test(
+        (a,), np.mean, permutation_type="samples", alternative="greater",
+        n_resamples=math.inf if exact else 20_000, rng=generator(4),
+    ).pvalue  # fmt: skip
+    slack = 1e-12 if exact else 4 * (expected / RESAMPLES) ** 0.5
+    assert sign_flip_p(a, "greater") == pytest.approx(expected, abs=slack)
+    both = sign_flip_p(a, "greater") + sign_flip_p(-a, "greater")
+    assert both == pytest.approx(1, abs=0.01 if exact else 0.001)
+
+
+def test_one_sided_sign_flip_by_hand() -> None:
+    # Of the sums 6, 4, 2, 0, 0, -2, -4, -6 of 1, 2 and 3 one reaches 6, and all reach -6.
+    assert sign_flip_p(np.array([1.0, 2.0, 3.0]), "greater") == 1 / 8
+    assert sign_flip_p(np.array([-1.0, -2.0, -3.0]), "greater") == 1
+    assert sign_flip_p(np.array([1.0, -2.0, 3.0]), "greater") == 3 / 8
+    assert sign_flip_p(np.zeros(3), "greater") == 1
 
 
 def test_the_p_beside_the_interval_is_that_of_the_t_test() -> None:
