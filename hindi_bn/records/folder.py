@@ -230,10 +230,16 @@ class RunFolder:
     def read(self) -> Record:
         """Read what was recorded; RunError when something is missing or damaged."""
         study, run = self._read_settings()
-        history, file = self.read_history(), self.path / "environment.json"
+        return Record(self.path, study, run, self.read_history(), self._read_environment())
+
+    def read_claims(self) -> dict[str, str]:
+        """Read the claims that the run was trained for, each with the digest of its rule."""
+        return dict(self._read_environment().get("claims", {}))
+
+    def _read_environment(self) -> dict[str, Any]:
+        file = self.path / "environment.json"
         with refused(f"{file} cannot be read.", ANEW):
-            environment = dict(json.loads(file.read_text(encoding="utf-8")))
-        return Record(self.path, study, run, history, environment)
+            return dict(json.loads(file.read_text(encoding="utf-8")))
 
     def read_history(self) -> pd.DataFrame:
         """Read history.csv as a DataFrame with `COLUMNS`; RunError when it is damaged."""

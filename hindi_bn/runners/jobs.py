@@ -10,7 +10,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -40,6 +40,7 @@ class Job:
     resume: bool = False
     overwrite: bool = False
     command: str = ""
+    claims: dict[str, str] = field(default_factory=dict)
 
     def on(self, device: str, threads: int) -> Job:
         """Return the job with so many threads, on this device unless its study names one."""
@@ -151,7 +152,7 @@ def perform(
         train_run(
             job.study, job.run, digits, job.out,
             resume=job.resume, overwrite=job.overwrite, command=job.command,
-            reporter=Reporter(epoch=on_epoch, note=note),
+            claims=job.claims, reporter=Reporter(epoch=on_epoch, note=note),
         )  # fmt: skip
     except Exception as error:  # a job's failure, whatever it is, is its result
         failure = Failure.of(error)

@@ -5,7 +5,7 @@ import copy
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -31,6 +31,7 @@ class Cell:
     lr=0.1`; `values` are the varied values by column: the
     same columns, in the grid's order, in all cells. `measures` are those that are wanted of it, for
     which it records what it does; a sweep's cell (None) wants the recordings themselves.
+    `claims` are the claims that it is trained for, each with the digest of its rule.
     """
 
     arm: str
@@ -38,6 +39,7 @@ class Cell:
     seed: int
     study: Study
     measures: tuple[str, ...] | None = None
+    claims: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def run(self) -> Run:

@@ -113,7 +113,7 @@ def plan_sweep(what: Sweep | Sequence[Cell], load: Load, store: RunStore, comman
     runs = [
         replace(run, cell=replace(run.cell, measures=_together(asked[run.name]))) for run in placed
     ]
-    return Plan(tuple(runs), digits)
+    return Plan(tuple(_declared(runs)), digits)
 
 
 def _together(asked: Sequence[tuple[str, ...] | None]) -> tuple[str, ...] | None:
@@ -121,6 +121,15 @@ def _together(asked: Sequence[tuple[str, ...] | None]) -> tuple[str, ...] | None
     if None in asked:
         return None
     return tuple(dict.fromkeys(name for names in asked for name in names or ()))
+
+
+def _declared(runs: Sequence[SweepRun]) -> Iterator[SweepRun]:
+    """Tell each job of all claims that it is trained for, also of those that other cells name."""
+    claims: dict[str, dict[str, str]] = {}
+    for run in runs:
+        claims.setdefault(run.key, {}).update(run.cell.claims)
+    for run in runs:
+        yield replace(run, job=replace(run.job, claims=claims[run.key]))
 
 
 def run_sweep(

@@ -89,6 +89,11 @@ class Ended:
             return None
         return Failure.of(DivergedError(self.key, *self._divergence))
 
+    @property
+    def claims(self) -> dict[str, str]:
+        """The claims that it was trained for, each with the digest of its rule."""
+        return self.source.claims if isinstance(self.source, Row) else self.source.read_claims()
+
     def measured(self, name: str, digits: Digits) -> dict[str, float]:
         """Return a measure's values; RunError when it cannot be taken, nothing if it diverged."""
         if self._divergence:

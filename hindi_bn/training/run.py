@@ -58,12 +58,14 @@ def train_run(
     resume: bool = False,
     overwrite: bool = False,
     command: str = "",
+    claims: Mapping[str, str] | None = None,
     reporter: Reporter = Reporter(),
 ) -> Record:
     """Train one run of a study into `<out>/<study>/<name>/`.
 
     `resume` goes on from the checkpoint of an unfinished run, or starts one; `overwrite` deletes
-    what an earlier run recorded in the folder.
+    what an earlier run recorded in the folder. `claims` are the claims that it is trained for, each
+    with the digest of its rule; environment.json keeps them.
 
     Raises:
         RunError: The folder exists without `resume` or `overwrite`, or cannot be used.
@@ -95,7 +97,8 @@ def train_run(
             return record
         prepare(study.threads, device, study.precision)
         with preserved():
-            _train(study, run, digits, folder, device, command, reporter)
+            about = environment_of(digits, device, command) | ({"claims": claims} if claims else {})
+            _train(study, run, digits, folder, device, command, about, reporter)
         return folder.read()
 
 
@@ -143,7 +146,7 @@ def environment_of(digits: Digits, device: torch.device, command: str) -> dict[s
 
 def _train(
     study: Study, run: Run, digits: Digits, folder: RunFolder, device: torch.device, command: str,
-    reporter: Reporter,
+    about: dict[str, Any], reporter: Reporter,
 ) -> None:  # fmt: skip
     began = time.perf_counter()
     checkpoint = folder.read_checkpoint() if folder.resumable else None
@@ -166,7 +169,7 @@ def _train(
     else:
         folder.write_settings(study, run, command)
     numerics = settings["numerics"]
-    described = environment_of(digits, device, command) | {"numerics": numerics}
+    described = about | {"numerics": numerics}
     if numerics == "engine":
         described["engine"] = engine.describe()
     folder.write_environment(described)
