@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 DATA   ?= data
 OUT    ?= results
-SCALE  ?= quick
+STAGE  ?= pilot
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 STAMP  := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | tr -d ' ')
@@ -57,8 +57,8 @@ proofs: install ## the longer proofs: kills and resumes, the stand-in against th
 fidelity: install ## all 30 epochs of the article's study against its published numbers
 	$(BIN)/python -m pytest -m fidelity -s
 
-claims: install ## the sources' claims over seeds; SCALE=smoke, quick, standard or full
-	$(BIN)/hindi-bn claims run --scale $(SCALE) --data-dir $(DATA) --out $(OUT)
+claims: install ## the sources' claims over seeds; STAGE=smoke, pilot or confirm
+	$(BIN)/hindi-bn claims run --stage $(STAGE) --data-dir $(DATA) --out $(OUT)
 
 bench: install ## time training against the notebook's way on this machine (a quiet one, some minutes)
 	$(BIN)/hindi-bn bench --data-dir $(DATA)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hindi_bn.api.benchmark import measure_speed
-    from hindi_bn.api.claims import estimate_claims, read_claims, run_claims
+    from hindi_bn.api.claims import (
+        claims_multiverse,
+        estimate_claims,
+        plan_claims_power,
+        read_claims,
+        register_claims,
+        run_claims,
+    )
     from hindi_bn.api.comparison import compare, plot_descent, reproduce
     from hindi_bn.api.diagnosis import diagnose
     from hindi_bn.api.digits import describe_digits, download, draw_contact_sheet, load_digits
@@ -31,7 +38,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "benchmark": ("measure_speed",),
-    "claims": ("estimate_claims", "read_claims", "run_claims"),
+    "claims": (
+        "claims_multiverse", "estimate_claims", "plan_claims_power", "read_claims",
+        "register_claims", "run_claims",
+    ),
     "comparison": ("compare", "plot_descent", "reproduce"),
     "diagnosis": ("diagnose",),
     "digits": ("describe_digits", "download", "draw_contact_sheet", "load_digits"),
@@ -43,14 +53,15 @@ _HOMES = {
     "runs": ("plot", "read_run", "read_runs", "train"),
     "study": ("choose_runs", "load_study"),
     "sweeps": ("estimate_sweep", "sweep"),
-}
+}  # fmt: skip
 
 __all__ = [
-    "add_evidence", "audit_evidence", "choose_runs", "compare", "describe_digits",
-    "describe_network", "describe_networks", "diagnose", "download", "draw_contact_sheet",
-    "draw_network", "estimate_claims", "estimate_sweep", "explain_batch_norm", "list_evidence",
-    "load_digits", "load_study", "measure", "measure_speed", "plot", "plot_descent", "predict",
-    "read_claims", "read_run", "read_runs", "reproduce", "run_claims", "sweep", "train",
+    "add_evidence", "audit_evidence", "choose_runs", "claims_multiverse", "compare",
+    "describe_digits", "describe_network", "describe_networks", "diagnose", "download",
+    "draw_contact_sheet", "draw_network", "estimate_claims", "estimate_sweep",
+    "explain_batch_norm", "list_evidence", "load_digits", "load_study", "measure",
+    "measure_speed", "plan_claims_power", "plot", "plot_descent", "predict", "read_claims",
+    "read_run", "read_runs", "register_claims", "reproduce", "run_claims", "sweep", "train",
     "verify_evidence",
 ]  # fmt: skip
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 from hindi_bn.api.digits import load_digits
 from hindi_bn.api.sweeps import Opened, estimate_cells, no_progress, store_of
-from hindi_bn.claims.claim import Claim, ScaleName, choose, load_claims
-from hindi_bn.claims.plan import ALL_IMAGES, plan_claim
-from hindi_bn.claims.results import ClaimResult
-from hindi_bn.claims.running import cells_of, found_results, judge_claims
+from hindi_bn.claims.claim import Claim, Stage, choose, load_claims, load_family
+from hindi_bn.claims.multiverse import ClaimMultiverse, write_multiverse
+from hindi_bn.claims.plan import ALL_IMAGES, plan_claim, seeds_of
+from hindi_bn.claims.power import Needed, needed_by, write_seeds
+from hindi_bn.claims.results import ClaimResult, marked, read_results
+from hindi_bn.claims.rule import register
+from hindi_bn.claims.running import cells_of, found_folder, judge_claims
 from hindi_bn.digits.dataset import Note
 from hindi_bn.digits.fetching import no_note
 from hindi_bn.runners.local import LocalRunner, Runner
@@ -44,13 +47,47 @@ def read_claims(
         >>> claim.title, result
         ('Prediction must use the running statistics', None)
     """
-    found = {result.id: result for result in found_results(Path(out))}
-    return [(claim, found.get(claim.id)) for claim in choose(load_claims(), list(ids))]
+    found = {result.id: result for result in read_results(found_folder(Path(out)))}
+    return [
+        (claim, marked(found[claim.id], claim) if claim.id in found else None)
+        for claim in choose(load_claims(), list(ids))
+    ]
+
+
+def register_claims(ids: Sequence[str] = ()) -> list[Claim]:
+    """Write the date and the digest of their rule into claims' files; returns the claims."""
+    return [register(claim) for claim in choose(load_claims(), list(ids))]
+
+
+def plan_claims_power(
+    ids: Sequence[str] = (), *, out: str | os.PathLike[str] = "results", write: bool = False
+) -> list[Needed]:
+    """Compute from the pilot how many seeds claims need for 80 % power, at the corrected level.
+
+    `write` puts the number into each claim's file; ClaimsError when a pilot is missing or, with
+    `write`, has too few seeds.
+    """
+    claims, folder = choose(load_claims(), list(ids)), found_folder(Path(out))
+    needed = [needed_by(claim, folder, len(load_family())) for claim in claims]
+    if write:
+        write_seeds(claims, needed)
+    return needed
+
+
+def claims_multiverse(
+    ids: Sequence[str] = (), *, out: str | os.PathLike[str] = "results"
+) -> tuple[list[ClaimMultiverse], Path]:
+    """Judge claims under every defensible analysis, and write tables and figures of it.
+
+    Returns what was found of the claims asked for, and the folder. Needs the tables of runs alone.
+    """
+    folder = found_folder(Path(out))
+    return write_multiverse(load_claims(), choose(load_claims(), list(ids)), folder), folder
 
 
 def estimate_claims(
     ids: Sequence[str] = (),
-    scale: ScaleName = "standard",
+    stage: Stage = "pilot",
     *,
     seeds: int | None = None,
     data_dir: str | os.PathLike[str] = "data",
@@ -61,14 +98,14 @@ def estimate_claims(
 ) -> Estimate:
     """List what claims would train and measure what it would cost; nothing is written."""
     claims = choose(load_claims(), list(ids))
-    cells = cells_of([plan_claim(claim, scale, ALL_IMAGES, seeds) for claim in claims])
+    cells = cells_of([plan_claim(claim, stage, ALL_IMAGES, seeds) for claim in claims])
     load, store = partial(load_digits, data_dir), store_of(out, evidence)
     return estimate_cells(cells, load, store, workers, retry_failed=retry_failed)
 
 
 def run_claims(
     ids: Sequence[str] = (),
-    scale: ScaleName = "standard",
+    stage: Stage = "pilot",
     *,
     seeds: int | None = None,
     data_dir: str | os.PathLike[str] = "data",
@@ -86,14 +123,16 @@ def run_claims(
 
     Args:
         ids: Claims by number or name; all unless given.
-        scale: How much is trained; `seeds` in place of its number of seeds.
+        stage: Which seeds are trained, see docs/statistics.md; `seeds` for a part of the pilot's.
         evidence, load, runner, retry_failed, progress: As for `sweep`.
         announce: Called with an estimate before anything is trained.
     """
     claims = choose(load_claims(), list(ids))
+    for claim in claims:
+        seeds_of(claim, stage, seeds)  # refuses before anything is fetched
     store = store_of(out, evidence)
     digits = (load or partial(load_digits, data_dir, fetch=True))("digits")
-    plans = [plan_claim(claim, scale, len(digits.train_labels), seeds) for claim in claims]
+    plans = [plan_claim(claim, stage, len(digits.train_labels), seeds) for claim in claims]
     cells, runner = cells_of(plans), runner or LocalRunner()
     if announce is not None:
         workers = runner.workers if isinstance(runner, LocalRunner) else None

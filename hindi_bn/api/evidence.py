@@ -158,7 +158,7 @@ def _run_folders(paths: Sequence[Path]) -> Iterator[RunFolder]:
 def _planned() -> Iterator[tuple[str, str, str, str]]:
     """Give claim, sweep, arm and settings of every arm of every claim."""
     for claim in load_claims():
-        for sweep, cells in plan_claim(claim, "standard", ALL_IMAGES).cells.items():
+        for sweep, cells in plan_claim(claim, "pilot", ALL_IMAGES).cells.items():
             arms = {cell.arm: cell for cell in cells}
             for name, cell in arms.items():
                 settings = _arm(settings_of(cell.study, cell.run), cell.study.data)

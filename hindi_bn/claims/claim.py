@@ -1,8 +1,9 @@
 """A claim: where it stands, what is trained to test it, and the rule of its verdict.
 
-Each claim is a file under `configs/claims/`. The rule is fixed there before anything is run.
+Each claim is a file under `configs/claims/`; docs/statistics.md says how a verdict comes about.
 """
 
+import datetime
 import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,22 +15,18 @@ from hindi_bn.study.files import configs_folder, read_yaml, wrong_key
 from hindi_bn.study.old_names import new_claim_key
 from hindi_bn.study.settings import NAME, Settings
 
-ScaleName = Literal["smoke", "quick", "standard", "full"]
-SCALES: tuple[ScaleName, ...] = ("smoke", "quick", "standard", "full")
+Stage = Literal["smoke", "pilot", "confirm"]
+STAGES: tuple[Stage, ...] = ("smoke", "pilot", "confirm")
+"""A later one's result takes the place of an earlier one's."""
 
+FAMILY = "family.yaml"
+"""File beside the claims with the numbers of those that verdicts are corrected over."""
 
-class Scale(Settings):
-    """How much is trained."""
-
-    seeds: int = Field(ge=1, description="Seeds of every arm.")
-    epochs: int | None = Field(None, ge=1, description="Epochs of a run; unset: the sweep's own.")
-    images: int | None = Field(
-        None, ge=10, description="Training images in place of 17,000; unset: all."
-    )
-
-
-SMOKE = Scale(seeds=2, epochs=1, images=320)
-"""Every claim's smallest scale: it shows that everything works, and nothing else."""
+REMOVED = {
+    "scales": "a sweep has one length now: put epochs under `set`; seeds are those of the stage "
+    "(pilot: 5842 to 5851; confirm: as many as the claim's `confirm` says)",
+}
+"""Keys that files of an earlier version have, and what took their place."""
 
 
 class ClaimSweep(Settings):
@@ -37,21 +34,33 @@ class ClaimSweep(Settings):
 
     name: str = Field(pattern=NAME, description="Name of the sweep in the claim's tests.")
     study: str | dict[str, Any] = Field(description="Study file, or its keys.")
-    set: dict[str, Any] = Field(default_factory=dict, description="Settings of all runs.")
+    set: dict[str, Any] = Field(
+        default_factory=dict, description="Settings of all runs, such as epochs."
+    )
     grid: dict[str, list[Any]] = Field(default_factory=dict, description="What is varied.")
     exclude: tuple[dict[str, Any], ...] = Field((), description="Cells that are left out.")
-    scales: dict[ScaleName, Scale] = Field(description="Seeds and epochs by scale.")
 
-    @model_validator(mode="after")
-    def _has_all_scales(self) -> Self:
-        missing = [name for name in SCALES[1:] if name not in self.scales]
-        if missing:
-            raise ValueError(f"scales lacks {', '.join(missing)}")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_removed(cls, value: Any) -> Any:
+        for key, instead in REMOVED.items():
+            if isinstance(value, dict) and key in value:
+                raise ValueError(f"the key {key} is gone: {instead}")
+        return value
 
-    def scale(self, name: ScaleName) -> Scale:
-        """Return the scale of that name."""
-        return self.scales.get(name, SMOKE)  # the others are all there
+
+class Confirm(Settings):
+    """The confirmatory runs of every arm, fixed before they start."""
+
+    seeds: int = Field(ge=10, description="How many fresh seeds: 1001, 1002, ...")
+    why: str = Field(description="Why so many.")
+
+
+class Registered(Settings):
+    """When the rule was fixed, and what it was: see `hindi_bn.claims.rule.rule_digest`."""
+
+    date: datetime.date
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$", description="sha256 of the rule.")
 
 
 class Term(Settings):
@@ -123,6 +132,11 @@ class Test(Contrast):
 
     above: float | None = Field(None, description="The claim holds where the effect is above it.")
     below: float | None = Field(None, description="The claim holds where the effect is below it.")
+    least: float | None = Field(
+        None,
+        description="Smallest effect of interest: the number of seeds is computed for it where the "
+        "pilot's effect is larger.",
+    )
 
     @model_validator(mode="after")
     def _has_a_region(self) -> Self:
@@ -142,6 +156,20 @@ class Test(Contrast):
             return f"below {self.below:g}{unit}"
         return f"between {self.above:g} and {self.below:g}{unit}"
 
+    @property
+    def opposite(self) -> tuple[float | None, float | None]:
+        """The region (above, below) of the opposite: beyond the margin, the other way.
+
+        Of "above a" it is below -|a|, of "below b" above |b|. A region with 0 between its two ends
+        states that nothing matters, which has no other way: neither end.
+        """
+        if self.above is None:
+            assert self.below is not None
+            return abs(self.below), None
+        if self.below is None or self.above >= 0:
+            return None, -abs(self.above)
+        return (-self.below, None) if self.below <= 0 else (None, None)
+
 
 class ClaimFigure(Settings):
     """The claim's figure: its kind, and which of the runs and metrics it shows."""
@@ -160,8 +188,11 @@ class Claim(Settings):
     id: int = Field(ge=1, description="Number.")
     name: str = Field(pattern=NAME, description="Short name, for files.")
     title: str = Field(description="The claim in a few words.")
+    says: str = Field("", description="What the source says, in one sentence of our own.")
     statement: str = Field(description="The claim as it is tested.")
-    source: str = Field(description="Who says so, and where.")
+    source: str | tuple[str, ...] = Field(
+        description="Who says so, and where; or statements of the sources by number, such as A3."
+    )
     method: str = Field(description="How it is tested, and what the numbers mean.")
     sweeps: tuple[ClaimSweep, ...] = Field(min_length=1, description="What is trained.")
     tests: tuple[Test, ...] = Field(min_length=1, description="All must hold.")
@@ -169,6 +200,8 @@ class Claim(Settings):
     figure: Annotated[
         ClaimFigure, BeforeValidator(lambda v: {"kind": v} if isinstance(v, str) else v)
     ] = Field(default_factory=ClaimFigure, description="What is drawn.")
+    confirm: Confirm | None = Field(None, description="The confirmatory runs, once n is known.")
+    registered: Registered | None = Field(None, description="Once the rule is fixed.")
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -180,6 +213,16 @@ class Claim(Settings):
         return self
 
     @property
+    def slug(self) -> str:
+        """Number and name, for files and records."""
+        return f"{self.id:02d}-{self.name}"
+
+    @property
+    def sources(self) -> str:
+        """Who says so, as text."""
+        return self.source if isinstance(self.source, str) else ", ".join(self.source)
+
+    @property
     def comparisons(self) -> tuple[Contrast, ...]:
         """The tests, and what is reported besides."""
         return (*self.tests, *self.besides)
@@ -187,8 +230,7 @@ class Claim(Settings):
 
 def load_claims(folder: Path | None = None) -> list[Claim]:
     """Read all claims, in the order of their numbers; StudyError names what is wrong in a file."""
-    files = sorted((folder or configs_folder() / "claims").glob("*.yaml"))
-    claims = sorted((load_claim(file) for file in files), key=lambda claim: claim.id)
+    claims = sorted(map(load_claim, claim_files(folder)), key=lambda claim: claim.id)
     for one, other in itertools.pairwise(claims):
         if one.id == other.id:
             raise StudyError(
@@ -197,6 +239,28 @@ def load_claims(folder: Path | None = None) -> list[Claim]:
                 "give one of them another id",
             )
     return claims
+
+
+def claim_files(folder: Path | None = None) -> list[Path]:
+    """Return the claims' files: of the folder, or those that come along."""
+    folder = folder or configs_folder() / "claims"
+    return sorted(file for file in folder.glob("*.yaml") if file.name != FAMILY)
+
+
+def load_family(folder: Path | None = None) -> tuple[int, ...]:
+    """Return the numbers of the claims that verdicts are corrected over, tested or not.
+
+    StudyError when the file cannot be read, or is no list of numbers.
+    """
+    file = (folder or configs_folder() / "claims") / FAMILY
+    family = read_yaml(file).get("claims")
+    if not isinstance(family, list) or not all(isinstance(one, int) for one in family):
+        raise StudyError(
+            f"{file} is no family of claims.",
+            "Its key `claims` is not a list of numbers.",
+            "write claims: [1, 2, 3]",
+        )
+    return tuple(sorted(set(family)))
 
 
 def load_claim(file: Path) -> Claim:

@@ -26,7 +26,7 @@ def draw(result: ClaimResult, trained: TrainedClaim) -> Figure:
     chosen = trained.tables[name].select(figure.where)
     runs, epochs = runs[runs["arm"].isin(chosen)], epochs[epochs["arm"].isin(chosen)]
     count = result.sizes[name]["epochs"]
-    size = f"claim {result.id}, {result.scale} scale, {count} epoch{'s' * (count != 1)}"
+    size = f"claim {result.id}, {result.stage}, {count} epoch{'s' * (count != 1)}"
     caption = Caption(result.data, size)
     title = textwrap.fill(f"Claim {result.id}: {result.title}", TITLE_WIDTH)
     if figure.kind == "forest" or epochs.empty:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from hindi_bn.claims.claim import Contrast, Term
 from hindi_bn.errors import StudyError
@@ -23,10 +22,13 @@ class ArmTable:
     Args:
         arms: Values of every varied key by arm; `run` is the run's name in a study of several.
         runs: The table of `hindi_bn.sweeps.tables`, with a column for each measured metric too.
+        skipna: Whether a run without the metric is left out of a term of several arms, and not its
+            seed.
     """
 
     arms: Mapping[str, Mapping[str, Any]]
     runs: pd.DataFrame
+    skipna: bool = False
 
     def select(self, where: Mapping[str, Any]) -> list[str]:
         """Return the names of the arms that have these values; StudyError when there is none."""
@@ -54,8 +56,8 @@ def terms_of(test: Contrast) -> list[tuple[Term, str]]:
     return [(term, term.metric or test.metric) for term in (*test.plus, *test.minus)]
 
 
-def effects(test: Contrast, tables: Mapping[str, ArmTable], first: str) -> NDArray[np.float64]:
-    """Return a comparison's effect of each seed: float64 (seeds,), seeds in ascending order.
+def effects(test: Contrast, tables: Mapping[str, ArmTable], first: str) -> pd.Series[float]:
+    """Return a comparison's effect of each seed, by seed in ascending order.
 
     In the test's unit; not a number where one of the terms is missing. `tables` are the claim's
     sweeps by name; terms that name none mean `first`.
@@ -66,7 +68,7 @@ def effects(test: Contrast, tables: Mapping[str, ArmTable], first: str) -> NDArr
     elif test.minus:
         effect = effect - _total(test, test.minus, tables, first)
     scale = 100.0 if test.unit == "points" else 1.0
-    return np.asarray(effect.sort_index().to_numpy() * scale, dtype=np.float64)
+    return effect.sort_index().astype("float64") * scale
 
 
 def _total(
@@ -89,8 +91,9 @@ def _by_seed(term: Term, table: ArmTable, metric: str, missing: float | None) ->
     if term.take == "best":
         return by_arm[by_arm.mean().idxmax()]
     if term.take == "range":
-        return by_arm.max(axis=1, skipna=False) - by_arm.min(axis=1, skipna=False)
-    reduced: pd.Series[float] = by_arm.agg(term.take, axis=1, skipna=False)
+        largest = by_arm.max(axis=1, skipna=table.skipna)
+        return largest - by_arm.min(axis=1, skipna=table.skipna)
+    reduced: pd.Series[float] = by_arm.agg(term.take, axis=1, skipna=table.skipna)
     return reduced
 
 
@@ -127,7 +130,7 @@ def _edges(by_arm: pd.DataFrame, table: ArmTable, term: Term) -> pd.DataFrame:
     found["width"] = (largest - smallest).where(works.any(axis=1), 0.0)
     outside = found[["largest", "smallest"]].isin([below, above])
     asked = ["largest", "smallest"] if term.take == "width" else [term.take]
-    whole = by_arm.notna().all(axis=1)
+    whole = by_arm.notna().all(axis=1) | table.skipna
     found.loc[~whole] = math.nan
     return found.assign(censored=outside[asked].any(axis=1) & whole)
 

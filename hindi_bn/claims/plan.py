@@ -1,15 +1,18 @@
-"""What a claim is tested with: its runs at a scale, and the tables that its tests read."""
+"""What a claim is tested with: its runs at a stage, and the tables that its tests read."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from hindi_bn.claims.claim import Claim, Scale, ScaleName
+from hindi_bn.claims.claim import Claim, Stage
 from hindi_bn.claims.effects import ArmTable, terms_of
+from hindi_bn.claims.rule import refuse_unregistered, rule_digest
 from hindi_bn.digits import Digits
 from hindi_bn.digits.dataset import Note
 from hindi_bn.digits.fetching import no_note
+from hindi_bn.errors import StudyError
 from hindi_bn.study import Run
 from hindi_bn.sweeps.cells import Cell, cells
 from hindi_bn.sweeps.store import RunStore, SweepRun
@@ -17,7 +20,14 @@ from hindi_bn.sweeps.sweep_file import sweep_of
 from hindi_bn.sweeps.tables import epochs_table, runs_table
 
 ALL_IMAGES = 17_000
-"""Training images of the article's data, of which a scale's `images` are a part."""
+"""Training images of the article's data, of which the smoke stage takes a part."""
+
+PILOT_SEEDS = tuple(range(5842, 5852))
+"""The article's seed is among these, and so not among those of the confirmation."""
+
+FIRST_CONFIRMED = 1001
+SMOKE_SEEDS, SMOKE_EPOCHS, SMOKE_IMAGES = 2, 1, 320
+"""Shows that everything works, and nothing else."""
 
 FEWEST_IMAGES = 20
 CLASSES = 10
@@ -25,10 +35,10 @@ CLASSES = 10
 
 @dataclass(frozen=True)
 class ClaimPlan:
-    """A claim at a scale, with the runs of each of its sweeps by the sweep's name."""
+    """A claim at a stage, with the runs of each of its sweeps by the sweep's name."""
 
     claim: Claim
-    scale: ScaleName
+    stage: Stage
     cells: dict[str, tuple[Cell, ...]]
 
 
@@ -36,12 +46,14 @@ class ClaimPlan:
 class TrainedClaim:
     """A plan's runs as they stand in the store, by the name of their sweep.
 
-    `epochs` are those of `hindi_bn.sweeps.tables`.
+    `epochs` are those of `hindi_bn.sweeps.tables`; `rules` count the runs by the digest of
+    the claim's rule that they were trained under, "" where they recorded none.
     """
 
     plan: ClaimPlan
     tables: dict[str, ArmTable]
     epochs: dict[str, pd.DataFrame]
+    rules: dict[str, int]
 
     @property
     def first(self) -> str:
@@ -49,31 +61,50 @@ class TrainedClaim:
         return self.plan.claim.sweeps[0].name
 
 
-def plan_claim(claim: Claim, scale: ScaleName, images: int, seeds: int | None = None) -> ClaimPlan:
+def plan_claim(claim: Claim, stage: Stage, images: int, seeds: int | None = None) -> ClaimPlan:
     """Return what a claim is tested with; StudyError names the wrong key of a sweep.
 
-    `images` are the training images that there are; `seeds` takes the place of the scale's.
+    `images` are the training images that there are; `seeds` takes the place of the pilot's number.
+    StudyError when the claim is to be confirmed and its rule or its number of seeds is not fixed.
     """
     chosen = {}
     for part in claim.sweeps:
-        size = part.scale(scale)
-        settings = part.set | ({} if size.epochs is None else {"epochs": size.epochs})
-        document = part.model_dump(exclude={"scales", "set"})
-        sweep = sweep_of(
-            document | {"set": settings, "seeds": seeds or size.seeds}, f"claim {claim.id}"
-        )
+        smoke = {"epochs": SMOKE_EPOCHS} if stage == "smoke" else {}
+        document = part.model_dump() | {"set": part.set | smoke}
+        sweep = sweep_of(document | {"seeds": seeds_of(claim, stage, seeds)}, f"claim {claim.id}")
+        digest = {claim.slug: rule_digest(claim, stage)}
         measures = tuple(dict.fromkeys(m.partition(".")[0] for m in _measured(claim, part.name)))
         chosen[part.name] = tuple(
-            replace(_sized(cell, size, images), measures=measures) for cell in cells(sweep)
+            replace(_smaller(cell, images) if smoke else cell, measures=measures, claims=digest)
+            for cell in cells(sweep)
         )
-    return ClaimPlan(claim, scale, chosen)
+    return ClaimPlan(claim, stage, chosen)
 
 
-def _sized(cell: Cell, scale: Scale, images: int) -> Cell:
-    """Return the cell with as few training images as the scale says, parts of all in proportion."""
-    if scale.images is None:
-        return cell
-    share = min(scale.images, images) / ALL_IMAGES
+def seeds_of(claim: Claim, stage: Stage, seeds: int | None = None) -> tuple[int, ...]:
+    """Return the seeds of a stage, or so many of them; StudyError as `plan_claim`."""
+    if stage == "confirm":
+        refuse_unregistered(claim)
+        assert claim.confirm is not None
+        if seeds is not None:
+            raise StudyError(
+                "A confirmation has as many seeds as the claim's file says.",
+                "Looking at fewer first, or adding some, would make its verdicts too sure.",
+                "leave --seeds away, or look at the pilot: --stage pilot",
+            )
+        return tuple(range(FIRST_CONFIRMED, FIRST_CONFIRMED + claim.confirm.seeds))
+    if (seeds or 0) > len(PILOT_SEEDS):
+        raise StudyError(
+            f"The pilot has {len(PILOT_SEEDS)} seeds, not {seeds}.",
+            "More would look for a verdict until there is one.",
+            "confirm the claim with fresh seeds: --stage confirm",
+        )
+    return PILOT_SEEDS[: seeds or (SMOKE_SEEDS if stage == "smoke" else len(PILOT_SEEDS))]
+
+
+def _smaller(cell: Cell, images: int) -> Cell:
+    """Return the cell with few training images, parts of all in proportion."""
+    share = min(SMOKE_IMAGES, images) / ALL_IMAGES
     of_each = round(share * (cell.run.train_images or ALL_IMAGES) / CLASSES)
     number = max(FEWEST_IMAGES, of_each * CLASSES)
     run: Run = cell.run.model_copy(update={"train_images": number})
@@ -89,6 +120,7 @@ def read_plan(
     RunError when a run's folder cannot be read.
     """
     tables, epochs = {}, {}
+    rules: dict[str, str] = {}
     for name, chosen in plan.cells.items():
         placed = [store.place(cell, digits) for cell in chosen]
         statuses = {run.name: store.status(run) for run in placed}
@@ -98,7 +130,9 @@ def read_plan(
             runs[metric] = _measure(placed, metric, digits, store, note)
         tables[name] = ArmTable({cell.arm: dict(cell.values) for cell in chosen}, runs)
         epochs[name] = epochs_table(placed, statuses, columns, store)
-    return TrainedClaim(plan, tables, epochs)
+        ended = {run.key: store.found(run) for run in placed}
+        rules |= {key: e.claims.get(plan.claim.slug, "") for key, e in ended.items() if e}
+    return TrainedClaim(plan, tables, epochs, dict(Counter(rules.values())))
 
 
 def _measured(claim: Claim, sweep: str) -> list[str]:

@@ -6,33 +6,43 @@ from typing import Any
 from hindi_bn.article.markdown import table
 from hindi_bn.claims.numbers import number, p_equation, p_text
 from hindi_bn.claims.results import ClaimResult
-from hindi_bn.claims.verdict import LEVEL, Effect
+from hindi_bn.claims.verdict import FEWEST, LEVEL, Effect
+
+EFFECT = "effect [interval at the verdict's corrected level], of the test it hangs on"
 
 RULE = (
-    "A test holds where the mean effect over the seeds lies in its region, fixed in the claim's "
-    "file. *Supported*: all of a claim's tests are shown to hold; *contradicted*: one is shown not "
-    "to; *undecided*: neither, at this number of seeds. Shown means p at most "
-    f"{LEVEL:g} by one-sample t-tests against the ends of the region (two-sided: 0.05 is where the "
-    "95 % interval touches an end), corrected over all claims in this document by Holm's method. "
-    "Intervals are Student's, uncorrected."
+    "A test holds where the mean effect over the seeds lies in its region, given in the claim's "
+    "file. *Supported*: all of a claim's tests are shown to hold. *Opposite found*: one is shown "
+    "not to, by an effect beyond the margin the other way, and none of the others holds. *Not as "
+    "stated*: one is shown not to hold otherwise. *Undecided*: neither, at this number of seeds. "
+    f"*Pilot*: fewer than {FEWEST} seeds, no verdict; *pilot:* a verdict of the seeds that the "
+    "number of seeds was found by. Shown means that the t-test and the sign-flip test against the "
+    f"ends of the region both have p at most {LEVEL:g} (two-sided), corrected by Holm's method "
+    "over a fixed family of claims."
 )
 
 
-def effect_text(effect: Effect) -> str:
-    """Write an effect with its interval and unit."""
+def effect_text(effect: Effect, *, corrected: bool = False) -> str:
+    """Write an effect with its unit and its interval, 95 % or at the level of the verdict."""
     unit = f" {effect.unit}" if effect.unit else ""
-    return f"{number(effect.mean)} [{number(effect.low)}, {number(effect.high)}]{unit}"
+    low, high = effect.low, effect.high
+    if corrected:
+        low, high = effect.corrected_low, effect.corrected_high
+    return f"{number(effect.mean)} [{number(low)}, {number(high)}]{unit}"
 
 
 def decisive(result: ClaimResult) -> Effect:
-    """Return the test that a claim's verdict hangs on: the one that fails most, or holds least."""
-    if result.verdict == "contradicted":
-        return min(result.effects, key=lambda effect: effect.p_fails)
-    return max(result.effects, key=lambda effect: effect.p_holds)
+    """Return the test that a claim's verdict hangs on: the one that fails worst, or holds least.
+
+    By the distance of its mean from the end of its region, in standard errors.
+    """
+    opposite = [effect for effect in result.effects if effect.verdict == "opposite found"]
+    chosen = opposite if result.verdict == "opposite found" else result.effects
+    return min(chosen, key=lambda effect: effect.inside)
 
 
 def ledger(results: Sequence[ClaimResult], link: str = "") -> str:
-    """Write the ledger as a Markdown table: claim, verdict, effect with interval, n.
+    """Write the ledger as a Markdown table: a row per claim, with the interval of its verdict.
 
     `link` is the page that holds the claims' sections, if the titles are to be links.
     """
@@ -40,10 +50,11 @@ def ledger(results: Sequence[ClaimResult], link: str = "") -> str:
     for result in results:
         effect = decisive(result)
         title = f"[{result.title}]({link}#{anchor(result)})" if link else result.title
-        found = f"{effect_text(effect)}: {effect.label[:1].lower()}{effect.label[1:]}"
-        row = {"": result.id, "claim": title, "verdict": f"**{result.verdict}**"}
-        row |= {"effect [95 % interval], of the test it hangs on": found, "n": str(effect.n)}
-        rows.append(row | {"scale": result.scale})
+        label = f"{effect.label[:1].lower()}{effect.label[1:]}"
+        row = {"": result.id, "claim": title, "source": result.source}
+        row |= {"verdict": f"**{result.in_words}**"}
+        row |= {EFFECT: f"{effect_text(effect, corrected=True)}: {label}"}
+        rows.append(row | {"n": str(effect.n), "epochs": result.epochs})
     return _table(rows)
 
 
@@ -84,9 +95,9 @@ def section(result: ClaimResult, figures: str = "figures") -> str:
     corrected = p_equation(result.p_corrected)
     parts = [
         f"## {heading(result)}",
-        f"**{result.verdict.capitalize()}** at n = {result.n} ({corrected}, corrected).",
+        f"**{sentence(result.with_n)}** ({corrected}, corrected).",
+        f"*Source.* {result.source}" + (f" {result.says}" if result.says else ""),
         f"*Claim.* {result.statement}",
-        f"*Source.* {result.source}",
         f"*Test.* {result.method}",
         _effects_table(result),
     ]
@@ -96,12 +107,19 @@ def section(result: ClaimResult, figures: str = "figures") -> str:
     return "\n\n".join([*parts, _trained(result), figure])
 
 
+def sentence(text: str) -> str:
+    """Return a text with a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
 def _effects_table(result: ClaimResult) -> str:
     return _table(
         [
             {
                 "test": effect.label,
                 "mean [95 % interval]": effect_text(effect),
+                "at the verdict's level": f"[{number(effect.corrected_low)}, "
+                f"{number(effect.corrected_high)}]",
                 "holds where it is": effect.region,
                 "by itself": effect.verdict,
                 "n": str(effect.n) + (f" ({effect.left_out} without)" if effect.left_out else ""),
@@ -120,4 +138,7 @@ def _trained(result: ClaimResult) -> str:
         for name, size in result.sizes.items()
     )
     runs = ", ".join(f"{count} {status}" for status, count in result.runs.items())
-    return f"Trained ({result.scale} scale): {sizes}. Runs: {runs}."
+    here, unknown = result.rules.get(result.rule, 0), result.rules.get("", 0)
+    other = sum(result.rules.values()) - here - unknown
+    rules = f"Trained under this rule: {here}, under another one: {other}, not recorded: {unknown}."
+    return f"Runs ({result.stage}): {sizes}; {runs}. {rules}"

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
 from hindi_bn import environment
+from hindi_bn.claims.claim import STAGES, load_family
 from hindi_bn.claims.plan import ClaimPlan, read_plan
 from hindi_bn.claims.report import document
 from hindi_bn.claims.results import ClaimResult, decided, read_results, result_of, write_results
+from hindi_bn.claims.tables import write_runs
 from hindi_bn.digits import Digits
 from hindi_bn.digits.dataset import Note
 from hindi_bn.digits.fetching import no_note
@@ -34,9 +34,10 @@ def cells_of(plans: Sequence[ClaimPlan]) -> list[Cell]:
     ]
 
 
-def found_results(out: Path) -> list[ClaimResult]:
-    """Read the claims' results: on the real digits or, without them, on the stand-in."""
-    return read_results(out / "claims") or read_results(results_folder(out, "claims", "stand-in"))
+def found_folder(out: Path) -> Path:
+    """Return the folder of the claims' results: on the real digits or else on the stand-in."""
+    folder, drawn = out / "claims", results_folder(out, "claims", "stand-in")
+    return drawn if drawn.exists() and not read_results(folder) else folder
 
 
 def judge_claims(
@@ -44,10 +45,10 @@ def judge_claims(
 ) -> list[ClaimResult]:
     """Test claims on the runs that there are, and write everything about them.
 
-    `claims.json` and `claims.md` keep what earlier calls found out about other claims; verdicts are
-    corrected over all of them together. The claims' runs and figures are written beside them.
-    Returns every claim in the document, in the order of their numbers; HindiBnError when something
-    cannot be read or written.
+    `claims.json` and `claims.md` keep what earlier calls found out about other claims, and of the
+    same claim at a later stage. The claims' runs and figures are written beside them. Returns
+    every claim in the document, in the order of their numbers; HindiBnError when something cannot
+    be read or written.
     """
     from hindi_bn.claims.drawing import draw
     from hindi_bn.figures.style import save
@@ -55,13 +56,15 @@ def judge_claims(
     results = {result.id: result for result in read_results(folder)}
     for plan in plans:
         trained = read_plan(plan, digits, store, note)
+        write_runs(folder, plan.claim, plan.stage, trained.tables)
+        known = results.get(plan.claim.id)
+        if known is not None and STAGES.index(known.stage) > STAGES.index(plan.stage):
+            note(f"Claim {known.id} keeps its result of the stage {known.stage}.")
+            continue
         result = result_of(plan.claim, trained, digits.title)
         results[result.id] = result
-        parts = [table.runs.assign(sweep=name) for name, table in trained.tables.items()]
-        runs = pd.concat(parts, ignore_index=True).to_csv(index=False)
-        write_text(folder / "runs" / f"{result.slug}.csv", runs)
         save(draw(result, trained), folder / FIGURES / result.slug)
-    every = decided(results.values())
+    every = decided(results.values(), load_family())
     write_results(folder, every, environment.describe("cpu"))
     write_text(folder / "claims.md", document(every, FIGURES))
     return every

@@ -37,10 +37,10 @@ Ids = Annotated[
     list[str] | None,
     typer.Argument(metavar="[ID]...", help="Claims by number or name.", show_default="all"),
 ]
-Scale = Annotated[Literal["smoke", "quick", "standard", "full"], typer.Option(
-    "--scale",
-    help="How much is trained: smoke (seconds per claim, proves nothing), quick (two hours on "
-    "two cores), standard (a night), full (a GPU or a cluster).",
+StageOption = Annotated[Literal["smoke", "pilot", "confirm"], typer.Option(
+    "--stage",
+    help="Which seeds are trained: smoke (two, one epoch of a few images: proves nothing), pilot "
+    "(ten, from the article's on), confirm (fresh ones, as many as the claim's file says).",
 )]  # fmt: skip
 
 
@@ -81,11 +81,13 @@ def _print_ledger(results: Sequence[ClaimResult], out: Path) -> None:
 
 
 def _listed(claim: Claim, result: ClaimResult | None) -> dict[str, Any]:
-    listed = {key: getattr(claim, key) for key in ("id", "name", "title", "source")}
+    listed = {key: getattr(claim, key) for key in ("id", "name", "title")}
+    listed |= {"source": claim.sources}
     if result is None:
-        return listed | {"verdict": None, "scale": None, "n": None}
+        return listed | {"verdict": None, "stage": None, "n": None, "rule_changed": None}
     n = [effect.n for effect in result.effects]
-    return listed | {"verdict": result.verdict, "scale": result.scale, "n": n}
+    found = {key: getattr(result, key) for key in ("verdict", "stage", "rule_changed")}
+    return listed | found | {"n": n}
 
 
 @claims_app.command("show")
@@ -106,8 +108,8 @@ def show_claim(
 @claims_app.command()
 def run(
     claim: Ids = None,
-    scale: Scale = "standard",
-    seeds: Annotated[int | None, options.seeds("the scale's")] = None,
+    stage: StageOption = "pilot",
+    seeds: Annotated[int | None, options.seeds("the stage's")] = None,
     out: options.Out = Path("results"),
     evidence: options.Evidence = None,
     data_dir: options.DataDir = Path("data"),
@@ -128,13 +130,13 @@ def run(
     runner = options.runner(executor, ray_address, gpus_per_run, workers)
     if dry_run:
         estimate = hindi_bn.estimate_claims(
-            claim or [], scale, seeds=seeds, data_dir=data_dir, out=out, evidence=evidence,
+            claim or [], stage, seeds=seeds, data_dir=data_dir, out=out, evidence=evidence,
             workers=workers, retry_failed=retry_failed,
         )  # fmt: skip
         print_json(asdict(estimate)) if json_ else show(plan_tables(estimate))
         return
     tested = hindi_bn.run_claims(
-        claim or [], scale, seeds=seeds, out=out, evidence=evidence,
+        claim or [], stage, seeds=seeds, out=out, evidence=evidence,
         load=loader(data_dir, quiet=quiet), runner=runner,
         retry_failed=retry_failed, command=typed_command(),
         progress=partial(sweep_progress, quiet=quiet), note=partial(note, quiet=quiet),
@@ -156,6 +158,67 @@ def run(
         )
 
 
+@claims_app.command()
+def power(
+    claim: Ids = None,
+    out: options.Out = Path("results"),
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the number into each claim's file.")
+    ] = False,
+    json_: options.Json = False,
+) -> None:
+    """Compute from the pilot how many seeds a confirmation needs for 80 % power, ten at least."""
+    needed = hindi_bn.plan_claims_power(claim or [], out=out, write=write)
+    if json_:
+        print_json([asdict(one) | {"why": one.why} for one in needed])
+        return
+    columns = {
+        "id": ("", "d"), "name": ("name", ""), "expects": ("expected", ""),
+        "test": ("test that n hangs on", ""), "effect": ("effect", ""), "std": ("std", ".3g"),
+        "pilot": ("pilot's n", "d"), "seeds": ("n", "d"), "power": ("power", ".0%"),
+    }  # fmt: skip
+    show([table_of([asdict(one) for one in needed], "Seeds of the confirmation", columns)])
+    if write:
+        note("The rules now hold these numbers: register them with `hindi-bn claims register`.")
+
+
+@claims_app.command()
+def register(claim: Ids = None, json_: options.Json = False) -> None:
+    """Write date and digest of the rule into a claim's file: what is confirmed is fixed by it."""
+    claims = hindi_bn.register_claims(claim or [])
+    rows = [
+        {"id": each.id, "name": each.name, "date": str(each.registered.date),
+         "digest": each.registered.digest}
+        for each in claims if each.registered is not None
+    ]  # fmt: skip
+    columns = {
+        "id": ("", "d"), "name": ("name", ""), "date": ("registered", ""),
+        "digest": ("digest of the rule", ""),
+    }  # fmt: skip
+    print_json(rows) if json_ else show([table_of(rows, "Registered rules", columns)])
+
+
+@claims_app.command()
+def multiverse(
+    claim: Ids = None, out: options.Out = Path("results"), json_: options.Json = False
+) -> None:
+    """Judge claims under every defensible analysis: a table of verdicts, and a figure per claim."""
+    found, folder = hindi_bn.claims_multiverse(claim or [], out=out)
+    rows = [
+        {"id": one.result.id, "title": one.result.title, "verdict": one.result.in_words}
+        | {"all": len(one.rows)} | one.counts
+        for one in found
+    ]  # fmt: skip
+    if json_:
+        print_json(rows)
+        return
+    columns = {"id": ("", "d"), "title": ("claim", ""), "verdict": ("ledger", "")}
+    columns |= {"all": ("specifications", "d")}
+    columns |= {name: (name, "d") for one in found[:1] for name in one.counts}
+    show([table_of(rows, "How often each verdict comes out", columns)])
+    typer.echo(f"Every specification: {folder / 'multiverse.csv'}; figures: {folder / 'figures'}")
+
+
 def _announce(found: Estimate) -> None:
     """Note what is left to train, and about how long it will take."""
     if found.todo:
@@ -170,14 +233,14 @@ def _claims_table(found: Sequence[tuple[Claim, ClaimResult | None]]) -> Parts:
     rows = [
         {
             "id": claim.id, "name": claim.name, "title": claim.title,
-            "verdict": result.verdict if result else "not tested",
-            "n": result.n if result else "", "scale": result.scale if result else "",
+            "verdict": result.in_words if result else "not tested",
+            "n": result.n if result else "", "epochs": result.epochs if result else "",
         }
         for claim, result in found
     ]  # fmt: skip
     columns = {
         "id": ("", "d"), "name": ("name", ""), "title": ("claim", ""), "verdict": ("verdict", ""),
-        "n": ("n", ""), "scale": ("scale", ""),
+        "n": ("n", ""), "epochs": ("epochs", ""),
     }  # fmt: skip
     return [table_of(rows, "Claims about batch norm", columns)]
 
@@ -189,11 +252,12 @@ def _verdicts_table(results: Sequence[ClaimResult]) -> Parts:
     rows = []
     for result in results:
         effect = decisive(result)
-        text = f"{effect_text(effect)}: {effect.label}"
-        rows.append(vars(result) | {"n": effect.n, "effect": text})
+        text = f"{effect_text(effect, corrected=True)}: {effect.label}"
+        row = {"verdict": result.in_words, "effect": text, "n": effect.n, "epochs": result.epochs}
+        rows.append(vars(result) | row)
     columns = {
         "id": ("", "d"), "title": ("claim", ""), "verdict": ("verdict", ""),
-        "effect": ("effect [95 % interval]", ""), "n": ("n", "d"),
+        "effect": ("effect [corrected interval]", ""), "n": ("n", "d"), "epochs": ("epochs", ""),
     }  # fmt: skip
     return [table_of(rows, "Verdicts", columns)]
 
@@ -208,20 +272,39 @@ def _claim_text(claim: Claim, result: ClaimResult | None) -> list[Any]:
 
     parts: list[Any] = [
         Text(f"Claim {claim.id} ({claim.name}): {claim.title}", style="bold"),
+        *_paragraph("Source", f"{claim.sources} {claim.says}"),
         *_paragraph("Claim", claim.statement),
-        *_paragraph("Source", claim.source),
         *_paragraph("Test", claim.method),
         *(line for sweep in claim.sweeps for line in _paragraph("Runs", _runs_text(sweep))),
+        *_paragraph("Seeds", _seeds_text(claim)),
         Text("Rule", style="bold"),
         *(Padding(Text(f"{test.label}: {test.region}"), INDENT) for test in claim.tests),
+        Padding(Text(_registered_text(claim)), INDENT),
         Padding(Text(RULE.replace("*", "")), INDENT),
     ]
     if result is None:
         return parts + _paragraph("Result", f"Not tested yet: hindi-bn claims run {claim.id}")
     corrected = p_equation(result.p_corrected)
-    text = f"{result.verdict} at n = {result.n} ({result.scale} scale; {corrected}, corrected)."
+    text = f"{result.with_n} ({corrected}, corrected)."
     parts += _paragraph("Result", text) + _effects(result)
     return parts + [Padding(Text(finding), INDENT) for finding in result.findings]
+
+
+def _seeds_text(claim: Claim) -> str:
+    pilot = "pilot: ten, 5842 to 5851"
+    if claim.confirm is None:
+        return f"{pilot}; confirmation: not fixed yet (hindi-bn claims power {claim.id})."
+    n = claim.confirm.seeds
+    return f"{pilot}; confirmation: {n}, 1001 to {1000 + n}: {claim.confirm.why}."
+
+
+def _registered_text(claim: Claim) -> str:
+    from hindi_bn.claims.rule import rule_digest
+
+    if claim.registered is None:
+        return "Not registered."
+    same = claim.registered.digest == rule_digest(claim)
+    return f"Registered on {claim.registered.date}" + ("." if same else ", and changed since.")
 
 
 def _paragraph(name: str, text: str) -> list[Any]:
@@ -236,11 +319,8 @@ def _runs_text(sweep: ClaimSweep) -> str:
     grid = "; ".join(
         f"{key}: {', '.join(map(_value, values))}" for key, values in sweep.grid.items()
     )
-    scales = "; ".join(
-        f"{name} {scale.seeds} seeds of {scale.epochs or 'its own'} epochs"
-        for name, scale in sweep.scales.items()
-    )
-    return f"{sweep.name}: study {study}{f'; {grid}' if grid else ''}. {scales}."
+    settings = "; ".join(f"{key}: {_value(value)}" for key, value in sweep.set.items())
+    return "; ".join(filter(None, [f"{sweep.name}: study {study}", settings, grid])) + "."
 
 
 def _value(value: Any) -> str:

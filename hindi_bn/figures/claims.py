@@ -24,13 +24,18 @@ from hindi_bn.stats.metrics import points
 
 VERDICTS = {
     "supported": Look("#009E73", "o"),
-    "contradicted": Look("#D55E00", "s"),
+    "opposite found": Look("#D55E00", "s"),
+    "not as stated": Look("#CC79A7", "v"),
     "undecided": Look("#555555", "D"),
+    "pilot": Look("#999999", "P"),
 }
 """Look of each verdict."""
 
 _GAP = points("Gap in test accuracy")
-_REGION, _BLUE, _PUBLISHED = "#56B4E9", "#0072B2", "#D55E00"
+REGION = "#56B4E9"
+"""Colour of where a claim holds."""
+
+_BLUE, _PUBLISHED = "#0072B2", "#D55E00"
 _LINE, _PANEL = 0.24, 0.75  # inches of a line of a label, and of a panel beside its rows
 _TITLE_LETTERS = 8.0  # an inch
 
@@ -48,7 +53,7 @@ def forest(tests: pd.DataFrame, ax: Axes) -> Axes:
         left, right = max(test["margin_low"], low), min(test["margin_high"], high)
         if left < right:
             ax.fill_betweenx(
-                [row - 0.42, row + 0.42], left, right, color=_REGION, alpha=0.22, linewidth=0,
+                [row - 0.42, row + 0.42], left, right, color=REGION, alpha=0.22, linewidth=0,
                 zorder=0,
             )  # fmt: skip
         look = VERDICTS[test["verdict"]]
@@ -177,8 +182,8 @@ def _verdict_legend(ax: Axes, verdicts: list[str]) -> None:
         Line2D([], [], color=look.colour, marker=look.marker, label=verdict)
         for verdict, look in VERDICTS.items() if verdict in verdicts
     ]  # fmt: skip
-    handles.append(Patch(color=_REGION, alpha=0.3, linewidth=0, label="the claim holds here"))
+    handles.append(Patch(color=REGION, alpha=0.3, linewidth=0, label="the claim holds here"))
     ax.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(handles),
+        handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(len(handles), 5),
         frameon=False, fontsize=9, columnspacing=1.2,
     )  # fmt: skip

@@ -16,12 +16,13 @@ from tiny import tiny_digits
 from typer.testing import CliRunner
 
 import hindi_bn.cli.claims as command
-from hindi_bn.claims.claim import SCALES, Claim, choose, load_claims
+from hindi_bn.claims.claim import STAGES, Claim, choose, load_claims, load_family
 from hindi_bn.claims.effects import ArmTable, terms_of
 from hindi_bn.claims.numbers import number, p_equation, p_text
-from hindi_bn.claims.plan import plan_claim
+from hindi_bn.claims.plan import PILOT_SEEDS, plan_claim
 from hindi_bn.claims.report import anchor, decisive, effect_text, ledger
 from hindi_bn.claims.results import decided, read_results
+from hindi_bn.claims.rule import rule_digest
 from hindi_bn.claims.running import cells_of, judge_claims
 from hindi_bn.cli import app
 from hindi_bn.digits import Digits
@@ -55,8 +56,7 @@ def claim_file(**changes: Any) -> dict[str, Any]:
         "source": "Nobody.", "method": "By looking.",
         "sweeps": [{
             "name": "seeds", "study": {"name": "tiny", "threads": 1},
-            "grid": {"norm": ["none", "batch"]},
-            "scales": {s: {"seeds": 3, "epochs": 2} for s in SCALES[1:]},
+            "set": {"epochs": 2}, "grid": {"norm": ["none", "batch"]},
         }],
         "tests": [{
             "label": "Loss, with BN less without", "metric": "final_train_loss",
@@ -70,9 +70,11 @@ def a_claim(**changes: Any) -> Claim:
     return Claim.model_validate(claim_file(**changes))
 
 
-def run(claims: Sequence[Claim], out: Path, scale: Any = "quick") -> tuple[Any, Here]:
+def run(
+    claims: Sequence[Claim], out: Path, stage: Any = "pilot", seeds: int | None = 3
+) -> tuple[Any, Here]:
     store, here = RunStore(out), Here()
-    plans = [plan_claim(claim, scale, len(DIGITS.train_labels)) for claim in claims]
+    plans = [plan_claim(claim, stage, len(DIGITS.train_labels), seeds) for claim in claims]
     run_sweep(cells_of(plans), lambda name: DIGITS, store, here)
     return judge_claims(plans, DIGITS, store, out / "claims"), here
 
@@ -80,8 +82,8 @@ def run(claims: Sequence[Claim], out: Path, scale: Any = "quick") -> tuple[Any, 
 def test_there_are_seventeen_and_every_test_finds_its_arms() -> None:
     assert [claim.id for claim in CLAIMS] == list(range(1, 18))
     for claim in CLAIMS:
-        for scale in SCALES:
-            plan = plan_claim(claim, scale, 17_000)
+        for stage in STAGES[:2]:
+            plan = plan_claim(claim, stage, 17_000)
             for test in claim.comparisons:
                 for term, _ in terms_of(test):
                     cells = plan.cells[term.sweep or claim.sweeps[0].name]
@@ -93,22 +95,51 @@ def test_there_are_seventeen_and_every_test_finds_its_arms() -> None:
                         assert len(chosen) == 1
 
 
-def test_the_main_claims_have_ten_seeds_and_thirty_epochs_at_standard_scale() -> None:
+def test_the_pilot_has_ten_seeds_from_the_articles_on() -> None:
     for claim in CLAIMS[:4]:
-        cells = cells_of([plan_claim(claim, "standard", 17_000)])
+        cells = cells_of([plan_claim(claim, "pilot", 17_000)])
         assert {cell.run.epochs for cell in cells} == {30}
         assert len(cells) == 20
-        assert len({cell.seed for cell in cells}) == 10
+        assert {cell.seed for cell in cells} == set(range(5842, 5852))
+    with pytest.raises(StudyError, match="has 10 seeds, not 11"):
+        plan_claim(CLAIMS[0], "pilot", 17_000, 11)
 
 
-def test_smoke_scale_keeps_the_proportions_of_training_images() -> None:
+def test_smoke_keeps_the_proportions_of_training_images() -> None:
     nine = choose(CLAIMS, ["9"])[0]
-    images = {cell.run.train_images for cell in cells_of([plan_claim(nine, "smoke", 17_000)])}
-    assert images == {30, 320}
-    assert {c.run.train_images for c in cells_of([plan_claim(nine, "quick", 17_000)])} == {
-        1700,
-        None,
-    }
+    cells = cells_of([plan_claim(nine, "smoke", 17_000)])
+    assert {cell.run.train_images for cell in cells} == {30, 320}
+    assert {(cell.run.epochs, cell.seed) for cell in cells} == {(1, 5842), (1, 5843)}
+    pilot = cells_of([plan_claim(nine, "pilot", 17_000)])
+    assert {cell.run.train_images for cell in pilot} == {1700, None}
+
+
+def registered(**changes: Any) -> Claim:
+    claim = a_claim(confirm={"seeds": 12, "why": "enough"}, **changes)
+    return a_claim(
+        confirm={"seeds": 12, "why": "enough"}, **changes,
+        registered={"date": "2026-11-22", "digest": rule_digest(claim)},
+    )  # fmt: skip
+
+
+def test_a_confirmation_takes_fresh_seeds_of_a_registered_rule() -> None:
+    cells = cells_of([plan_claim(registered(), "confirm", 70)])
+    assert {cell.seed for cell in cells} == set(range(1001, 1013))
+    assert not set(PILOT_SEEDS) & set(range(1001, 1041))
+    assert {*cells[0].claims} == {"01-shape"}
+    with pytest.raises(StudyError, match="as many seeds as the claim's file says"):
+        plan_claim(registered(), "confirm", 70, 3)
+    with pytest.raises(StudyError, match="cannot be confirmed") as unknown:
+        plan_claim(a_claim(), "confirm", 70)
+    assert "claims power 1 --write" in unknown.value.next_step
+    without = a_claim(confirm={"seeds": 12, "why": "enough"})
+    with pytest.raises(StudyError, match="cannot be confirmed") as unknown:
+        plan_claim(without, "confirm", 70)
+    assert "not registered" in unknown.value.why
+    changed = registered().model_copy(update={"tests": without.tests[:1] * 2})
+    with pytest.raises(StudyError, match="cannot be confirmed") as unknown:
+        plan_claim(changed, "confirm", 70)
+    assert "not the one that was registered" in unknown.value.why
 
 
 def test_a_claim_is_trained_once_judged_and_written(tmp_path: Path) -> None:
@@ -122,7 +153,7 @@ def test_a_claim_is_trained_once_judged_and_written(tmp_path: Path) -> None:
     assert result.runs == {"finished": 6}
     (effect,) = result.effects
     store, expected = RunStore(tmp_path), []
-    cells = cells_of([plan_claim(a_claim(), "quick", 70)])
+    cells = cells_of([plan_claim(a_claim(), "pilot", 70, 3)])
     for none, batch in zip(cells[:3], cells[3:], strict=True):
         losses = [
             RunFolder(store.place(cell, DIGITS).job.folder).read_history()["train_loss"].iloc[-1]
@@ -132,14 +163,16 @@ def test_a_claim_is_trained_once_judged_and_written(tmp_path: Path) -> None:
     assert list(effect.by_seed) == pytest.approx(expected)
     folder = tmp_path / "claims"
     assert read_results(folder) == [result]
+    assert (result.verdict, result.in_words, effect.seeds) == ("pilot", "pilot", PILOT_SEEDS[:3])
     page = (folder / "claims.md").read_text()
-    assert f"**{result.verdict}**" in page
+    assert "**pilot**" in page
     assert "## Claim 1: BN changes something" in page
     assert effect_text(effect) in page
     assert (folder / "figures/01-shape.png").stat().st_size > 10_000
     runs = pd.read_csv(folder / "runs/01-shape.csv")
     assert len(runs) == 6
     assert set(runs["sweep"]) == {"seeds"}
+    assert set(runs["stage"]) == {"pilot"}
     again, idle = run([claim], tmp_path)
     assert idle.trained == []
     assert again == [result]
@@ -152,11 +185,53 @@ def test_other_claims_stay_in_the_document_and_count_in_the_correction(tmp_path:
     results, here = run([other], tmp_path)
     assert here.trained == []  # the same runs
     assert [result.id for result in results] == [1, 2]
-    pair = [(r.p_holds, r.p_fails) for r in results]
-    smaller = sorted(min(p) for p in pair)
-    assert min(r.p_corrected for r in results) == pytest.approx(min(1.0, 2 * smaller[0]))
-    assert results[0].p_holds == first.p_holds
-    assert results[1].verdict != "supported"
+    assert results[0] == first
+    sure = [replace(r, p_holds=0.002, p_fails=1.0) for r in results]
+    both = decided(sure, [1, 2])
+    assert [r.p_corrected for r in both] == pytest.approx([0.004, 0.004])
+    many = decided(sure, range(1, 30))
+    assert [r.p_corrected for r in many] == pytest.approx([29 * 0.002] * 2)
+    apart = decided([sure[0], replace(sure[1], stage="confirm")], [1, 2])
+    assert [r.p_corrected for r in apart] == pytest.approx([0.004, 0.004])
+    with pytest.raises(StudyError, match="Claim 2 is not in the family"):
+        decided(results, [1, 3])
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_a_rule_that_changed_after_its_runs_is_seen(tmp_path: Path) -> None:
+    """Two claims of the same runs: each run records the rules of both."""
+    claim, other = a_claim(), a_claim(id=2, name="other", title="Another")
+    (result, _), _ = run([claim, other], tmp_path)
+    described = json.loads(next(tmp_path.glob("runs/*/environment.json")).read_text())
+    assert described["claims"] == {
+        "01-shape": rule_digest(claim, "pilot"), "02-other": rule_digest(other, "pilot")
+    }  # fmt: skip
+    assert (result.rule_changed, result.rules) == (False, {rule_digest(claim, "pilot"): 6})
+    prose = a_claim(statement="In other words.", title="BN does something")
+    assert not run([prose], tmp_path)[0][0].rule_changed
+    moved = a_claim(tests=[{**claim_file()["tests"][0], "below": -1}])
+    (result, _), here = run([moved], tmp_path)
+    assert here.trained == []
+    assert result.in_words == "pilot, rule changed"
+    assert "under another one: 6" in (tmp_path / "claims" / "claims.md").read_text()
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_a_pilot_does_not_take_the_place_of_a_confirmation(tmp_path: Path) -> None:
+    claim = registered()
+    (confirmed,), here = run([claim], tmp_path, "confirm", None)
+    assert len(here.trained) == 24
+    assert confirmed.effects[0].seeds == tuple(range(1001, 1013))
+    assert not confirmed.in_words.startswith("pilot")
+    sure = replace(confirmed, p_holds=1e-9, p_fails=1.0)
+    assert decided([sure], [1])[0].in_words == "supported"
+    stopped = replace(sure, runs={"finished": 23, "missing": 1})
+    assert decided([stopped], [1])[0].in_words == "undecided at n = 12, runs missing"
+    (kept,), here = run([claim], tmp_path, seeds=1)
+    assert len(here.trained) == 2
+    assert kept == confirmed
+    files = {file.name for file in (tmp_path / "claims" / "runs").iterdir()}
+    assert files == {"01-shape.csv", "01-shape-confirm.csv"}
 
 
 @pytest.mark.parametrize("kind", ["forest", "gap", "curves", "dose"])
@@ -168,9 +243,8 @@ def test_every_kind_of_figure_is_drawn(tmp_path: Path, kind: str) -> None:
         figure |= {"x": "lr"}
     sweeps = claim_file()["sweeps"]
     sweeps[0]["grid"] |= {"lr": [0.001, 0.01]} if kind == "dose" else {}
-    sweeps[0]["scales"]["smoke"] = {"seeds": 2, "epochs": 2}
-    (result,), _ = run([a_claim(figure=figure, sweeps=sweeps)], tmp_path, "smoke")
-    assert result.verdict == "undecided"  # two seeds decide nothing
+    (result,), _ = run([a_claim(figure=figure, sweeps=sweeps)], tmp_path, seeds=2)
+    assert result.verdict == "pilot"  # two seeds decide nothing
     assert (tmp_path / "claims/figures/01-shape.png").exists()
     assert len(result.findings) == (2 if kind == "gap" else 0)
     if kind == "gap":
@@ -184,14 +258,15 @@ def test_a_run_that_cannot_be_is_a_result(tmp_path: Path) -> None:
         "name": "one",
         "study": {"name": "tiny", "network": "mlp", "norm": "batch", "batch_size": 1,
                   "recordings": [{"kind": "pair", "layer": "1", "wx": [3, 496], "wy": [3, 527]}]},
-        "scales": {s: {"seeds": 3, "epochs": 1} for s in SCALES[1:]},
+        "set": {"epochs": 1},
     }]  # fmt: skip
     tests = [{"label": "Accuracy", "metric": "final_test_accuracy", "plus": [{}], "below": 50,
               "unit": "points", "missing": 0.1}]  # fmt: skip
-    (result,), _ = run([a_claim(sweeps=sweeps, tests=tests)], tmp_path)
-    assert result.runs == {"failed": 3}
-    assert result.effects[0].by_seed == (10.0, 10.0, 10.0)
-    assert result.verdict == "supported"
+    (result,), _ = run([a_claim(sweeps=sweeps, tests=tests)], tmp_path, seeds=10)
+    assert result.runs == {"failed": 10}
+    assert result.effects[0].by_seed == (10.0,) * 10
+    assert result.p_holds == 2 / 2**10  # all equal: certain by t, and the least by signs
+    assert (result.verdict, result.in_words) == ("supported", "pilot: supported")
 
 
 def a_test(**changes: Any) -> dict[str, Any]:
@@ -207,7 +282,9 @@ def a_test(**changes: Any) -> dict[str, Any]:
         (a_test(above=1, plus=[{"key": "lr"}]), "largest"),
         (a_test(above=1, unit="doublings"), "minus"),
         ({"colour": "red"}, "colour"),
-        ({"sweeps": [{"name": "a", "study": "mlp", "scales": {}}]}, "lacks quick"),
+        ({"sweeps": [{"name": "a", "study": "mlp", "scales": {}}]}, "scales is gone"),
+        ({"confirm": {"seeds": 9, "why": "x"}}, "confirm.seeds"),
+        ({"registered": {"date": "2026-11-22", "digest": "1"}}, "registered.digest"),
     ],
 )
 def test_wrong_files_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -267,9 +344,11 @@ def test_p_values_and_the_ledger_are_written(tmp_path: Path) -> None:
     label = decisive(result).label
     assert label[0].lower() + label[1:] in table
     printed = invoke("--markdown", "--out", str(tmp_path))
-    assert printed.stdout == ledger([result], "docs/claims.md") + "\n"
+    other = replace(result, rule_changed=True)  # the file of claim 1 has another rule
+    assert "**pilot, rule changed**" in printed.stdout
+    assert printed.stdout == ledger([other], "docs/claims.md") + "\n"
     assert invoke("--markdown", "--out", str(tmp_path / "none")).exit_code == 1
-    assert decided([]) == []
+    assert decided([], load_family()) == []
 
 
 def invoke(*arguments: str) -> Any:
@@ -295,19 +374,21 @@ def test_the_command_lists_explains_and_runs(tmp_path: Path, here: Here) -> None
     shown = invoke("show", "momentum", *out)
     assert "Not tested yet: hindi-bn claims run 14" in shown.stdout
     assert "below 0.5 points" in shown.stdout
-    ran = invoke("run", "14", "--scale", "smoke", "--seeds", "3", *out)
+    ran = invoke("run", "14", "--stage", "smoke", "--seeds", "3", *out)
     assert ran.exit_code == 0, ran.output
     assert len(here.trained) == 12
     assert "Verdicts" in ran.stdout
     assert "12 runs to train, 12 epochs: about" in ran.stderr
-    again = ("run", "14", "--scale", "smoke", "--seeds", "3", "--json", "--quiet", *out)
+    again = ("run", "14", "--stage", "smoke", "--seeds", "3", "--json", "--quiet", *out)
     document = json.loads(invoke(*again).stdout)
     assert len(here.trained) == 12
     assert document[0]["effects"][0]["label"] == "Range of final test accuracy over momenta"
-    assert document[0]["verdict"] in invoke(*out).stdout
+    assert document[0]["verdict"] == "pilot"
+    assert "smoke" in invoke(*out).stdout
     assert "Its tests" in invoke("show", "14", *out).stdout
     known = json.loads(invoke("show", "14", "--json", *out).stdout)
-    assert known["result"]["scale"] == "smoke"
+    assert known["result"]["stage"] == "smoke"
+    assert known["result"]["rules"] == {known["result"]["rule"]: 12}
     assert known["claim"]["id"] == 14
 
 
@@ -320,7 +401,7 @@ def test_runs_without_a_result_are_an_error_and_refused_ones_are_not(
             yield JobResult(job, 0.0, Failure("OSError", "It broke."))
 
     monkeypatch.setattr(here, "run", broken)
-    out = ("--scale", "smoke", "--seeds", "1", "--out", str(tmp_path))
+    out = ("--stage", "smoke", "--seeds", "1", "--out", str(tmp_path))
     result = invoke("run", "14", "--quiet", *out)
     assert result.exit_code == 1
     assert "4 runs have no result" in result.stderr
@@ -339,10 +420,10 @@ def test_what_was_found_on_the_stand_in_is_listed_where_there_is_nothing_else(
     drawn = replace(DIGITS, name="stand-in")
     monkeypatch.setattr(command, "loader", lambda data_dir, quiet: lambda name: drawn)
     out = ("--out", str(tmp_path))
-    assert invoke("run", "14", "--scale", "smoke", "--quiet", *out).exit_code == 0
+    assert invoke("run", "14", "--stage", "smoke", "--quiet", *out).exit_code == 0
     assert (tmp_path / "claims-stand-in" / "claims.md").exists()
     verdicts = {one["id"]: one["verdict"] for one in json.loads(invoke("--json", *out).stdout)}
-    assert verdicts[14] == "undecided"
+    assert verdicts[14] == "pilot"
     assert "Its tests" in invoke("show", "14", *out).stdout
 
 

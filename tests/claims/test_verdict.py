@@ -1,4 +1,4 @@
-"""Verdicts: regions and p-values by hand and by scipy's intervals, Holm's correction by hand."""
+"""Verdicts: regions and p-values by hand and by scipy, corrections by hand."""
 
 from __future__ import annotations
 
@@ -11,13 +11,27 @@ from scipy import stats
 
 from hindi_bn.claims.claim import Test
 from hindi_bn.claims.effects import ArmTable, censored_seeds, effects
-from hindi_bn.claims.verdict import decide, effect_of, region_p, together
+from hindi_bn.claims.verdict import (
+    Effect,
+    Shown,
+    decide,
+    effect_of,
+    region_p,
+    t_and_sign_flip,
+    together,
+)
 from hindi_bn.errors import StudyError
+from hindi_bn.stats.pairs import t_test_p
 
 
 def a_test(**changes: Any) -> Test:
-    plain = {"label": "x", "metric": "acc", "plus": [{}], "above": 0}
+    plain = {"label": "x", "metric": "acc", "plus": [{}]}
+    plain |= {} if {"above", "below"} & changes.keys() else {"above": 0}
     return Test.model_validate(plain | changes)
+
+
+def found(test: Test, values: Any) -> Effect:
+    return effect_of(test, np.array(values, dtype=float), range(len(values)))
 
 
 def interval(values: list[float]) -> tuple[float, float]:
@@ -26,74 +40,169 @@ def interval(values: list[float]) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
+def by_t(values: Any) -> float:
+    return t_test_p(values, "greater")
+
+
 @pytest.mark.parametrize("seed", range(20))
-def test_a_verdict_is_where_the_interval_lies(seed: int) -> None:
+def test_by_t_alone_a_verdict_is_where_the_interval_lies(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    values = rng.normal(rng.uniform(-2, 2), 1.0, size=6)
+    values = rng.normal(rng.uniform(-2, 2), 1.0, size=12)
     low, high = interval(values.tolist())
-    for above, below in ((0.0, None), (None, 0.5), (-0.5, 0.5), (-3.0, 3.0)):
-        effect = effect_of(a_test(above=above, below=below), values)
+    for above, below in ((0.0, None), (None, 0.5), (-0.5, 0.5), (0.5, None), (None, -0.5)):
+        ends = {"above": above, "below": below}
+        test = a_test(**{key: end for key, end in ends.items() if end is not None})
         start = -np.inf if above is None else above
         end = np.inf if below is None else below
         inside, outside = start < low and high < end, high < start or low > end
-        expected = "supported" if inside else "contradicted" if outside else "undecided"
-        assert effect.verdict == expected
+        if above is not None and below is not None:
+            other_way = False
+        else:
+            other_way = high < -abs(start) if below is None else low > abs(end)
+        fails = "opposite found" if other_way else "not as stated"
+        expected = "supported" if inside else fails if outside else "undecided"
+        assert region_p(values, test, by_t).verdict(0.05) == expected
+        effect = found(test, values)
         assert (effect.low, effect.high) == pytest.approx((low, high))
         assert effect.mean == pytest.approx(values.mean())
+        assert effect.verdict in {expected, "undecided", "not as stated"}  # signs must agree
 
 
-def test_p_values_are_twice_the_one_sided_t_tests() -> None:
+def test_p_values_are_twice_the_larger_one_sided_ones() -> None:
     values = np.array([1.0, 2.0, 4.0, 5.0])  # mean 3, standard error sqrt(10/3)/2
     t = (3.0 - 1.0) / (np.sqrt(10 / 3) / 2)
-    holds, fails = region_p(values, 1.0, None)
-    assert holds == pytest.approx(2 * stats.t.sf(t, 3))
-    assert fails == 1.0
-    both, neither = region_p(values, 1.0, 6.0)  # the nearer end decides, 1.0
-    assert both == pytest.approx(2 * stats.t.sf(t, 3))
-    assert neither == 1.0
+    shown = region_p(values, a_test(above=1.0), by_t)
+    assert shown == pytest.approx((2 * stats.t.sf(t, 3), 1.0, 1.0))
+    # Less 1 they are 0, 1, 3 and 4: a zero has either sign, so that 2 of 16 sums reach 8.
+    assert region_p(values, a_test(above=1.0)).holds == pytest.approx(2 * 2 / 16)
+    within = region_p(values, a_test(above=1.0, below=6.0), by_t)  # the nearer end decides, 1.0
+    assert within.holds == pytest.approx(2 * stats.t.sf(t, 3))
+
+
+@pytest.mark.parametrize(
+    ("region", "mean", "verdict"),
+    [
+        ({"above": 0}, 1, "supported"),
+        ({"above": 0}, -1, "opposite found"),
+        ({"above": 10}, 5, "not as stated"),  # smaller than was said
+        ({"above": 10}, -5, "not as stated"),
+        ({"above": 10}, -15, "opposite found"),
+        ({"above": -0.5}, -1, "opposite found"),  # worse by more than the margin
+        ({"below": 0.5}, 1, "opposite found"),
+        ({"below": -3}, -1, "not as stated"),
+        ({"below": -3}, 4, "opposite found"),
+        ({"above": -1, "below": 1}, 0, "supported"),
+        ({"above": -1, "below": 1}, 5, "not as stated"),  # "nothing matters" has no other way
+        ({"above": 1, "below": 2}, 5, "not as stated"),
+        ({"above": 1, "below": 2}, -5, "opposite found"),
+        ({"above": -2, "below": -1}, 5, "opposite found"),
+        ({"above": 0}, 0, "undecided"),
+    ],
+)
+def test_what_fails_is_the_opposite_beyond_the_margin_the_other_way(
+    region: dict[str, float], mean: float, verdict: str
+) -> None:
+    values = mean + np.array([-0.1, 0.1] * 6)
+    assert found(a_test(**region), values).verdict == verdict
 
 
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [
-        ([1.0] * 3, "supported"),
-        ([-1.0] * 3, "contradicted"),
-        ([0.0] * 3, "undecided"),
-        ([1.0, 1.0], "undecided"),
-        ([], "undecided"),
+        ([1.0] * 10, "supported"),
+        ([-1.0] * 10, "opposite found"),
+        ([0.0] * 10, "undecided"),
+        ([1.0] * 9, "pilot"),
+        ([], "pilot"),
     ],
 )
-def test_equal_values_decide_and_two_seeds_do_not(values: list[float], verdict: str) -> None:
-    assert effect_of(a_test(), np.array(values)).verdict == verdict
+def test_equal_values_decide_and_nine_seeds_do_not(values: list[float], verdict: str) -> None:
+    assert found(a_test(), values).verdict == verdict
+
+
+def test_both_tests_must_agree() -> None:
+    """One value far off: by t nothing is shown, by signs it is; and the other way about."""
+    far = np.array([1.0] * 11 + [60.0])
+    assert by_t(far) > 0.1
+    assert t_and_sign_flip(far) == by_t(far)
+    few = np.array([1.0, 1.01, 1.02])
+    assert by_t(few) < 0.001
+    assert t_and_sign_flip(few) == 1 / 8
 
 
 def test_seeds_without_the_metric_are_left_out_and_counted() -> None:
-    effect = effect_of(a_test(), np.array([1.0, np.nan, 2.0, 3.0]))
+    effect = effect_of(a_test(), np.array([1.0, np.nan, 2.0, 3.0]), [5, 6, 7, 8])
     assert effect.n == 3
+    assert effect.seeds == (5, 7, 8)
     assert effect.left_out == 1
     assert effect.mean == 2.0
     assert effect.p_t == pytest.approx(stats.ttest_1samp([1.0, 2.0, 3.0], 0.0).pvalue)
     assert (effect.p_zero, effect.zero_test) == (0.25, "sign-flip")
 
 
+def test_a_mean_lies_inside_by_so_many_standard_errors() -> None:
+    values = [1.0, 2.0, 3.0]  # standard error 1 / sqrt(3)
+    assert found(a_test(above=1), values).inside == pytest.approx((3**0.5, 1))
+    assert found(a_test(below=1), values).inside == pytest.approx((-(3**0.5), -1))
+    assert found(a_test(above=0, below=2.5), values).inside == pytest.approx((0.5 * 3**0.5, 0.5))
+    assert found(a_test(), [1.0, 1.0]).inside == (np.inf, 1)
+    assert found(a_test(), []).inside == (-np.inf, -np.inf)
+    far, near = found(a_test(), [-2.0, -2.0]), found(a_test(), [-1.0, -1.0])
+    assert far.inside < near.inside
+
+
 def test_a_claim_needs_all_its_tests_and_fails_by_one() -> None:
-    good = effect_of(a_test(), np.array([5.0, 5.1, 5.2]))
-    bad = effect_of(a_test(), np.array([-5.0, -5.1, -5.2]))
-    assert together([good]) == (good.p_holds, good.p_fails)
-    holds, fails = together([good, bad])
-    assert holds == bad.p_holds
-    assert fails == pytest.approx(2 * bad.p_fails)
+    good, bad = Shown(0.01, 1, 1), Shown(1, 0.004, 0.02)
+    assert together([good]) == good
+    assert together([bad, bad, Shown(0.2, 1, 1)]) == pytest.approx((1, 0.012, 0.06))
+    assert together([bad, Shown(0.06, 1, 1)]) == pytest.approx((1, 0.008, 0.04))
+    assert together([bad, good]) == pytest.approx((1, 0.008, 1))  # one holds: not the opposite
+
+
+def holds(p: float) -> Shown:
+    return Shown(p, 1.0, 1.0)
+
+
+def fails(p: float, opposite: float = 1.0) -> Shown:
+    return Shown(1.0, p, opposite)
 
 
 def test_claims_are_corrected_by_holm() -> None:
     """0.01 x 3, then max(0.02 x 2, ...), then 0.04: all at most 0.05."""
-    decisions = decide([(0.04, 1.0), (1.0, 0.01), (0.02, 1.0)])
-    assert [p for _, p in decisions] == pytest.approx([0.04, 0.03, 0.04])
-    assert [verdict for verdict, _ in decisions] == ["supported", "contradicted", "supported"]
-    undecided = decide([(0.04, 1.0), (1.0, 0.03), (0.02, 1.0)])
-    assert [p for _, p in undecided] == pytest.approx([0.06, 0.06, 0.06])
-    assert {verdict for verdict, _ in undecided} == {"undecided"}
-    assert decide([]) == []
+    decisions = decide([holds(0.04), fails(0.01, 0.011), holds(0.02)], 3)
+    assert [one.p_corrected for one in decisions] == pytest.approx([0.04, 0.03, 0.04])
+    assert [one.verdict for one in decisions] == ["supported", "opposite found", "supported"]
+    assert [one.level for one in decisions] == pytest.approx([0.05, 0.05 / 3, 0.025])
+    undecided = decide([holds(0.04), fails(0.03, 0.03), holds(0.02)], 3)
+    assert [one.p_corrected for one in undecided] == pytest.approx([0.06, 0.06, 0.06])
+    assert {one.verdict for one in undecided} == {"undecided"}
+    assert {one.level for one in undecided} == {0.05 / 3}  # the first that is not shown holds all
+    assert decide([], 3) == []
+
+
+def test_the_opposite_is_corrected_too() -> None:
+    (one, _) = decide([fails(0.01, 0.02), holds(0.5)], 3)
+    assert one.verdict == "not as stated"  # 0.02 is more than 0.05 / 3
+
+
+def test_the_family_counts_also_where_it_has_not_been_tested() -> None:
+    (alone,) = decide([holds(0.004)], 1)
+    (one_of_many,) = decide([holds(0.004)], 17)
+    assert (alone.verdict, one_of_many.verdict) == ("supported", "undecided")
+    assert one_of_many.p_corrected == pytest.approx(17 * 0.004)
+    assert one_of_many.level == pytest.approx(0.05 / 17)
+
+
+def test_other_corrections_by_hand() -> None:
+    """Benjamini and Hochberg's levels of four are 0.0125, 0.025, 0.0375 and 0.05."""
+    p = [holds(0.01), holds(0.02), holds(0.04), holds(0.9)]
+    bh = decide(p, 4, "Benjamini-Hochberg")
+    assert [one.verdict for one in bh] == ["supported", "supported", "undecided", "undecided"]
+    assert {one.level for one in bh} == {0.025}
+    assert [one.p_corrected for one in bh] == pytest.approx([0.04, 0.04, 0.16 / 3, 0.9])
+    plain = decide(p, 4, "none")
+    assert [one.verdict for one in plain] == ["supported"] * 3 + ["undecided"]
+    assert [one.p_corrected for one in plain] == [0.01, 0.02, 0.04, 0.9]
 
 
 ARMS = {

@@ -95,7 +95,7 @@ def committed() -> dict[str, tuple[list[Cell], set[str]]]:
     found = {"engine-agreement": ([*cells(load_sweep("engine-agreement"))], agreement)}
     for result in read_results(RESULTS / "claims"):
         runs = pd.read_csv(RESULTS / "claims" / "runs" / f"{result.slug}.csv")
-        for name, chosen in plan_claim(claims[result.id], result.scale, 17_000).cells.items():
+        for name, chosen in plan_claim(claims[result.id], result.stage, 17_000).cells.items():
             keys = set(runs.loc[runs["sweep"] == name, "key"])
             found[f"{result.slug} {name}"] = ([*chosen], keys)
     return found

@@ -27,7 +27,7 @@ TESTS = pd.DataFrame(
     [
         ("Final accuracy", 3.1, 2.2, 4.0, 0.5, np.inf, "points", "supported", 10),
         ("At the best rate", 0.1, -0.6, 0.8, -np.inf, 0.5, "points", "undecided", 5),
-        ("Oscillation " * 5, -0.4, -0.6, -0.2, 0.0, np.inf, "log ratio", "contradicted", 10),
+        ("Oscillation " * 5, -0.4, -0.6, -0.2, 0.0, np.inf, "log ratio", "opposite found", 10),
         ("One pair", 0.1, np.nan, np.nan, -1.0, 1.0, "log ratio", "undecided", 1),
     ],
     columns=COLUMNS,
@@ -72,7 +72,7 @@ def test_a_forest_figure_has_a_panel_a_unit_and_the_verdicts_that_occur() -> Non
     legend = figure.axes[0].get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == [
-        "supported", "contradicted", "undecided", "the claim holds here",
+        "supported", "opposite found", "undecided", "the claim holds here",
     ]  # fmt: skip
     assert "+0.100  n = 1" in texts(figure)
     assert f"Data: {STAND_IN} · 95 % t-intervals" in texts(figure)

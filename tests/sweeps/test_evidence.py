@@ -108,7 +108,6 @@ def claim(metric: str, **study: Any) -> Claim:
         "sweeps": [{
             "name": "seeds", "study": {"name": "tiny", "threads": 1, "epochs": 1} | study,
             "grid": {"norm": ["batch"]},
-            "scales": {s: {"seeds": 2, "epochs": 1} for s in ("quick", "standard", "full")},
         }],
         "tests": [{
             "label": "It", "metric": metric, "above": 0,
@@ -122,7 +121,7 @@ def judged(
     what: Sequence[Claim], out: Path, told: list[str] | None = None
 ) -> tuple[list[ClaimResult], list[str]]:
     digits, store, here = tiny_digits(), RunStore(out), Here()
-    plans = [plan_claim(each, "quick", 70) for each in what]
+    plans = [plan_claim(each, "pilot", 70, 2) for each in what]
     note = (told if told is not None else []).append
     run_sweep(cells_of(plans), lambda name: digits, store, here, note=note)
     return judge_claims(plans, digits, store, out / "claims"), [job.run for job in here.jobs]
