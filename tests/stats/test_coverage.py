@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from hindi_bn.stats.intervals import summarise
-from hindi_bn.stats.pairs import compare_paired
+from hindi_bn.stats.pairs import compare_paired, sign_flip_p
 
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 SIZES = (5, 10, 30)
-PAIRS = (5, 10, 30, 50)  # above 30 signs are flipped at random
+PAIRS = (5, 10, 30, 50)  # above 40 signs are flipped at random
 TRIALS = 2_000
+VERDICT_SIZES = (3, 5, 10, 20, 30)
+LEVELS = (0.05, 0.05 / 17)  # of one test, and of the first of seventeen by Holm's method
+VERDICT_TRIALS = 20_000
 
 
 class Population(NamedTuple):
@@ -71,9 +74,23 @@ def false_alarms(population: str, n: int, trials: int = TRIALS) -> tuple[float, 
     return float(t), float(sign_flip), float(ranks)
 
 
+def verdict_alarms(population: str, n: int, trials: int) -> list[float]:
+    """Share of false alarms of t, sign-flip and both together, at the first level, then the other.
+
+    What a t-interval of that level misses is the t-test's share.
+    """
+    rng = np.random.default_rng(5844)
+    draw, mean = POPULATIONS[population]
+    samples = np.stack([draw(rng, n) for _ in range(trials)]) - mean
+    t = stats.ttest_1samp(samples, 0.0, axis=1).pvalue
+    flipped = np.array([sign_flip_p(sample) for sample in samples])
+    p = np.stack([t, flipped, np.maximum(t, flipped)])
+    return [float(share) for level in LEVELS for share in (p <= level).mean(axis=1)]
+
+
 def documented(heading: str) -> dict[tuple[str, int], list[float]]:
     """The per cents of a table of the page, by population and n."""
-    section = PAGE.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    section = PAGE.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n#")[0]
     rows = [line.strip("| ").split("|") for line in section.splitlines() if line.startswith("|")]
     return {
         (row[0].strip(), int(row[1])): [float(cell.strip().removesuffix(" %")) for cell in row[2:]]
@@ -96,7 +113,15 @@ def test_the_exact_test_of_ten_pairs_raises_as_many_false_alarms_as_it_says() ->
 
 def test_the_page_has_a_row_for_every_population_and_size() -> None:
     assert set(documented("Coverage")) == {(name, n) for name in POPULATIONS for n in SIZES}
+    verdicts = {(name, n) for name in POPULATIONS for n in VERDICT_SIZES}
+    assert set(documented("False alarms of verdicts")) == verdicts
     assert set(documented("False alarms")) == {(name, n) for name in POPULATIONS for n in PAIRS}
+
+
+def test_at_three_seeds_a_corrected_t_is_several_times_too_sure_of_skewed_differences() -> None:
+    t, sign_flip, both = verdict_alarms("skewed", 3, trials=4_000)[3:]
+    assert t > 3 * LEVELS[1]
+    assert sign_flip == both == 0  # eight sign assignments show nothing at that level
 
 
 @pytest.mark.slow
@@ -113,3 +138,11 @@ def test_false_alarms_are_what_the_page_says() -> None:
         found = [100 * share for share in false_alarms(population, n)]
         print(f"| {population} | {n} | " + " | ".join(f"{share:.1f} %" for share in found) + " |")
         assert found == pytest.approx(shares, abs=1.0)
+
+
+@pytest.mark.slow
+def test_false_alarms_of_verdicts_are_what_the_page_says() -> None:
+    for (population, n), shares in documented("False alarms of verdicts").items():
+        found = [100 * share for share in verdict_alarms(population, n, VERDICT_TRIALS)]
+        print(f"| {population} | {n} | " + " | ".join(f"{share:.2f} %" for share in found) + " |")
+        assert found == pytest.approx(shares, abs=0.1)
