@@ -11,6 +11,9 @@ STAMP  := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum 
 SOURCE := hindi_bn/engine/build.py $(wildcard hindi_bn/engine/source/*)
 ENGINE := $(VENV)/.engine-$(shell cat $(SOURCE) | cksum | tr -d ' ')
 
+# Tests start many processes: with compiled files none of them compiles the package again.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(abspath $(VENV))/pycache $(BIN)/python -m pytest
+
 .DEFAULT_GOAL := help
 .PHONY: help install engine reproduce quick test coverage proofs fidelity claims bench gpu check format clean
 
@@ -46,16 +49,16 @@ quick: install ## a two-minute taste: both networks for five epochs
 	$(BIN)/hindi-bn reproduce --config quick --data-dir $(DATA) --out $(OUT)
 
 test: install ## the tests, offline, under three minutes on two cores
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(COVERAGE)
+	$(PYTEST) -n 2 --dist worksteal $(COVERAGE)
 
 coverage: COVERAGE = --cov --cov-report=term-missing:skip-covered --render
 coverage: test ## the same tests with coverage, at least 90 %, and all figures drawn; two thirds longer
 
 proofs: install ## the longer proofs: kills and resumes, the stand-in against the real digits
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 fidelity: install ## all 30 epochs of the article's study against its published numbers
-	$(BIN)/python -m pytest -m fidelity -s
+	$(PYTEST) -m fidelity -s
 
 claims: install ## the sources' claims over seeds; STAGE=smoke, pilot or confirm
 	$(BIN)/hindi-bn claims run --stage $(STAGE) --data-dir $(DATA) --out $(OUT)
@@ -64,7 +67,7 @@ bench: install ## time training against the notebook's way on this machine (a qu
 	$(BIN)/hindi-bn bench --data-dir $(DATA)
 
 gpu: install ## what only a CUDA device can show: graphs, ensembles, the article's numbers on it
-	$(BIN)/python -m pytest tests/training/gpu/test_device.py -s
+	$(PYTEST) tests/training/gpu/test_device.py -s
 
 check: install ## format, lint and types, changing nothing
 	$(BIN)/ruff format --check .
