@@ -55,7 +55,7 @@ coverage: COVERAGE = --cov --cov-report=term-missing:skip-covered --render
 coverage: test ## the same tests with coverage, at least 90 %, and all figures drawn; two thirds longer
 
 proofs: install ## the longer proofs: kills and resumes, the stand-in against the real digits
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow --durations=15
 
 fidelity: install ## all 30 epochs of the article's study against its published numbers
 	$(PYTEST) -m fidelity -s
