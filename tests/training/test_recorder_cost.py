@@ -21,7 +21,7 @@ from hindi_bn.training.loop import TorchLearner, make_optimizer, train_epoch
 from hindi_bn.training.recorder import Recorder
 from hindi_bn.training.tensors import Tensors, to_tensors
 
-ROUNDS, STEPS, BATCH = 5, 50, 32
+ROUNDS, STEPS, BATCH = 3, 50, 32
 KINDS: dict[str, list[dict[str, Any]]] = {
     "one weight": [{"kind": "weight", "name": "wx", "layer": "6", "index": [3, 4, 1, 0]}],
     "gradients": [{"kind": "gradients"}],
