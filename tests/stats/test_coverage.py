@@ -1,7 +1,7 @@
 """How often intervals hold the true mean, and how often tests raise a false alarm, by simulation.
 
-`python -m pytest -m slow -s tests/stats/test_coverage.py` prints the tables of
-docs/statistics.md and checks them against what stands there.
+`python -m pytest -m slow -s tests/stats/test_coverage.py` checks the tables of
+docs/statistics.md, by fewer trials than were made for it, and prints what it finds.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 SIZES = (5, 10, 30)
 PAIRS = (5, 10, 30, 50)  # above 40 signs are flipped at random
 TRIALS = 2_000
+FEWER = 500  # of them, to check the page by
 VERDICT_SIZES = (3, 5, 10, 20, 30)
 LEVELS = (0.05, 0.05 / 17)  # of one test, and of the first of seventeen by Holm's method
 VERDICT_TRIALS = 20_000
@@ -88,6 +89,11 @@ def verdict_alarms(population: str, n: int, trials: int) -> list[float]:
     return [float(share) for level in LEVELS for share in (p <= level).mean(axis=1)]
 
 
+def three_errors(per_cent: float) -> float:
+    """Three standard errors of a share found in `FEWER` trials."""
+    return float(3 * (per_cent * (100 - per_cent) / FEWER) ** 0.5)
+
+
 def documented(heading: str) -> dict[tuple[str, int], list[float]]:
     """The per cents of a table of the page, by population and n."""
     section = PAGE.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n#")[0]
@@ -127,17 +133,19 @@ def test_at_three_seeds_a_corrected_t_is_several_times_too_sure_of_skewed_differ
 @pytest.mark.slow
 def test_coverage_is_what_the_page_says() -> None:
     for (population, n), (t, bca) in documented("Coverage").items():
-        found = [100 * coverage(population, n, method) for method in ("t", "bca")]
+        found = [100 * coverage(population, n, method, FEWER) for method in ("t", "bca")]
         print(f"| {population} | {n} | {found[0]:.1f} % | {found[1]:.1f} % |")
-        assert found == pytest.approx([t, bca], abs=1.0)
+        for share, expected in zip(found, (t, bca), strict=True):
+            assert share == pytest.approx(expected, abs=three_errors(expected))
 
 
 @pytest.mark.slow
 def test_false_alarms_are_what_the_page_says() -> None:
     for (population, n), shares in documented("False alarms").items():
-        found = [100 * share for share in false_alarms(population, n)]
+        found = [100 * share for share in false_alarms(population, n, FEWER)]
         print(f"| {population} | {n} | " + " | ".join(f"{share:.1f} %" for share in found) + " |")
-        assert found == pytest.approx(shares, abs=1.0)
+        for share, expected in zip(found, shares, strict=True):
+            assert share == pytest.approx(expected, abs=1.0 + three_errors(expected))
 
 
 @pytest.mark.slow
