@@ -60,6 +60,18 @@ app = typer.Typer(
 )
 
 
+def group_of(name: str, text: str, *, bare: bool = False) -> typer.Typer:
+    """Add a group of commands, and return it; `bare`: its name alone is a command too."""
+    group = typer.Typer(
+        cls=Group,
+        no_args_is_help=not bare,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help=text,
+    )
+    app.add_typer(group, name=name)
+    return group
+
+
 def _show_version(value: bool) -> None:
     if value:
         typer.echo(f"hindi-bn {__version__}")

@@ -12,7 +12,7 @@ import typer
 
 import hindi_bn
 from hindi_bn.cli import options
-from hindi_bn.cli.app import Group, app, note, print_json, typed_command
+from hindi_bn.cli.app import group_of, note, print_json, typed_command
 from hindi_bn.cli.progress import loader
 from hindi_bn.cli.sweep_progress import sweep_progress
 from hindi_bn.cli.tables import Parts, duration, plan_tables, show, table_of
@@ -25,13 +25,11 @@ if TYPE_CHECKING:
 
 INDENT = (0, 0, 0, 2)
 
-claims_app = typer.Typer(
-    cls=Group,
-    no_args_is_help=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="What the sources claim about batch norm, tested over seeds, with a verdict each.",
+claims_app = group_of(
+    "claims",
+    "What the sources claim about batch norm, tested over seeds, with a verdict each.",
+    bare=True,
 )
-app.add_typer(claims_app, name="claims")
 
 Ids = Annotated[
     list[str] | None,

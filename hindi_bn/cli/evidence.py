@@ -11,7 +11,7 @@ import typer
 
 import hindi_bn
 from hindi_bn.cli import options
-from hindi_bn.cli.app import Group, app, note, print_json
+from hindi_bn.cli.app import group_of, note, print_json
 from hindi_bn.cli.progress import loader
 from hindi_bn.cli.tables import duration, show, table_of
 from hindi_bn.errors import EvidenceError
@@ -20,13 +20,10 @@ if TYPE_CHECKING:
     from hindi_bn.evidence.audit import Audited
     from hindi_bn.evidence.row import Row
 
-evidence_app = typer.Typer(
-    cls=Group,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Runs that count anywhere: add them to the evidence, list, verify and train it again.",
+evidence_app = group_of(
+    "evidence",
+    "Runs that count anywhere: add them to the evidence, list, verify and train it again.",
 )
-app.add_typer(evidence_app, name="evidence")
 
 
 @evidence_app.command()

@@ -55,14 +55,8 @@ def explain(
     or --image the first batch-norm layer of a trained run is followed on a real batch, in train and
     in eval mode; the images beside the first one are test images spread evenly over the classes.
     """
-    if digit is not None and image is not None:
-        raise typer.BadParameter("give --digit or --image, not both")
-    if index is not None and digit is None:
-        raise typer.BadParameter("--index needs --digit")
-    if layer is not None and (digit is not None or image is not None):
-        raise typer.BadParameter("--layer is for the worked examples, without --digit or --image")
-    if run is not None and digit is None and image is None:
-        raise typer.BadParameter("--run needs --digit or --image")
+    given = {"layer": layer, "digit": digit, "index": index, "image": image, "run": run}
+    _refuse_clashes({name for name, value in given.items() if value is not None})
     explanation = hindi_bn.explain_batch_norm(
         layer or "2d", batch_size, digit=digit, index=index or 0, image=image,
         run=run or Path("results/article/bn"), data_dir=data_dir, figure=figure,
@@ -81,3 +75,15 @@ def explain(
             "See the checks marked so above.",
             "report it with the output of `hindi-bn doctor`",
         )
+
+
+def _refuse_clashes(given: set[str]) -> None:
+    """Refuse options, by their names, that do not go together."""
+    if given >= {"digit", "image"}:
+        raise typer.BadParameter("give --digit or --image, not both")
+    if "index" in given and "digit" not in given:
+        raise typer.BadParameter("--index needs --digit")
+    if "layer" in given and given & {"digit", "image"}:
+        raise typer.BadParameter("--layer is for the worked examples, without --digit or --image")
+    if "run" in given and not given & {"digit", "image"}:
+        raise typer.BadParameter("--run needs --digit or --image")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hindi_bn.evidence.row import HISTORY, Row
+from hindi_bn.stats.metrics import LAST
 
 Outcome = Literal["same bits", "within tolerance", "different"]
 
@@ -15,8 +16,6 @@ LATER_LOSS = 0.05
 
 ACCURACY = 0.01
 """Difference of the mean test accuracy over the last five epochs."""
-
-LAST = 5
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from hindi_bn.evidence.keys import digest_of, key_of, recordings_of, settings_of
 from hindi_bn.files import refused
 from hindi_bn.measures import kept_measures
 from hindi_bn.records import Record, RunFolder
-from hindi_bn.runners.jobs import Failure, read_failure
+from hindi_bn.runners.jobs import read_failure
 
 SCHEMA = 1
 """Version of the columns; a row of a later one is refused."""
@@ -164,7 +164,7 @@ def _row_of(folder: RunFolder) -> Row:
         recordings=recordings_of(record.run),
         history={name: record.history[name].tolist() for name in HISTORY},
         recorded={name: record.history[name].tolist() for name in others},
-        diverged=_divergence(failure) if failure else {},
+        diverged=dict(zip(("epoch", "step"), failure.place, strict=True)) if failure else {},
         measures={} if failure else kept_measures(folder),
         weights="" if failure else weights_digest(folder.read_weights()),
         environment=_environment(record.environment),
@@ -210,12 +210,6 @@ def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
         values = values.astype(values.dtype.newbyteorder("<"))
         digest.update(f"{name} {values.dtype.str} {values.shape}\n".encode() + values.tobytes())
     return digest.hexdigest()
-
-
-def _divergence(failure: Failure) -> dict[str, int]:
-    assert failure.epoch is not None
-    assert failure.step is not None
-    return {"epoch": failure.epoch, "step": failure.step}
 
 
 def _environment(recorded: Mapping[str, Any]) -> dict[str, Any]:

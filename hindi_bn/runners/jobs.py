@@ -80,6 +80,13 @@ class Failure:
         """Whether the run ended because its loss was no longer finite."""
         return self.kind == DivergedError.__name__
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Epoch and step at which the loss was no longer finite, of a run that diverged."""
+        assert self.epoch is not None
+        assert self.step is not None
+        return self.epoch, self.step
+
     @classmethod
     def of(cls, error: Exception) -> Failure:
         """Describe an error."""

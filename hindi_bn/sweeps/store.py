@@ -108,11 +108,7 @@ class Ended:
             found = self.source.diverged
             return (found["epoch"], found["step"]) if found else None
         failed = None if self.source.finished else read_failure(self.source.path)
-        if failed is None:
-            return None
-        assert failed[0].epoch is not None
-        assert failed[0].step is not None
-        return failed[0].epoch, failed[0].step
+        return failed[0].place if failed else None
 
 
 class RunStore:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-import torch
 import yaml
-from tiny import tiny_digits
+from tiny_claims import DIGITS, Here, a_claim, claim_file
 from typer.testing import CliRunner
 
-import hindi_bn.cli.claims as command
 from hindi_bn.claims.claim import STAGES, Claim, choose, load_claims, load_family
 from hindi_bn.claims.effects import ArmTable, terms_of
 from hindi_bn.claims.numbers import number, p_equation, p_text
@@ -25,49 +23,12 @@ from hindi_bn.claims.results import decided, read_results
 from hindi_bn.claims.rule import rule_digest
 from hindi_bn.claims.running import cells_of, judge_claims
 from hindi_bn.cli import app
-from hindi_bn.digits import Digits
 from hindi_bn.errors import ClaimsError, StudyError
 from hindi_bn.records import RunFolder
-from hindi_bn.runners.jobs import Failure, Job, JobResult, perform, write_failure
 from hindi_bn.sweeps.run import run_sweep
 from hindi_bn.sweeps.store import RunStore
 
-DIGITS = tiny_digits(train=70, test=40)
 CLAIMS = load_claims()
-
-
-class Here:
-    """A runner that trains in this process, run by run."""
-
-    def __init__(self) -> None:
-        self.trained: list[str] = []
-
-    def run(self, jobs: Sequence[Job], digits: Digits, **_: Any) -> Iterator[JobResult]:
-        torch.set_num_threads(1)
-        for job in jobs:
-            self.trained.append(job.run)
-            yield perform(job, digits)
-
-
-def claim_file(**changes: Any) -> dict[str, Any]:
-    """A claim that tiny digits can be asked."""
-    return {
-        "id": 1, "name": "shape", "title": "BN changes something", "statement": "It does.",
-        "source": "Nobody.", "method": "By looking.",
-        "sweeps": [{
-            "name": "seeds", "study": {"name": "tiny", "threads": 1},
-            "set": {"epochs": 2}, "grid": {"norm": ["none", "batch"]},
-        }],
-        "tests": [{
-            "label": "Loss, with BN less without", "metric": "final_train_loss",
-            "plus": [{"where": {"norm": "batch"}}], "minus": [{"where": {"norm": "none"}}],
-            "below": 0,
-        }],
-    } | changes  # fmt: skip
-
-
-def a_claim(**changes: Any) -> Claim:
-    return Claim.model_validate(claim_file(**changes))
 
 
 def run(
@@ -343,90 +304,10 @@ def test_p_values_and_the_ledger_are_written(tmp_path: Path) -> None:
     assert "[BN changes something](docs/claims.md#claim-1-bn-changes-something)" in table
     label = decisive(result).label
     assert label[0].lower() + label[1:] in table
-    printed = invoke("--markdown", "--out", str(tmp_path))
+    asked = ["claims", "--markdown", "--out"]
+    printed = CliRunner().invoke(app, [*asked, str(tmp_path)])
     other = replace(result, rule_changed=True)  # the file of claim 1 has another rule
     assert "**pilot, rule changed**" in printed.stdout
     assert printed.stdout == ledger([other], "docs/claims.md") + "\n"
-    assert invoke("--markdown", "--out", str(tmp_path / "none")).exit_code == 1
+    assert CliRunner().invoke(app, [*asked, str(tmp_path / "none")]).exit_code == 1
     assert decided([], load_family()) == []
-
-
-def invoke(*arguments: str) -> Any:
-    return CliRunner().invoke(app, ["claims", *arguments])
-
-
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> Here:
-    """The command on tiny digits, trained in this process."""
-    one = Here()
-    monkeypatch.setattr(command, "loader", lambda data_dir, quiet: lambda name: DIGITS)
-    monkeypatch.setattr(command.options, "runner", lambda *arguments: one)
-    return one
-
-
-@pytest.mark.usefixtures("unrendered")
-def test_the_command_lists_explains_and_runs(tmp_path: Path, here: Here) -> None:
-    out = ("--out", str(tmp_path))
-    listed = json.loads(invoke("--json", *out).stdout)
-    assert [entry["id"] for entry in listed] == list(range(1, 18))
-    assert {entry["verdict"] for entry in listed} == {None}
-    assert "not tested" in invoke(*out).stdout
-    shown = invoke("show", "momentum", *out)
-    assert "Not tested yet: hindi-bn claims run 14" in shown.stdout
-    assert "below 0.5 points" in shown.stdout
-    ran = invoke("run", "14", "--stage", "smoke", "--seeds", "3", *out)
-    assert ran.exit_code == 0, ran.output
-    assert len(here.trained) == 12
-    assert "Verdicts" in ran.stdout
-    assert "12 runs to train, 12 epochs: about" in ran.stderr
-    again = ("run", "14", "--stage", "smoke", "--seeds", "3", "--json", "--quiet", *out)
-    document = json.loads(invoke(*again).stdout)
-    assert len(here.trained) == 12
-    assert document[0]["effects"][0]["label"] == "Range of final test accuracy over momenta"
-    assert document[0]["verdict"] == "pilot"
-    assert "smoke" in invoke(*out).stdout
-    assert "Its tests" in invoke("show", "14", *out).stdout
-    known = json.loads(invoke("show", "14", "--json", *out).stdout)
-    assert known["result"]["stage"] == "smoke"
-    assert known["result"]["rules"] == {known["result"]["rule"]: 12}
-    assert known["claim"]["id"] == 14
-
-
-@pytest.mark.usefixtures("unrendered")
-def test_runs_without_a_result_are_an_error_and_refused_ones_are_not(
-    tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(jobs: Sequence[Job], digits: Digits, **_: Any) -> Iterator[JobResult]:
-        for job in jobs:
-            yield JobResult(job, 0.0, Failure("OSError", "It broke."))
-
-    monkeypatch.setattr(here, "run", broken)
-    out = ("--stage", "smoke", "--seeds", "1", "--out", str(tmp_path))
-    result = invoke("run", "14", "--quiet", *out)
-    assert result.exit_code == 1
-    assert "4 runs have no result" in result.stderr
-    refused = Failure("StudyError", "No.")
-    store = RunStore(tmp_path)
-    plan = plan_claim(choose(CLAIMS, ["14"])[0], "smoke", 70, 1)
-    for cell in cells_of([plan]):
-        write_failure(JobResult(store.place(cell, DIGITS).job, 0.0, refused))
-    assert invoke("run", "14", "--quiet", *out).exit_code == 0
-
-
-@pytest.mark.usefixtures("unrendered")
-def test_what_was_found_on_the_stand_in_is_listed_where_there_is_nothing_else(
-    tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drawn = replace(DIGITS, name="stand-in")
-    monkeypatch.setattr(command, "loader", lambda data_dir, quiet: lambda name: drawn)
-    out = ("--out", str(tmp_path))
-    assert invoke("run", "14", "--stage", "smoke", "--quiet", *out).exit_code == 0
-    assert (tmp_path / "claims-stand-in" / "claims.md").exists()
-    verdicts = {one["id"]: one["verdict"] for one in json.loads(invoke("--json", *out).stdout)}
-    assert verdicts[14] == "pilot"
-    assert "Its tests" in invoke("show", "14", *out).stdout
-
-
-def test_the_command_refuses_what_it_does_not_know(tmp_path: Path) -> None:
-    assert invoke("show", "99", "--out", str(tmp_path)).exit_code == 1
-    assert invoke("run", "--ray-address", "x", "--out", str(tmp_path)).exit_code == 2

@@ -153,7 +153,9 @@ def test_the_figure_is_named() -> None:
     ],
 )
 def test_usage_errors_have_exit_code_2(arguments: tuple[str, ...]) -> None:
-    run(*arguments, code=2)
+    result = run(*arguments, code=2)
+    assert result.stderr.startswith("Usage: ")
+    assert result.stdout == ""
 
 
 def test_expected_errors_have_exit_code_1(results: Path) -> None:

@@ -128,7 +128,9 @@ def test_what_cannot_be_drawn_is_refused_with_what_to_do(
 
 @pytest.mark.parametrize("arguments", [["sketch", "x"], ["maps", "x", "--digit", "10"], ["maps"]])
 def test_usage_errors_have_exit_code_2(arguments: list[str]) -> None:
-    plot(*arguments, code=2)
+    result = plot(*arguments, code=2)
+    assert result.stderr.startswith("Usage: ")
+    assert result.stdout == ""
 
 
 def test_maps_of_a_run_on_other_data_are_refused(

@@ -138,7 +138,9 @@ def test_a_study_without_such_a_run_lends_its_last_one(tmp_path: Path) -> None:
     ],
 )
 def test_usage_errors_have_exit_code_2(arguments: list[str]) -> None:
-    run(*arguments, code=2)
+    result = run(*arguments, code=2)
+    assert result.stderr.startswith("Usage: ")
+    assert result.stdout == ""
 
 
 def test_debug_shows_where_an_error_comes_from() -> None:

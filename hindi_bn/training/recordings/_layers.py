@@ -1,10 +1,16 @@
 """What recordings share: layers with weights by their names, and a fixed batch."""
 
+from contextlib import AbstractContextManager
+from typing import Literal
+
 import torch
+from pydantic import Field
 from torch import nn
 
 from hindi_bn.errors import StudyError
 from hindi_bn.networks import last_convolution, weight_of
+from hindi_bn.networks.preserved import preserved
+from hindi_bn.training.recordings import Timed
 from hindi_bn.training.tensors import Tensors
 
 
@@ -43,15 +49,31 @@ def check_index(network: nn.Module, layer: str, index: tuple[int, ...], key: str
         )
 
 
-def first_of_each(data: Tensors, per_class: int, recording: str) -> torch.Tensor:
-    """Take the first test images of each digit: (per_class * classes, 1, height, width)."""
-    labels = data.test_labels
-    fewest = int(torch.bincount(labels).min())
-    if fewest < per_class:
-        raise StudyError(
-            f"Cannot record activations on {per_class} test images of each digit.",
-            f"Of one digit there are {fewest}.",
-            f"set recordings.{recording}.per_class to {fewest} or less",
-        )
-    chosen = [(labels == digit).nonzero().flatten()[:per_class] for digit in labels.unique()]
-    return data.test_images[torch.cat(chosen)]
+class OfFixedBatch(Timed):
+    """Something that is read of the layers' outputs on a fixed batch of test images."""
+
+    per_class: int = Field(
+        10, ge=1, description="The batch: the first so many test images of each digit."
+    )
+    mode: Literal["eval", "train"] = Field(
+        "eval", description="Layers as in evaluation or as in training; the run is not touched."
+    )
+
+    def images(self, data: Tensors) -> torch.Tensor:
+        """Take the first test images of each digit: (per_class * classes, 1, height, width)."""
+        labels = data.test_labels
+        fewest = int(torch.bincount(labels).min())
+        if fewest < self.per_class:
+            raise StudyError(
+                f"Cannot record activations on {self.per_class} test images of each digit.",
+                f"Of one digit there are {fewest}.",
+                f"set recordings.{self.name}.per_class to {fewest} or less",
+            )
+        chosen = [
+            (labels == digit).nonzero().flatten()[: self.per_class] for digit in labels.unique()
+        ]
+        return data.test_images[torch.cat(chosen)]
+
+    def in_mode(self, network: nn.Module) -> AbstractContextManager[None]:
+        """Let the network's layers work in the recording's mode, and leave no trace in them."""
+        return preserved(network, train=self.mode == "train")

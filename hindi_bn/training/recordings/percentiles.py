@@ -8,16 +8,16 @@ from pydantic import Field
 from torch import nn
 
 from hindi_bn.networks import kind_of
-from hindi_bn.networks.preserved import preserved
 from hindi_bn.study import Run
 from hindi_bn.study.settings import NAME
-from hindi_bn.training.recordings import Label, Reading, Timed, _layers
+from hindi_bn.training.recordings import Label, Reading
+from hindi_bn.training.recordings._layers import OfFixedBatch
 from hindi_bn.training.tensors import Tensors
 
 PERCENTS = (5, 50, 95)
 
 
-class Percentiles(Timed):
+class Percentiles(OfFixedBatch):
     """Percentiles 5, 50 and 95 of what goes into each activation, channel by channel.
 
     Where BN stands before the activation that is its output. Ioffe and Szegedy (2015), figure 1,
@@ -26,19 +26,13 @@ class Percentiles(Timed):
 
     kind: Literal["percentiles"] = "percentiles"
     name: str = Field("percentiles", pattern=NAME, description="Name in captures.csv.")
-    per_class: int = Field(
-        10, ge=1, description="The batch: the first so many test images of each digit."
-    )
-    mode: Literal["eval", "train"] = Field(
-        "eval", description="Layers as in evaluation or as in training; the run is not touched."
-    )
 
     def reading(self, network: nn.Module, data: Tensors, run: Run) -> Reading:
-        images = _layers.first_of_each(data, self.per_class, self.name)
+        images = self.images(data)
 
         def inputs() -> Iterator[tuple[str, torch.Tensor]]:
             x = images
-            with torch.no_grad(), preserved(network, train=self.mode == "train"):
+            with torch.no_grad(), self.in_mode(network):
                 for name, layer in network.named_children():
                     if kind_of(layer) == "activation":
                         yield name, x
