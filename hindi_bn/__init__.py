@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from hindi_bn.api.networks import describe_network, describe_networks, draw_network
     from hindi_bn.api.prediction import predict
     from hindi_bn.api.runs import plot, read_run, read_runs, train
-    from hindi_bn.api.study import choose_runs, load_study
+    from hindi_bn.api.study import (
+        check_study,
+        choose_runs,
+        list_studies,
+        load_study,
+        new_study,
+        study_schema,
+    )
     from hindi_bn.api.sweeps import estimate_sweep, sweep
 
 __version__ = "0.1.0"
@@ -51,18 +58,20 @@ _HOMES = {
     "networks": ("describe_network", "describe_networks", "draw_network"),
     "prediction": ("predict",),
     "runs": ("plot", "read_run", "read_runs", "train"),
-    "study": ("choose_runs", "load_study"),
+    "study": (
+        "check_study", "choose_runs", "list_studies", "load_study", "new_study", "study_schema",
+    ),
     "sweeps": ("estimate_sweep", "sweep"),
 }  # fmt: skip
 
 __all__ = [
-    "add_evidence", "audit_evidence", "choose_runs", "claims_multiverse", "compare",
+    "add_evidence", "audit_evidence", "check_study", "choose_runs", "claims_multiverse", "compare",
     "describe_digits", "describe_network", "describe_networks", "diagnose", "download",
     "draw_contact_sheet", "draw_network", "estimate_claims", "estimate_sweep",
-    "explain_batch_norm", "list_evidence", "load_digits", "load_study", "measure",
-    "measure_speed", "plan_claims_power", "plot", "plot_descent", "predict", "read_claims",
-    "read_run", "read_runs", "register_claims", "reproduce", "run_claims", "sweep", "train",
-    "verify_evidence",
+    "explain_batch_norm", "list_evidence", "list_studies", "load_digits", "load_study", "measure",
+    "measure_speed", "new_study", "plan_claims_power", "plot", "plot_descent", "predict",
+    "read_claims", "read_run", "read_runs", "register_claims", "reproduce", "run_claims",
+    "study_schema", "sweep", "train", "verify_evidence",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # for mypy only the names above are there

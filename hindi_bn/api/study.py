@@ -1,10 +1,21 @@
-"""Studies: load one, change it, choose runs of it."""
+"""Studies: load one, change it, choose runs of it; their files listed, begun and checked."""
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from hindi_bn.study import Study, files
+import torch
+import yaml
+
+from hindi_bn.digits.checksums import ARTICLE, CLASSES
+from hindi_bn.errors import StudyError
+from hindi_bn.files import write_json, write_text
+from hindi_bn.networks import build_run, check
+from hindi_bn.networks.preserved import preserved
+from hindi_bn.study import Study, files, schema
+from hindi_bn.training.recorder import readers_of
+from hindi_bn.training.tensors import Tensors
 
 
 def load_study(
@@ -50,3 +61,65 @@ def choose_runs(
         wanted = {f"runs.{place}.{key}": value for key, value in settings.items()} | wanted
     study = files.load_study(config, wanted, only=[*(run.name for run in chosen), name])
     return study, [study.runs[plain.position(run.name)].name for run in chosen]
+
+
+def list_studies() -> list[dict[str, Any]]:
+    """Describe the studies that come with the program: name, description, data, runs, epochs."""
+    found = []
+    for name in files.study_names():
+        study = files.load_study(name)
+        epochs = [run.epochs for run in study.runs]
+        row = {"runs": [run.name for run in study.runs], "epochs": epochs}
+        row |= {"data": study.data, "file": str(files.find_study(name))}
+        found.append({"name": name, "description": study.description, **row})
+    return found
+
+
+def check_study(config: str | os.PathLike[str]) -> Study:
+    """Load a study and refuse with a StudyError what could not be trained or recorded.
+
+    Numbers of images are taken to be the article's; nothing else depends on the data.
+    """
+    study = load_study(config)
+    for run in study.runs:
+        data = _blank(run.train_images, study.image_size)
+        check(run, len(data.train_labels), study.image_size)
+        with preserved():
+            network = build_run(run, study.image_size)
+        readers_of(run, network, data)
+    return study
+
+
+def _blank(train_images: int | None, side: int) -> Tensors:
+    """Return black images of all classes, as many as the article's, without memory for them."""
+    train, test = ARTICLE.per_class["train"] * CLASSES, ARTICLE.per_class["test"] * CLASSES
+    images, labels = torch.zeros(()), torch.arange(CLASSES)
+    count = train_images or train
+    return Tensors(
+        images.expand(count, 1, side, side), labels.repeat(count // CLASSES + 1)[:count],
+        images.expand(test, 1, side, side), labels.repeat(test // CLASSES),
+    )  # fmt: skip
+
+
+def new_study(file: str | os.PathLike[str]) -> list[Path]:
+    """Write a commented study with all defaults, and beside it the schema for editors.
+
+    Returns both files. Only the schema replaces an older one; StudyError when `file` is there.
+    """
+    path = Path(file)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = path.with_name(f"{path.name}.yaml")
+    if path.exists():
+        what, why = f"{path} is there already.", "Nothing is overwritten unasked."
+        raise StudyError(what, why, "give another name, or delete it first")
+    text = schema.template(path.stem)
+    files.validate(files.overridden(yaml.safe_load(text), str(path)), str(path))  # its name, too
+    beside = path.with_name(schema.SCHEMA_FILE)
+    write_json(beside, study_schema())
+    write_text(path, text)
+    return [path, beside]
+
+
+def study_schema() -> dict[str, Any]:
+    """Return the JSON Schema of study files: every key, norm and recording, with descriptions."""
+    return schema.json_schema()

@@ -4,6 +4,7 @@
 from hindi_bn.cli import (
     bench,
     claims,
+    config,
     data,
     doctor,
     evidence,

@@ -16,7 +16,7 @@ INTERRUPTED = 130
 
 ORDER = (
     "reproduce", "download", "data", "train", "compare", "plot-descent", "predict", "explain",
-    "networks", "plot", "bench", "sweep", "claims", "evidence", "doctor",
+    "networks", "config", "plot", "bench", "sweep", "claims", "evidence", "doctor",
 )  # fmt: skip
 """Commands in the order of `hindi-bn --help`: the way of a study first."""
 
