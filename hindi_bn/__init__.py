@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hindi_bn.api.benchmark import measure_speed
     from hindi_bn.api.claims import (
         claims_multiverse,
+        draw_claims,
         estimate_claims,
         plan_claims_power,
         read_claims,
@@ -46,8 +47,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "benchmark": ("measure_speed",),
     "claims": (
-        "claims_multiverse", "estimate_claims", "plan_claims_power", "read_claims",
-        "register_claims", "run_claims",
+        "claims_multiverse", "draw_claims", "estimate_claims", "plan_claims_power",
+        "read_claims", "register_claims", "run_claims",
     ),
     "comparison": ("compare", "plot_descent", "reproduce"),
     "diagnosis": ("diagnose",),
@@ -67,7 +68,7 @@ _HOMES = {
 __all__ = [
     "add_evidence", "audit_evidence", "check_study", "choose_runs", "claims_multiverse", "compare",
     "describe_digits", "describe_network", "describe_networks", "diagnose", "download",
-    "draw_contact_sheet", "draw_network", "estimate_claims", "estimate_sweep",
+    "draw_claims", "draw_contact_sheet", "draw_network", "estimate_claims", "estimate_sweep",
     "explain_batch_norm", "list_evidence", "list_studies", "load_digits", "load_study", "measure",
     "measure_speed", "new_study", "plan_claims_power", "plot", "plot_descent", "predict",
     "read_claims", "read_run", "read_runs", "register_claims", "reproduce", "run_claims",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hindi_bn.api.digits import load_digits
 from hindi_bn.api.sweeps import Opened, estimate_cells, no_progress, store_of
@@ -17,10 +18,14 @@ from hindi_bn.claims.rule import register
 from hindi_bn.claims.running import cells_of, found_folder, judge_claims
 from hindi_bn.digits.dataset import Note
 from hindi_bn.digits.fetching import no_note
+from hindi_bn.errors import ClaimsError
 from hindi_bn.runners.local import LocalRunner, Runner
 from hindi_bn.study import results_folder
 from hindi_bn.sweeps.estimate import Estimate
 from hindi_bn.sweeps.run import BadEnd, Load, run_sweep
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,21 @@ def read_claims(
         (claim, marked(found[claim.id], claim) if claim.id in found else None)
         for claim in choose(load_claims(), list(ids))
     ]
+
+
+def draw_claims(out: str | os.PathLike[str] = "results") -> "Figure":
+    """Draw the forest plot of all claims that have a result; ClaimsError when none has."""
+    from hindi_bn.claims.drawing import draw_all
+
+    folder = found_folder(Path(out))
+    results = read_results(folder)
+    if not results:
+        raise ClaimsError(
+            f"There are no results of claims in {folder}.",
+            "The forest plot has a row per claim with a result.",
+            "test some first: hindi-bn claims run",
+        )
+    return draw_all(results)
 
 
 def register_claims(ids: Sequence[str] = ()) -> list[Claim]:

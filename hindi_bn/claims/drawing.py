@@ -1,7 +1,9 @@
 """The figure of each claim, from its result and the tables of its runs."""
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,8 +11,10 @@ from matplotlib.figure import Figure
 
 from hindi_bn.claims.gap import gaps_of
 from hindi_bn.claims.plan import TrainedClaim
+from hindi_bn.claims.report import decisive
 from hindi_bn.claims.results import ClaimResult
-from hindi_bn.figures import claims, dose, sweeps
+from hindi_bn.claims.verdict import Effect
+from hindi_bn.figures import all_claims, claims, dose, sweeps
 from hindi_bn.figures.style import Caption
 from hindi_bn.measures import metric_named
 from hindi_bn.stats.tables import epoch_values, summary_by, values_of
@@ -46,6 +50,34 @@ def draw(result: ClaimResult, trained: TrainedClaim) -> Figure:
     means = summary_by(values, [figure.x, figure.hue])
     drawn = dose.Dose(values, means, figure.x, figure.hue, metric)
     return dose.dose_figure(drawn, caption, title)
+
+
+def draw_all(results: Sequence[ClaimResult]) -> Figure:
+    """Draw the forest plot of claims, at least one."""
+    table = pd.DataFrame([_row(result, decisive(result)) for result in results])
+    data = "; ".join(sorted({result.data for result in results}))
+    return all_claims.all_claims_figure(table, Caption(data))
+
+
+def _row(result: ClaimResult, effect: Effect) -> dict[str, Any]:
+    """Return a claim's row of `hindi_bn.figures.all_claims.all_claims`."""
+    low, high = effect.corrected_low, effect.corrected_high
+    above = -np.inf if effect.above is None else effect.above
+    below = np.inf if effect.below is None else effect.below
+    by_above = effect.mean - above <= below - effect.mean  # the nearer end
+    end, inward = (above, 1) if by_above else (below, -1)
+    margin = abs(end) or effect.least or 1.0
+    estimate, *ends = (inward * (value - end) / margin for value in (effect.mean, low, high))
+    stage = "" if result.stage == "confirm" else result.stage
+    notes = (f"n = {effect.n}", stage, "runs missing" if result.incomplete else "")
+    return {
+        "label": f"{result.id}  {result.title}",
+        "estimate": estimate, "low": min(ends), "high": max(ends),
+        "width": (below - above) / margin,
+        "effect": all_claims.effect_in_words(effect.mean, low, high, effect.unit),
+        "n": ", ".join(filter(None, notes)), "verdict": result.verdict,
+        "confirmed": result.stage == "confirm",
+    }  # fmt: skip
 
 
 def forest_table(result: ClaimResult) -> pd.DataFrame:

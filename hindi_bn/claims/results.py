@@ -274,7 +274,7 @@ def read_results(folder: Path) -> list[ClaimResult]:
 def _effect(document: Mapping[str, Any]) -> Effect:
     """Read an effect; null is not a number, but for a region's missing end."""
     fields: dict[str, Any] = {
-        key: float("nan") if value is None and key not in ("above", "below") else value
+        key: float("nan") if value is None and key not in ("above", "below", "least") else value
         for key, value in document.items()
     }
     fields["by_seed"], fields["seeds"] = tuple(document["by_seed"]), tuple(document["seeds"])

@@ -18,7 +18,7 @@ from hindi_bn.study import results_folder
 from hindi_bn.sweeps.cells import Cell
 from hindi_bn.sweeps.store import RunStore
 
-FIGURES = "figures"
+FIGURES, FOREST = "figures", "forest"
 
 
 def cells_of(plans: Sequence[ClaimPlan]) -> list[Cell]:
@@ -50,7 +50,7 @@ def judge_claims(
     every claim in the document, in the order of their numbers; HindiBnError when something cannot
     be read or written.
     """
-    from hindi_bn.claims.drawing import draw
+    from hindi_bn.claims.drawing import draw, draw_all
     from hindi_bn.figures.style import save
 
     results = {result.id: result for result in read_results(folder)}
@@ -65,6 +65,7 @@ def judge_claims(
         results[result.id] = result
         save(draw(result, trained), folder / FIGURES / result.slug)
     every = decided(results.values(), load_family())
+    save(draw_all(every), folder / FIGURES / FOREST)
     write_results(folder, every, environment.describe("cpu"))
     write_text(folder / "claims.md", document(every, FIGURES))
     return every

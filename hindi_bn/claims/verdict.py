@@ -80,6 +80,7 @@ class Effect:
         verdict: Of this test alone, uncorrected.
         p_t: Two-sided p of an effect of zero by the t-test, which agrees with the interval.
         corrected_low, corrected_high: The mean's interval at the level of the claim's verdict.
+        least: Smallest effect of interest, if the test's file names one.
     """
 
     label: str
@@ -104,6 +105,7 @@ class Effect:
     p_t: float = float("nan")
     corrected_low: float = float("nan")
     corrected_high: float = float("nan")
+    least: float | None = None
 
     @property
     def n(self) -> int:
@@ -151,7 +153,7 @@ def effect_of(test: Test, values: NDArray[np.float64], seeds: Sequence[int]) -> 
         effect_size=paired.effect_size,
         p_holds=shown.holds, p_fails=shown.fails, p_opposite=shown.opposite,
         verdict=shown.verdict(LEVEL) if len(there) >= FEWEST else "pilot",
-        above=test.above, below=test.below, p_t=paired.p,
+        above=test.above, below=test.below, p_t=paired.p, least=test.least,
     )  # fmt: skip
 
 

@@ -24,20 +24,20 @@ from hindi_bn.stats.metrics import points
 
 VERDICTS = {
     "supported": Look("#009E73", "o"),
-    "opposite found": Look("#D55E00", "s"),
+    "opposite found": Look("#882255", "s"),
     "not as stated": Look("#CC79A7", "v"),
     "undecided": Look("#555555", "D"),
     "pilot": Look("#999999", "P"),
 }
-"""Look of each verdict."""
+"""Look of each verdict; none has the colour of an arm with or without BN."""
 
 _GAP = points("Gap in test accuracy")
-REGION = "#56B4E9"
+REGION = "#009E73"
 """Colour of where a claim holds."""
 
 _BLUE, _PUBLISHED = "#0072B2", "#D55E00"
 _LINE, _PANEL = 0.24, 0.75  # inches of a line of a label, and of a panel beside its rows
-_TITLE_LETTERS = 8.0  # an inch
+TITLE_LETTERS = 8.0  # an inch
 
 
 def forest(tests: pd.DataFrame, ax: Axes) -> Axes:
@@ -83,7 +83,7 @@ def forest_figure(tests: pd.DataFrame, caption: Caption, title: str = "") -> Fig
     ]
     height = _LINE * sum(lines) + _PANEL * len(panels) + 1.5
     width = 7.4 + max(wide for wide, _ in sizes)
-    title = wrapped(title or "Effects and the claim's rule", int(_TITLE_LETTERS * width))
+    title = wrapped(title or "Effects and the claim's rule", int(TITLE_LETTERS * width))
     with composing(title, caption, width, height) as figure:
         axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=lines)[:, 0]
         for ax, (_, part) in zip(axes, panels, strict=True):
