@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         verify_evidence,
     )
     from hindi_bn.api.explanation import explain_batch_norm
+    from hindi_bn.api.listing import describe_run, list_runs, remove_runs, size_of_run
     from hindi_bn.api.measures import measure
     from hindi_bn.api.networks import describe_network, describe_networks, draw_network
     from hindi_bn.api.prediction import predict
@@ -55,6 +56,7 @@ _HOMES = {
     "digits": ("describe_digits", "download", "draw_contact_sheet", "load_digits"),
     "evidence": ("add_evidence", "audit_evidence", "list_evidence", "verify_evidence"),
     "explanation": ("explain_batch_norm",),
+    "listing": ("describe_run", "list_runs", "remove_runs", "size_of_run"),
     "measures": ("measure",),
     "networks": ("describe_network", "describe_networks", "draw_network"),
     "prediction": ("predict",),
@@ -66,12 +68,13 @@ _HOMES = {
 }  # fmt: skip
 
 __all__ = [
-    "add_evidence", "audit_evidence", "check_study", "choose_runs", "claims_multiverse", "compare",
-    "describe_digits", "describe_network", "describe_networks", "diagnose", "download",
-    "draw_claims", "draw_contact_sheet", "draw_network", "estimate_claims", "estimate_sweep",
-    "explain_batch_norm", "list_evidence", "list_studies", "load_digits", "load_study", "measure",
-    "measure_speed", "new_study", "plan_claims_power", "plot", "plot_descent", "predict",
-    "read_claims", "read_run", "read_runs", "register_claims", "reproduce", "run_claims",
+    "add_evidence", "audit_evidence", "check_study", "choose_runs", "claims_multiverse",
+    "compare", "describe_digits", "describe_network", "describe_networks", "describe_run",
+    "diagnose", "download", "draw_claims", "draw_contact_sheet", "draw_network",
+    "estimate_claims", "estimate_sweep", "explain_batch_norm", "list_evidence", "list_runs",
+    "list_studies", "load_digits", "load_study", "measure", "measure_speed", "new_study",
+    "plan_claims_power", "plot", "plot_descent", "predict", "read_claims", "read_run",
+    "read_runs", "register_claims", "remove_runs", "reproduce", "run_claims", "size_of_run",
     "study_schema", "sweep", "train", "verify_evidence",
 ]  # fmt: skip
 

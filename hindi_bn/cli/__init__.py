@@ -13,6 +13,7 @@ from hindi_bn.cli import (
     plot,
     predict,
     results,
+    runs,
     sweep,
     train,
 )

@@ -15,8 +15,8 @@ from hindi_bn.files import json_text
 INTERRUPTED = 130
 
 ORDER = (
-    "reproduce", "download", "data", "train", "compare", "plot-descent", "predict", "explain",
-    "networks", "config", "plot", "bench", "sweep", "claims", "evidence", "doctor",
+    "reproduce", "download", "data", "train", "runs", "compare", "plot-descent", "predict",
+    "explain", "networks", "config", "plot", "bench", "sweep", "claims", "evidence", "doctor",
 )  # fmt: skip
 """Commands in the order of `hindi-bn --help`: the way of a study first."""
 
