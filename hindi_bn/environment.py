@@ -1,13 +1,16 @@
 """What a run was made with: versions, commit, device and data, for environment.json and doctor."""
 
+import contextlib
 import functools
 import platform
 import subprocess
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from hindi_bn import __version__
+from hindi_bn.errors import HindiBnError
 
 PACKAGES = (
     "torch", "torchvision", "numpy", "pandas", "scikit-learn", "scipy", "matplotlib", "seaborn",
@@ -27,6 +30,19 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+@contextlib.contextmanager
+def needed(extra: str, what: str) -> Iterator[None]:
+    """Turn the import of a package that is not installed into an error that names the extra."""
+    try:
+        yield
+    except ImportError as error:
+        raise HindiBnError(
+            f"{what} needs packages that are not installed.",
+            f"{error}.",
+            f"pip install 'hindi-bn[{extra}]'",
+        ) from error
 
 
 @functools.cache

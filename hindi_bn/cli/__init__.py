@@ -9,6 +9,7 @@ from hindi_bn.cli import (
     doctor,
     evidence,
     explain,
+    export,
     networks,
     plot,
     predict,

@@ -16,7 +16,8 @@ INTERRUPTED = 130
 
 ORDER = (
     "reproduce", "download", "data", "train", "runs", "compare", "plot-descent", "predict",
-    "explain", "networks", "config", "plot", "bench", "sweep", "claims", "evidence", "doctor",
+    "explain", "export", "networks", "config", "plot", "bench", "sweep", "claims",
+    "evidence", "doctor",
 )  # fmt: skip
 """Commands in the order of `hindi-bn --help`: the way of a study first."""
 
