@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hindi_bn.article.compare import FINAL_TOLERANCE
-from hindi_bn.article.facts import ARTICLE, HALF_LAST_DIGIT
+from hindi_bn.article.facts import HALF_LAST_DIGIT
 
 Row = Mapping[str, Any]
 Column = tuple[str, str, Callable[[Any], str]]  # key, heading, how to write a value
@@ -58,11 +58,6 @@ def _small(value: float) -> str:
     return "0" if value == 0 else f"{value:.1e}"
 
 
-def _minutes(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
-
-
 def _source(document: Mapping[str, Any]) -> str:
     """Name the data under a table, so that it can be quoted alone."""
     return f"*Data: {document['data']}; n = 1 run each.*"
@@ -75,7 +70,6 @@ def _summary(document: Mapping[str, Any]) -> str:
         ("best_test_accuracy", "best", _percent), ("best_epoch", "at epoch", str),
         ("last_five_mean_test_accuracy", "mean of the last five", _percent),
         ("final_train_loss", "final training loss", lambda loss: f"{loss:.5f}"),
-        ("seconds", "training, min:s", _minutes),
     ]  # fmt: skip
     rows = table(document["summary"], columns)
     return f"## Summary\n\n{rows}\n\nEpochs are counted from 0. {_source(document)}"
@@ -156,20 +150,13 @@ def _runs(document: Mapping[str, Any]) -> str:
                 "device": about.get("device_name") or about.get("device"),
                 "threads": about.get("threads"),
                 "torch": about.get("versions", {}).get("torch"),
-                "seconds": row["seconds"],
-                "author": ARTICLE.total_seconds.get(row["run"]),
                 "command": f"`{about['command']}`" if about.get("command") else None,
             }
         )
     columns: list[Column] = [
         ("run", "run", str), ("device", "device", str), ("threads", "threads", str),
-        ("torch", "torch", str),
-        ("seconds", "training passes, s", lambda seconds: f"{seconds:.1f}"),
-        ("author", "author's progress bar (30 epochs), s", lambda seconds: f"{seconds:.0f}"),
-        ("command", "command", str),
+        ("torch", "torch", str), ("command", "command", str),
     ]  # fmt: skip
-    if not document["published_compared"]:
-        columns = [column for column in columns if column[0] != "author"]
     copies = ", ".join(f"`{name}`" for name in document["files"])
     return (
         f"## How the runs were made\n\n{table(rows, columns)}\n\n{_source(document)}\n\n"

@@ -1,6 +1,8 @@
 """Everything that a comparison writes into its folder: tables, figures, and one document of both.
 
 The folder stands alone: it holds copies of the histories and environments that it was made from.
+Times and commits, which no repetition gives again, stand in timings.json and nowhere else, so that
+two folders of equal runs are equal in all other files.
 """
 
 from __future__ import annotations
@@ -32,6 +34,9 @@ from hindi_bn.stats.scores import Classes, confusion, per_class
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+PASSING = ("seconds", "started", "commit", "dirty")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +99,8 @@ class Comparison:
 
         What an earlier comparison left in the folder and this one does not have is removed.
 
-        Returns the document that comparison.json holds: `document`, and the names of `figures` and
-        `files`. HindiBnError when the folder cannot be written or a format is unknown.
+        Returns `document` and the names of `figures` and `files`, which comparison.json holds too,
+        but for times. HindiBnError when the folder cannot be written or a format is unknown.
         """
         folder = Path(folder or self.folder)
         figures, texts = _figures(self), _texts(self)
@@ -106,8 +111,9 @@ class Comparison:
             "figures": {name: f"{name}.{formats[0]}" for name in figures},
             "files": sorted(names),
         }
+        lasting = _lasting(document)
         texts |= {
-            "comparison.json": json_text(document), "comparison.md": comparison_markdown(document)
+            "comparison.json": json_text(lasting), "comparison.md": comparison_markdown(lasting)
         }  # fmt: skip
         for name, text in texts.items():
             write_text(folder / name, text)
@@ -210,7 +216,7 @@ def _figures(comparison: Comparison) -> dict[str, Figure]:
 def _texts(comparison: Comparison) -> dict[str, str]:
     """Return the tables, and copies of what they were made from, by the names of their files."""
     tables = {
-        "summary": comparison.summary, "published": comparison.published,
+        "summary": comparison.summary.drop(columns="seconds"), "published": comparison.published,
         "per_class": comparison.per_class,
     }  # fmt: skip
     if comparison.confusions:  # a row per run and true class, a column per predicted class
@@ -221,9 +227,38 @@ def _texts(comparison: Comparison) -> dict[str, str]:
         for name, table in tables.items()
         if not table.empty
     }
-    texts |= {f"{run}.history.csv": _csv(frame) for run, frame in comparison.histories.items()}
-    environments = comparison.environments.items()
-    return texts | {f"{run}.environment.json": json_text(about) for run, about in environments}
+    for run, frame in comparison.histories.items():
+        texts[f"{run}.history.csv"] = _csv(frame.drop(columns="seconds"))
+    for run, about in comparison.environments.items():
+        texts[f"{run}.environment.json"] = json_text(_without_passing(about))
+    return texts | {"timings.json": json_text(_timings(comparison))}
+
+
+def _lasting(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of a comparison's document what no repetition of the runs gives again."""
+    about = document["environments"].items()
+    return {
+        **document,
+        "summary": [_without_passing(row) for row in document["summary"]],
+        "environments": {run: _without_passing(environment) for run, environment in about},
+    }
+
+
+def _without_passing(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in PASSING}
+
+
+def _timings(comparison: Comparison) -> dict[str, Any]:
+    """Return by run what the other files leave out, `epochs` being seconds of training so far."""
+    authors = ARTICLE.total_seconds if comparison.is_published else {}
+    return {
+        run: {
+            "epochs": history["seconds"].tolist(),
+            "author": authors.get(run),
+            **{k: v for k, v in comparison.environments.get(run, {}).items() if k in PASSING},
+        }
+        for run, history in comparison.histories.items()
+    }
 
 
 def _remove_leftovers(folder: Path, written: set[str]) -> None:

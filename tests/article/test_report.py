@@ -19,16 +19,21 @@ LABELS = np.repeat(np.arange(10), 3)
 WRONG = np.where(np.arange(30) == 4, 7, LABELS)  # one image of class 1 is taken for a 7
 ENVIRONMENT = {
     "versions": {"torch": "2.15.0"}, "device": "cpu", "device_name": "Testing CPU | 2",
-    "threads": 2, "command": "hindi-bn train --bn",
+    "threads": 2, "command": "hindi-bn train --bn", "commit": "c4c77c6",
+    "started": "2026-11-21T03:25:54+00:00", "seconds": {"training": 10.0, "total": 11.5},
 }  # fmt: skip
 SMALL = 30  # dots an inch, for speed
 
 
-def real_comparison(folder: Path) -> dict[str, Any]:
+def real_comparison(
+    folder: Path, slower: float = 1.0, environment: dict[str, Any] = ENVIRONMENT
+) -> dict[str, Any]:
     histories = {run: published_history(run) for run in ("no-bn", "bn")}
+    for frame in histories.values():
+        frame["seconds"] *= slower
     compared = compare_runs(
         histories, {"bn": WRONG}, LABELS, IDENTICAL, published=True,
-        environments={"bn": ENVIRONMENT}, folder=folder, seed=5842,
+        environments={"bn": environment}, folder=folder, seed=5842,
     )  # fmt: skip
     return compared.write(dpi=SMALL)
 
@@ -54,11 +59,36 @@ def test_everything_is_written_and_named_in_the_document(
     expected = {
         "accuracy.png", "loss.png", "confusion.png", "per_class.png", "summary.csv",
         "published.csv", "per_class.csv", "confusion.csv", "comparison.json", "comparison.md",
-        "no-bn.history.csv", "bn.history.csv", "bn.environment.json",
+        "no-bn.history.csv", "bn.history.csv", "bn.environment.json", "timings.json",
     }  # fmt: skip
     assert {path.name for path in folder.iterdir()} == expected
     assert set(document["files"]) == expected
-    assert json.loads((folder / "comparison.json").read_text()) == document
+    assert [row["seconds"] for row in document["summary"]] == [10.0, 10.0]
+    lasting = ("versions", "device", "device_name", "threads", "command")
+    assert json.loads((folder / "comparison.json").read_text()) == document | {
+        "summary": [{k: v for k, v in r.items() if k != "seconds"} for r in document["summary"]],
+        "environments": {"bn": {key: ENVIRONMENT[key] for key in lasting}},
+    }
+
+
+def test_runs_that_differ_in_time_and_commit_alone_differ_in_one_file(
+    real: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    later = ENVIRONMENT | {"commit": "8861bb3", "dirty": True, "started": "2027", "seconds": {}}
+    real_comparison(tmp_path, slower=3.0, environment=later)
+    differ = [
+        p.name for p in real[0].iterdir() if p.read_bytes() != (tmp_path / p.name).read_bytes()
+    ]
+    assert differ == ["timings.json"]
+    assert json.loads((real[0] / "timings.json").read_text()) == {
+        "no-bn": {"epochs": [5.0, 10.0], "author": 450.0},
+        "bn": {
+            "epochs": [5.0, 10.0], "author": 494.0, "commit": "c4c77c6",
+            "started": "2026-11-21T03:25:54+00:00", "seconds": {"training": 10.0, "total": 11.5},
+        },
+    }  # fmt: skip
+    rules = (Path(__file__).parents[2] / ".gitignore").read_text().splitlines()
+    assert rules.index("results/*/comparison/timings.json") > rules.index("!results/*/comparison/")
 
 
 def test_the_document_holds_tables_findings_and_environments(
@@ -73,7 +103,7 @@ def test_the_document_holds_tables_findings_and_environments(
     assert [finding["number"] for finding in document["findings"]] == [1, 2, 3]
     assert document["confusion"]["bn"][1][7] == 1
     assert document["confusion"]["bn"][0] == [3] + [0] * 9
-    assert document["environments"] == {"bn": ENVIRONMENT}
+    assert document["environments"]["bn"]["device_name"] == "Testing CPU | 2"
 
 
 def test_tables_can_be_read_back_and_carry_the_data_s_name(
@@ -86,7 +116,7 @@ def test_tables_can_be_read_back_and_carry_the_data_s_name(
     row = confusion[confusion["true"] == 1].iloc[0]
     assert (row["run"], row["predicted_1"], row["predicted_7"]) == ("bn", 2, 1)
     copy = pd.read_csv(folder / "no-bn.history.csv")
-    pd.testing.assert_frame_equal(copy, published_history("no-bn"))
+    pd.testing.assert_frame_equal(copy, published_history("no-bn").drop(columns="seconds"))
 
 
 def test_the_markdown_shows_tables_figures_and_how_the_runs_were_made(
@@ -99,9 +129,8 @@ def test_the_markdown_shows_tables_figures_and_how_the_runs_were_made(
     for name in ("accuracy", "loss", "confusion", "per_class"):
         assert f"({name}.png)" in text
     assert "`hindi-bn compare`" in text
-    row = "| `bn` | Testing CPU \\| 2 | 2 | 2.15.0 | 10.0 | 494 | `hindi-bn train --bn` |"
-    assert row in text
-    assert "| `no-bn` | – | – | – | 10.0 | 450 | – |" in text
+    assert "| `bn` | Testing CPU \\| 2 | 2 | 2.15.0 | `hindi-bn train --bn` |" in text
+    assert "| `no-bn` | – | – | – | – |" in text
     assert "| 1 | 3 | 100.00 % | 66.67 % | 80.00 % |" in text
     assert "not comparable" not in text
 
