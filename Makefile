@@ -55,7 +55,8 @@ coverage: COVERAGE = --cov --cov-report=term-missing:skip-covered --render
 coverage: test ## the same tests with coverage, at least 90 %, and all figures drawn; two thirds longer
 
 proofs: install ## the longer proofs: kills and resumes, the stand-in against the real digits
-	$(PYTEST) -m slow --durations=15
+	OMP_NUM_THREADS=1 $(PYTEST) -m 'slow and not timed' -n 2 --dist loadgroup --durations=15
+	$(PYTEST) -m 'slow and timed' --durations=5
 
 fidelity: install ## all 30 epochs of the article's study against its published numbers
 	$(PYTEST) -m fidelity -s

@@ -4,6 +4,7 @@ A pair shares initial weights and batch order, so that its difference is free of
 does to both.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -156,8 +157,8 @@ def _exact_share(values: Values, reach: float) -> float:
     all.
     """
     n = len(values)
-    first = np.sort(_signed_sums(values[: n // 2]))  # in order: neighbours are looked up faster
-    second = np.sort(_signed_sums(values[n // 2 :]))
+    first = _signed_sums(values[: n // 2])  # in order: neighbours are looked up faster
+    second = _signed_sums(values[n // 2 :])
     reached = len(second) - np.searchsorted(second, reach - first)
     return float(reached.sum() / 2**n)
 
@@ -169,15 +170,20 @@ def _random_share(values: Values, reach: float) -> float:
     Applications in Genetics and Molecular Biology 9, 2010. Each assignment is counted with its
     opposite, which is as likely.
     """
-    generator = np.random.default_rng(_SEED)
-    sums = generator.choice((-1.0, 1.0), size=(RESAMPLES, len(values))) @ values
+    sums = _random_signs(len(values)) @ values
     reached = (int((sums >= reach).sum()) + int((-sums >= reach).sum())) / 2
     return (reached + 1 / 2) / (RESAMPLES + 1)
 
 
+@functools.lru_cache(maxsize=1)
+def _random_signs(n: int) -> Values:
+    """Return the sign assignments, shape (resamples, n), that all differences of one n share."""
+    return np.random.default_rng(_SEED).choice((-1.0, 1.0), size=(RESAMPLES, n))
+
+
 def _signed_sums(differences: Values) -> Values:
-    """Return the sums of all sign assignments, shape (2^n,)."""
+    """Return the sums of all sign assignments, shape (2^n,), in order."""
     sums = np.zeros(1)
-    for difference in differences:
-        sums = np.concatenate([sums + difference, sums - difference])
+    for difference in differences:  # two halves in order, which a stable sort merges
+        sums = np.sort(np.concatenate([sums + difference, sums - difference]), kind="stable")
     return sums

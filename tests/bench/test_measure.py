@@ -308,6 +308,7 @@ def test_the_least_start_is_torch_and_a_step() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 @pytest.mark.real
 def test_ours_is_faster_than_the_notebooks_way(real_data_dir: Path) -> None:
     """The benchmark in short form, each way on one thread; real images, really decoded.

@@ -20,9 +20,17 @@ def few() -> np.ndarray:
     return draw(train_per_class=FEW, test_per_class=0)[0]
 
 
+@pytest.fixture(scope="module")
+def all_of_them() -> tuple[np.ndarray, np.ndarray]:
+    return draw()
+
+
 @pytest.mark.slow
-def test_the_default_is_as_large_as_the_real_data_set() -> None:
-    train, test = draw()
+@pytest.mark.xdist_group("stand-in")
+def test_the_default_is_as_large_as_the_real_data_set(
+    all_of_them: tuple[np.ndarray, np.ndarray],
+) -> None:
+    train, test = all_of_them
     assert train.shape == (17000, 32, 32)
     assert test.shape == (3000, 32, 32)
     assert train.dtype == test.dtype == np.uint8
@@ -135,29 +143,30 @@ def test_contact_sheet_refuses_what_it_cannot_draw(count: int, labels: int, per_
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_a_network_that_saw_only_drawn_digits_reads_the_real_ones(real_data_dir: Path) -> None:
+@pytest.mark.xdist_group("stand-in")
+def test_a_network_that_saw_only_drawn_digits_reads_the_real_ones(
+    all_of_them: tuple[np.ndarray, np.ndarray], real_data_dir: Path
+) -> None:
     import torch
-    from torch import nn
+    from tiny import tiny_study
 
     from hindi_bn.digits import load
-    from hindi_bn.networks import build
+    from hindi_bn.networks import build_run
+    from hindi_bn.training.loop import learner_of, make_optimizer
 
     torch.manual_seed(5842)
-    digits = load(real_data_dir)
-    images = torch.from_numpy(draw(test_per_class=0)[0]).float().div(255)[:, None]
+    torch.set_num_threads(1)
+    images = torch.from_numpy(all_of_them[0]).float().div(255)[:, None]
     labels = torch.arange(10).repeat_interleave(1700)
-    network = build("three_convs", norm="batch")
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.02)
-    batches = [batch for _ in range(6) for batch in torch.randperm(17000).split(64)]
-    decay = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, len(batches))
-    for batch in batches:
-        loss = nn.functional.cross_entropy(network(images[batch]), labels[batch])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        decay.step()
-    network.eval()
-    with torch.no_grad():
-        real = digits.test_images.float().div(255)[:, None]
-        predicted = torch.cat([network(part).argmax(dim=1) for part in real.split(500)])
-    assert (predicted == digits.test_labels).float().mean() >= 0.95
+    run = tiny_study(batch_size=64, test_batch_size=500).run("bn")
+    network = build_run(run)
+    for lr in torch.linspace(0.02, 0.0, 7).tolist()[:-1]:  # an epoch each
+        slower = run.model_copy(update={"lr": lr})
+        learner = learner_of(slower, network, make_optimizer(slower, network), numerics="engine")
+        learner.layers.train()
+        for batch in torch.randperm(17000).split(64):
+            learner.step(images[batch], labels[batch])
+    digits = load(real_data_dir)
+    real = digits.test_images.float().div(255)[:, None]
+    _, accuracy = learner.evaluate(real, digits.test_labels, 500)
+    assert accuracy >= 0.95

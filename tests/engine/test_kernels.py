@@ -19,7 +19,7 @@ from torch.nn import functional
 from hindi_bn.engine import build
 from hindi_bn.engine.library import variants
 
-pytestmark = pytest.mark.slow  # compiling takes some seconds
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kernels")]  # compiling takes seconds
 
 BAR = 5e-6  # of a tensor's largest value; docs/engine.md
 WORST: dict[str, float] = {}

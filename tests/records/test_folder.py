@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
 import resource
@@ -16,6 +17,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from resumed import resume
 from tiny import tiny_digits, tiny_study
 
 from hindi_bn.errors import HindiBnError, RunError
@@ -287,22 +289,29 @@ def start(out: Path, epochs: int, **keywords: Any) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 def test_ten_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
+    """Processes that one forks which has imported everything: each import takes seconds."""
     epochs, chance = 120, random.Random(5842)
     whole = trained(tmp_path / "whole", epochs=epochs)
-    kills = 0
-    while kills < 10:
-        process = start(tmp_path / "parts", epochs)
-        assert process.stdout is not None
-        process.stdout.readline()
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["hindi_bn.training.run"])
+
+    def start_again() -> tuple[Any, Any]:
+        ready, told = forks.Pipe(duplex=False)
+        process = forks.Process(target=resume, args=(tmp_path / "parts", epochs, told))
+        process.start()
+        told.close()
+        ready.recv()
+        return process, ready
+
+    for _ in range(10):
+        process, _ = start_again()
         time.sleep(chance.uniform(0.0, 0.6))
-        alive = process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        kills += 1
-        assert alive, "the run ended before it could be killed ten times"
-    last = start(tmp_path / "parts", epochs)
-    last.communicate()
-    assert last.returncode == 0
+        assert process.is_alive(), "the run ended before it could be killed ten times"
+        process.kill()
+        process.join()
+    last, _ = start_again()
+    last.join()
+    assert last.exitcode == 0
     assert_same(whole.folder, tmp_path / "parts" / "article" / "bn")
 
 

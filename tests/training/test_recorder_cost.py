@@ -21,7 +21,7 @@ from hindi_bn.training.loop import TorchLearner, make_optimizer, train_epoch
 from hindi_bn.training.recorder import Recorder
 from hindi_bn.training.tensors import Tensors, to_tensors
 
-ROUNDS, STEPS, BATCH = 3, 50, 32
+ROUNDS, BATCH = 3, 32
 KINDS: dict[str, list[dict[str, Any]]] = {
     "one weight": [{"kind": "weight", "name": "wx", "layer": "6", "index": [3, 4, 1, 0]}],
     "gradients": [{"kind": "gradients"}],
@@ -29,15 +29,17 @@ KINDS: dict[str, list[dict[str, Any]]] = {
     "activations": [{"kind": "activations"}],
 }
 KINDS["all four"] = [recording for recordings in list(KINDS.values()) for recording in recordings]
-EVERY = (1, 10, 50)
+STEPS = {1: 10, 10: 10, 50: 50}  # of an epoch, by the steps from reading to reading
 
 
-def epoch_seconds(recordings: list[dict[str, Any]], data: Tensors, folder: RunFolder) -> float:
-    """CPU seconds of an epoch of `STEPS` steps, recording and writing included."""
+def epoch_seconds(
+    recordings: list[dict[str, Any]], steps: int, data: Tensors, folder: RunFolder
+) -> float:
+    """CPU seconds of an epoch of some steps, recording and writing included."""
     run = tiny_study(recordings=recordings).run("bn")
     network = build_run(run)
     recorder = Recorder(folder, run, network, data)
-    order = torch.arange(STEPS * BATCH)
+    order = torch.arange(steps * BATCH)
     start = time.process_time()
     on_step = recorder.begin(0, lambda done, steps: None)
     train_epoch(TorchLearner(network, make_optimizer(run, network)), data, order, BATCH, on_step)
@@ -46,21 +48,20 @@ def epoch_seconds(recordings: list[dict[str, Any]], data: Tensors, folder: RunFo
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 def test_the_cost_of_recordings(tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    digits = tiny_digits(train=STEPS * BATCH, test=100)
-    data = to_tensors(digits, "unit", torch.device("cpu"))
-    cases = {
-        (name, every): [recording | {"every": every} for recording in recordings]
-        for name, recordings in KINDS.items()
-        for every in EVERY
-    }
-    epoch_seconds([], data, RunFolder(tmp_path))  # the first epoch warms the memory up
-    ratios: dict[tuple[str, Any], list[float]] = {case: [] for case in cases}
-    for _ in range(ROUNDS):
-        for case, recordings in cases.items():
-            plain = epoch_seconds([], data, RunFolder(tmp_path))
-            ratios[case].append(epoch_seconds(recordings, data, RunFolder(tmp_path)) / plain)
+    data = to_tensors(tiny_digits(50 * BATCH, test=100), "unit", torch.device("cpu"))
+    folder = RunFolder(tmp_path)
+    epoch_seconds([], 50, data, folder)  # the first epoch warms the memory up
+    ratios: dict[tuple[str, int], list[float]] = {}
+    for every, steps in [each for each in STEPS.items() for _ in range(ROUNDS)]:
+        plain = epoch_seconds([], steps, data, folder)
+        for name, kinds in KINDS.items():
+            seconds = epoch_seconds(
+                [kind | {"every": every} for kind in kinds], steps, data, folder
+            )
+            ratios.setdefault((name, every), []).append(seconds / plain)
     for (name, every), values in ratios.items():
         median, low, high = statistics.median(values), min(values), max(values)
         print(f"{name:<12} every {every:>2}: x {median:.3f} ({low:.3f} to {high:.3f})")
