@@ -5,9 +5,12 @@ VENV   ?= .venv
 DATA   ?= data
 OUT    ?= results
 STAGE  ?= pilot
+TORCH  ?=
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-STAMP  := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | tr -d ' ')
+SUM    := $(shell cat pyproject.toml constraints.txt | cksum | tr -d ' ')
+STAMP  := $(VENV)/.installed-$(SUM)
+TOOLS  := $(VENV)/.tools-$(SUM)
 SOURCE := hindi_bn/engine/build.py $(wildcard hindi_bn/engine/source/*)
 ENGINE := $(VENV)/.engine-$(shell cat $(SOURCE) | cksum | tr -d ' ')
 
@@ -15,22 +18,30 @@ ENGINE := $(VENV)/.engine-$(shell cat $(SOURCE) | cksum | tr -d ' ')
 PYTEST := env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(abspath $(VENV))/pycache $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install engine reproduce quick test coverage proofs fidelity claims bench gpu check format clean
+.PHONY: help install dev wheel docs engine reproduce quick test coverage proofs fidelity claims bench gpu check format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(STAMP) $(ENGINE) ## make .venv and install hindi-bn into it (again when pyproject.toml changed)
+install: $(STAMP) $(ENGINE) ## make .venv and install hindi-bn into it; TORCH=cpu: without CUDA, 4.5 GB less
+
+dev: install $(TOOLS) ## install what the tests, the linter and the type checker need, too
 
 # Without isolation, so that zig (100 MB) is fetched and unpacked once, for here and for `make engine`.
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "hindi-bn needs Python 3.11 or later; name one with: make PYTHON=python3.12 ..."; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(if $(TORCH),$(PIP) --no-deps --index-url https://download.pytorch.org/whl/$(TORCH) torch torchvision)
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 		$(PIP) editables --requirement /dev/stdin
-	HATCH_BUILD_NO_HOOKS=true $(PIP) --no-build-isolation --editable '.[dev]'
+	HATCH_BUILD_NO_HOOKS=true $(PIP) --no-build-isolation --editable .
 	rm -f $(VENV)/.installed-*
+	touch $@
+
+$(TOOLS): | $(STAMP)
+	HATCH_BUILD_NO_HOOKS=true $(PIP) --no-build-isolation --editable '.[dev]'
+	rm -f $(VENV)/.tools-*
 	touch $@
 
 # Whoever edits the C file has it compiled, and nothing else installed. Without an engine all else works.
@@ -38,6 +49,12 @@ $(ENGINE): | $(STAMP)
 	-$(BIN)/python hindi_bn/engine/build.py
 	rm -f $(VENV)/.engine-*
 	touch $@
+
+wheel: dev ## a wheel for this platform in dist/, for pip, pipx or uv
+	$(BIN)/python -m build --wheel --no-isolation
+
+docs: dev ## write docs/cli.md from what the commands say
+	$(BIN)/typer hindi_bn.cli utils docs --name hindi-bn --output docs/cli.md
 
 engine: $(STAMP) ## compile the engine's libraries again, for this machine and the web (10 seconds)
 	$(BIN)/python hindi_bn/engine/build.py
@@ -48,17 +65,17 @@ reproduce: install ## the whole study: data, both runs, tables and figures in re
 quick: install ## a two-minute taste: both networks for five epochs
 	$(BIN)/hindi-bn reproduce --config quick --data-dir $(DATA) --out $(OUT)
 
-test: install ## the tests, offline, under three minutes on two cores
+test: dev ## the tests, offline, under three minutes on two cores
 	$(PYTEST) -n 2 --dist worksteal $(COVERAGE)
 
 coverage: COVERAGE = --cov --cov-report=term-missing:skip-covered --render
 coverage: test ## the same tests with coverage, at least 90 %, and all figures drawn; two thirds longer
 
-proofs: install ## the longer proofs: kills and resumes, the stand-in against the real digits
+proofs: dev ## the longer proofs: kills and resumes, the stand-in against the real digits
 	OMP_NUM_THREADS=1 $(PYTEST) -m 'slow and not timed' -n 2 --dist loadgroup --durations=15
 	$(PYTEST) -m 'slow and timed' --durations=5
 
-fidelity: install ## all 30 epochs of the article's study against its published numbers
+fidelity: dev ## all 30 epochs of the article's study against its published numbers
 	$(PYTEST) -m fidelity -s
 
 claims: install ## the sources' claims over seeds; STAGE=smoke, pilot or confirm
@@ -67,15 +84,15 @@ claims: install ## the sources' claims over seeds; STAGE=smoke, pilot or confirm
 bench: install ## time training against the notebook's way on this machine (a quiet one, some minutes)
 	$(BIN)/hindi-bn bench --data-dir $(DATA)
 
-gpu: install ## what only a CUDA device can show: graphs, ensembles, the article's numbers on it
+gpu: dev ## what only a CUDA device can show: graphs, ensembles, the article's numbers on it
 	$(PYTEST) tests/training/gpu/test_device.py -s
 
-check: install ## format, lint and types, changing nothing
+check: dev ## format, lint and types, changing nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: install ## format the code and mend what the linter can
+format: dev ## format the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
