@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "hindi_bn"
 ROOMS = (
     "errors", "files", "registry", "environment", "study", "digits", "networks", "engine",
     "records", "training", "runners", "stats", "measures", "evidence", "figures", "plots",
-    "exports", "article", "sweeps", "claims", "explain", "bench", "api", "cli",
+    "exports", "trackers", "article", "sweeps", "claims", "explain", "bench", "api", "cli",
 )  # fmt: skip
 """In the order of docs/architecture.md."""
 

@@ -14,6 +14,7 @@ from hindi_bn.files import plain_json
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.registry import nearest
 from hindi_bn.runners.jobs import read_failure
+from hindi_bn.study.flat import flat_settings
 
 Where = str | os.PathLike[str]
 
@@ -125,22 +126,8 @@ def _facts(record: Record) -> dict[str, Any]:
     facts |= last | {"best_test_accuracy": best, "seed": record.study.seed}
     facts |= {"data": record.study.data, "device": environment.get("device")}
     facts |= {key: environment.get(key) for key in ("numerics", "started")}
-    settings = _flat(record.run.model_dump(mode="json", exclude={"name", "epochs", "recordings"}))
-    kinds = ", ".join(each.kind for each in record.run.recordings)
-    return dict(plain_json(facts | settings | {"recordings": kinds or None}))
-
-
-def _flat(settings: dict[str, Any], before: str = "") -> dict[str, Any]:
-    """Return keys as in --set; a mapping with a name stands by it, too."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            named = {before + key: value["name"]} if "name" in value else {}
-            rest = {inner: each for inner, each in value.items() if inner != "name"}
-            flat |= named | _flat(rest, f"{before}{key}.")
-        else:
-            flat[before + key] = value
-    return flat
+    settings = flat_settings(record.run)
+    return dict(plain_json(facts | {k: v for k, v in settings.items() if k != "epochs"}))
 
 
 def _status(path: Path) -> str:

@@ -11,6 +11,7 @@ from hindi_bn.errors import RunError, StudyError
 from hindi_bn.plots import Image, write_plot
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.study import Run, Study
+from hindi_bn.trackers import tracking
 from hindi_bn.training.run import Reporter, train_run
 
 ReporterOf = Callable[[Run], contextlib.AbstractContextManager[Reporter]]
@@ -32,6 +33,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     command: str = "",
+    trackers: Sequence[str] = (),
     reporter: Reporter | ReporterOf = SILENT,
 ) -> list[Record]:
     """Train runs of a study and record each in `<out>/<study>/<run>/`.
@@ -42,6 +44,7 @@ def train(
         resume: Use finished runs as they are and go on with unfinished ones.
         overwrite: Replace what earlier runs recorded.
         command: For the record: the command that was typed.
+        trackers: `tensorboard` or `mlflow`, which follow each run; see `hindi_bn.trackers`.
     """
     data = source.load(Path(data_dir), study.data) if digits is None else digits
     records = []
@@ -50,11 +53,12 @@ def train(
         opening: contextlib.AbstractContextManager[Reporter] = (
             contextlib.nullcontext(reporter) if isinstance(reporter, Reporter) else reporter(run)
         )
-        with opening as opened:
+        with opening as opened, tracking(trackers, study, name, Path(out)) as tracked:
             record = train_run(
-                study, name, data, Path(out),
-                resume=resume, overwrite=overwrite, command=command, reporter=opened,
+                study, name, data, Path(out), resume=resume, overwrite=overwrite, command=command,
+                reporter=tracked.beside(opened),
             )  # fmt: skip
+            tracked.finished(record)
         records.append(record)
     return records
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from hindi_bn import registry
 from hindi_bn.registry import is_outside, nearest
 from hindi_bn.study import Device, Run, Study, data_names, norm_names
 from hindi_bn.study.old_names import new_value
@@ -84,6 +85,12 @@ Overwrite = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]
+Trackers = Annotated[list[str] | None, typer.Option(
+    "--tracker", metavar="NAME", show_default="none",
+    help="Follow each run by a tracker: " + " ".join(
+        f"{name}: {text}" for name, text in registry.summaries("trackers").items()
+    ) + " May be repeated.", autocompletion=lambda: list(registry.names("trackers")),
+)]  # fmt: skip
 
 
 class FigureFormat(StrEnum):

@@ -45,6 +45,7 @@ def train(
     data_dir: options.DataDir = Path("data"),
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
+    tracker: options.Trackers = None,
     json_: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:  # fmt: skip
@@ -69,7 +70,8 @@ def train(
     note(f"Data: {digits.title}", quiet=quiet)
     records = hindi_bn.train(
         study, names, digits=digits, out=out, resume=resume, overwrite=overwrite,
-        command=typed_command(), reporter=partial(training_progress, quiet=quiet),
+        command=typed_command(), trackers=tracker or [],
+        reporter=partial(training_progress, quiet=quiet),
     )  # fmt: skip
     if json_:
         print_json([_document(record) for record in records])
