@@ -19,7 +19,7 @@ from hindi_bn.claims.tables import read_runs
 
 ROOT = Path(__file__).parent.parent
 CLAIMS = ROOT / "results" / "claims"
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *CLAIMS.glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *CLAIMS.glob("*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
