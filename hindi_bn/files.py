@@ -59,7 +59,7 @@ def refused(what: str, next_step: str, kind: type[HindiBnError] = RunError) -> I
         raise kind(what, one_line(error), next_step) from error
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """Return what an error says in a line, or its kind where it says nothing."""
     return " ".join(str(error).split()) or type(error).__name__
 

@@ -1,5 +1,6 @@
 """The digits: load, fetch, describe and show them."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,13 @@ def load_digits(
     """
     folder = Path(data_dir)
     try:
-        return source.load(folder, name, advance)
+        digits = source.load(folder, name, advance)
     except DataError:
         if name != "digits" or not fetch:
             raise
-    return source.resolve(folder, None if archive is None else Path(archive), note, advance)
+        digits = source.resolve(folder, None if archive is None else Path(archive), note, advance)
+    logging.getLogger("hindi_bn").debug("Data in %s: %s.", folder, digits.title)
+    return digits
 
 
 def download(

@@ -1,5 +1,6 @@
 """Studies: load one, change it, choose runs of it; their files listed, begun and checked."""
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +34,11 @@ def load_study(
         >>> [(run.name, run.norm.name, run.epochs, run.lr) for run in study.runs]
         [('no-bn', 'none', 5, 0.001), ('bn', 'batch', 5, 0.01)]
     """
-    return files.load_study(os.fspath(config), dict(changes or {}) | more)
+    study = files.load_study(os.fspath(config), dict(changes or {}) | more)
+    logging.getLogger("hindi_bn").debug(
+        "Study %s from %s.", study.name, files.find_study(str(config))
+    )
+    return study
 
 
 def choose_runs(

@@ -1,5 +1,7 @@
 """The application object: global options, exit codes, and how errors and notes are printed."""
 
+import contextvars
+import functools
 import logging
 import shlex
 import sys
@@ -13,6 +15,8 @@ from hindi_bn.errors import HindiBnError
 from hindi_bn.files import json_text
 
 INTERRUPTED = 130
+_silent = contextvars.ContextVar("silent", default=False)
+"""Whether notes are unwanted, in a command that does not declare --quiet by itself."""
 
 ORDER = (
     "reproduce", "download", "data", "train", "runs", "compare", "plot-descent", "predict",
@@ -22,12 +26,44 @@ ORDER = (
 """Commands in the order of `hindi-bn --help`: the way of a study first."""
 
 
+def _silence(value: bool) -> None:
+    _silent.set(value)
+
+
+def _say_more(value: bool) -> None:
+    logging.getLogger("hindi_bn").setLevel(logging.DEBUG if value else logging.WARNING)
+
+
+@functools.cache
+def _everywhere() -> list[Any]:
+    """Return the options that every command has."""
+    one = typer.Typer(add_completion=False)
+
+    @one.command()
+    def command(
+        quiet: Annotated[bool, typer.Option(
+            "--quiet", "-q", help="No progress and no notes on stderr.",
+            callback=_silence, expose_value=False,
+        )] = False,
+        verbose: Annotated[bool, typer.Option(
+            "--verbose", "-v", help="Tell on stderr what is done, too.",
+            callback=_say_more, expose_value=False,
+        )] = False,
+    ) -> None: ...  # fmt: skip
+
+    return [each for each in typer.main.get_command(one).params if not each.is_eager]
+
+
 class Group(TyperGroup):
     """Turns an expected error into one message and exit code 1, and Ctrl-C into exit code 130."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        for command in self.commands.values():  # else help breaks its lines as the source does
+        for command in self.commands.values():
+            if not isinstance(command, TyperGroup):
+                declared = {name for parameter in command.params for name in parameter.opts}
+                command.params += [one for one in _everywhere() if not declared & {*one.opts}]
+            # else help breaks its lines as the source does
             paragraphs = (command.help or "").split("\n\n")
             command.help = "\n\n".join(" ".join(text.split()) for text in paragraphs)
 
@@ -38,6 +74,7 @@ class Group(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command; `--debug` lets the traceback through."""
+        _silent.set(False)
         try:
             return super().invoke(ctx)
         except HindiBnError as error:
@@ -96,7 +133,7 @@ def root(
 
 def note(message: str, *, quiet: bool = False) -> None:
     """Print a note for the person at the terminal: on stderr, so that stdout holds data alone."""
-    if not quiet:
+    if not quiet and not _silent.get():
         typer.echo(message, err=True)
 
 

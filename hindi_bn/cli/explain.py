@@ -59,7 +59,7 @@ def explain(
     _refuse_clashes({name for name, value in given.items() if value is not None})
     explanation = hindi_bn.explain_batch_norm(
         layer or "2d", batch_size, digit=digit, index=index or 0, image=image,
-        run=run or Path("results/article/bn"), data_dir=data_dir, figure=figure,
+        run=run or options.default_run(), data_dir=data_dir, figure=figure,
     )  # fmt: skip
     if figure is not None:
         note(f"Figure: {figure}", quiet=quiet or json_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hindi_bn import registry
+from hindi_bn.cli.app import print_json
 from hindi_bn.registry import is_outside, nearest
 from hindi_bn.study import Device, Run, Study, data_names, norm_names
 from hindi_bn.study.old_names import new_value
@@ -62,7 +64,13 @@ Set = Annotated[list[str] | None, typer.Option(
     "may be repeated.",
 )]  # fmt: skip
 Out = Annotated[
-    Path, typer.Option("--out", metavar="DIR", help="Folder that holds the studies' results.")
+    Path,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        envvar="HINDI_BN_OUT",
+        help="Folder that holds the studies' results.",
+    ),
 ]
 Evidence = Annotated[Path | None, typer.Option(
     "--evidence", metavar="DIR", help="Folder of the evidence.", show_default="evidence in --out",
@@ -134,12 +142,26 @@ def seeds(whose: str) -> Any:
     return typer.Option("--seeds", min=1, metavar="N", help="Seeds.", show_default=whose)
 
 
+def default_run() -> Path:
+    """Return the run that is asked unless one is named, where results are kept by default."""
+    return Path(os.environ.get("HINDI_BN_OUT", "results")) / "article" / "bn"
+
+
 def overrides(assignments: list[str] | None, **flags: Any) -> dict[str, Any]:
     """Join `--set` and the flags that were given; a flag beats `--set`, which beats the file."""
     from hindi_bn.study.files import parse_assignments
 
     given = {key: value for key, value in flags.items() if value is not None}
     return parse_assignments(assignments or []) | given
+
+
+def tell_files(written: Sequence[Path], *, json_: bool) -> None:
+    """Print the files that were written: a line each, or one JSON document."""
+    if json_:
+        print_json({"files": [str(path) for path in written]})
+    else:
+        for path in written:
+            typer.echo(path)
 
 
 def formats(chosen: list[FigureFormat] | None) -> tuple[str, ...]:

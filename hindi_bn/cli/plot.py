@@ -35,6 +35,7 @@ def plot(
     data_dir: options.DataDir = Path("data"),
     format_: options.Format = None,
     dpi: options.Dpi = 150,
+    json_: options.Json = False,
 ) -> None:  # fmt: skip
     """Draw training curves, what runs recorded, or the filters and feature maps they learned.
 
@@ -44,5 +45,4 @@ def plot(
         kind, folders, folder=to, digit=digit, index=index, data_dir=data_dir,
         formats=options.formats(format_), dpi=dpi,
     )  # fmt: skip
-    for path in written:
-        typer.echo(path)
+    options.tell_files(written, json_=json_)

@@ -69,6 +69,7 @@ def plot_descent(
     to: To = None,
     format_: options.Format = None,
     dpi: options.Dpi = 150,
+    json_: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Draw the descent of the training loss along two sample weights (the article's figure 8).
@@ -82,8 +83,7 @@ def plot_descent(
     written = hindi_bn.plot_descent(
         folders, folder=to, out=out, formats=options.formats(format_), dpi=dpi
     )
-    for path in written:
-        typer.echo(path)
+    options.tell_files(written, json_=json_)
     note("The path of (wx, wy, training loss), a point per epoch.", quiet=quiet)
 
 

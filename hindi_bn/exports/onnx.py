@@ -1,5 +1,7 @@
 """ONNX, as trained and with batch norms folded into the layers before them, for onnxruntime."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,9 @@ from torch.nn.utils import fusion
 
 from hindi_bn.digits import Digits
 from hindi_bn.environment import needed
-from hindi_bn.errors import RunError
+from hindi_bn.errors import HindiBnError, RunError
 from hindi_bn.exports import BATCH, REPORT, Answers, Exported, answers, batch_norms_of
-from hindi_bn.files import replacing
+from hindi_bn.files import one_line, replacing
 from hindi_bn.records import Record
 from hindi_bn.training.run import load_network
 from hindi_bn.training.tensors import run_constants
@@ -38,8 +40,9 @@ def export(record: Record, digits: Digits, folder: Path) -> list[Exported]:
         versions[f"{record.run.name}-folded.onnx"] = folded
     found, models = [], {}
     for name, each in versions.items():
-        models[folder / name] = model = _model(each, record, constants)
-        found.append(_checked(folder / name, model, wanted, batch_norms_of(each)))
+        with _possible(record):
+            models[folder / name] = model = _model(each, record, constants)
+            found.append(_checked(folder / name, model, wanted, batch_norms_of(each)))
     for file, model in models.items():
         with replacing(file) as temporary:
             temporary.write_bytes(model)
@@ -65,6 +68,21 @@ def fold(network: nn.Sequential) -> nn.Sequential:
     for name, layer in layers:
         folded.add_module(name, layer)
     return folded.eval()
+
+
+@contextlib.contextmanager
+def _possible(record: Record) -> Iterator[None]:
+    """Turn what torch's exporter or onnxruntime cannot do into a RunError."""
+    try:
+        yield
+    except HindiBnError:
+        raise
+    except Exception as error:
+        raise RunError(
+            f"Network {record.run.network!r} cannot be written as ONNX.",
+            one_line(error),
+            "export it with --format huggingface, or a run of another network",
+        ) from error
 
 
 def _model(network: nn.Module, record: Record, constants: Numbers) -> bytes:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from hindi_bn.errors import RunError
 from hindi_bn.networks import build_run, check
 from hindi_bn.networks.preserved import preserved
 from hindi_bn.records import Checkpoint, Record, RunFolder
+from hindi_bn.records.log import RunLog
 from hindi_bn.study import Run, Study
 from hindi_bn.study.old_names import from_record
 from hindi_bn.training.checkpoint import restore, snapshot
@@ -96,9 +97,11 @@ def train_run(
             reporter.note(f"{folder.path} is finished; nothing to resume.")
             return record
         prepare(study.threads, device, study.precision)
-        with preserved():
+        log = RunLog(folder)
+        with preserved(), log.ending():
             about = environment_of(digits, device, command) | ({"claims": claims} if claims else {})
-            _train(study, run, digits, folder, device, command, about, reporter)
+            logged = _logged(reporter, run, log)
+            _train(study, run, digits, folder, device, command, about, logged, log)
         return folder.read()
 
 
@@ -146,7 +149,7 @@ def environment_of(digits: Digits, device: torch.device, command: str) -> dict[s
 
 def _train(
     study: Study, run: Run, digits: Digits, folder: RunFolder, device: torch.device, command: str,
-    about: dict[str, Any], reporter: Reporter,
+    about: dict[str, Any], reporter: Reporter, log: RunLog,
 ) -> None:  # fmt: skip
     began = time.perf_counter()
     checkpoint = folder.read_checkpoint() if folder.resumable else None
@@ -174,6 +177,7 @@ def _train(
         described["engine"] = engine.describe()
     folder.write_environment(described)
     folder.write_history(rows, run.history_columns)
+    log.write(_begun(study, run, described, sum(each.numel() for each in network.parameters())))
 
     def save() -> None:
         folder.write_checkpoint(Checkpoint(snapshot(network, optimizer), rows, settings))
@@ -198,6 +202,33 @@ def _train(
     folder.write_environment({**described, "seconds": seconds})
     recorder.finish()
     folder.finish(network.state_dict())
+
+
+def _logged(reporter: Reporter, run: Run, log: RunLog) -> Reporter:
+    """Return a reporter that writes rows and notes into the run's log, too."""
+
+    def epoch(row: EpochRow) -> None:
+        values = {key: value for key, value in asdict(row).items() if key != "epoch"}
+        said = ", ".join(f"{key} {value:.6g}" for key, value in values.items())
+        log.write(f"Epoch {row.epoch + 1} of {run.epochs}: {said}", told=True)
+        reporter.epoch(row)
+
+    def note(text: str) -> None:
+        log.write(text, told=True)
+        reporter.note(text)
+
+    return replace(reporter, epoch=epoch, note=note)
+
+
+def _begun(study: Study, run: Run, described: Mapping[str, Any], parameters: int) -> str:
+    """Return the line of the log that says what is trained, and how."""
+    return (
+        f"{described['command'] or 'Training'}: study {study.name}, run {run.name}, seed "
+        f"{study.seed}; network {run.network}, norm {run.norm.name}, {parameters:,} parameters; "
+        f"data: {described['data']['title']}; {described['device']} "
+        f"({described['device_name']}), {described['threads']} threads, numerics "
+        f"{described['numerics']}, torch {described['versions']['torch']}"
+    )
 
 
 def _as_begun(run: Run, begun: Run) -> Run:

@@ -140,6 +140,18 @@ def test_a_missing_extra_and_an_unknown_format_say_what_to_do(
 
 
 @pytest.mark.slow
+def test_a_network_that_cannot_be_exported_is_refused(tmp_path: Path) -> None:
+    """Torch's exporter fixes the batch of its matrix products."""
+    for name in ONNX:
+        pytest.importorskip(name)
+    study = tiny_study(epochs=1, recordings=[], network="locally_connected")
+    (record,) = hindi_bn.train(study, ["bn"], digits=DIGITS, out=tmp_path)
+    with pytest.raises(HindiBnError, match="'locally_connected' cannot be written as ONNX"):
+        hindi_bn.export(record, "onnx", digits=DIGITS)
+    assert not (record.folder / "onnx").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "norm", "counts"),
     [("mlp", "batch", [1, 0]), ("three_convs", "spectral", [0]), ("lenet", "batch-renorm", [0])],

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_a_finished_folder_holds_what_was_promised(tmp_path: Path) -> None:
     record = trained(tmp_path, epochs=1)
     assert record.folder == tmp_path / "article" / "bn"
     assert sorted(path.name for path in record.folder.iterdir()) == [
-        "environment.json", "history.csv", "run.yaml", "weights.safetensors",
+        "environment.json", "history.csv", "log.txt", "run.yaml", "weights.safetensors",
     ]  # fmt: skip
     assert record.run.name == "bn"
     assert record.study == tiny_study(epochs=1)
@@ -68,6 +69,23 @@ def test_a_finished_folder_holds_what_was_promised(tmp_path: Path) -> None:
     assert environment["data"]["sha256"] == tiny_digits().digests
     assert environment["threads"] == 1
     assert environment["seconds"]["total"] > environment["seconds"]["training"] > 0
+
+
+def test_the_log_tells_how_a_run_began_went_on_and_ended(tmp_path: Path) -> None:
+    interrupted(tmp_path, after=1)
+    record = trained(tmp_path, resume=True)
+    lines = (record.folder / "log.txt").read_text().splitlines()
+    times = [datetime.fromisoformat(line.split(" ")[0]) for line in lines]
+    assert times == sorted(times)
+    texts = [line.partition(" ")[2] for line in lines]
+    assert texts[0].startswith("Training: study article, run bn, seed 5842; network three_convs")
+    assert texts[1].startswith(f"Epoch 1 of {EPOCHS}: ")
+    assert texts[2].startswith("Ended by RunInterrupted: ")
+    assert "Resuming" in texts[3]
+    assert texts[-1] == "Finished."
+    loss = record.history["train_loss"].iloc[-1]
+    assert texts[-2].startswith(f"Epoch {EPOCHS} of {EPOCHS}: ")
+    assert f"train_loss {loss:.6g}" in texts[-2]
 
 
 @pytest.mark.parametrize("optimizer", [{"momentum": 0.9}, {"optimizer": "adam"}])
