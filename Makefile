@@ -14,7 +14,8 @@ TOOLS  := $(VENV)/.tools-$(SUM)
 SOURCE := hindi_bn/engine/build.py $(wildcard hindi_bn/engine/source/*)
 ENGINE := $(VENV)/.engine-$(shell cat $(SOURCE) | cksum | tr -d ' ')
 
-# Tests start many processes: with compiled files none of them compiles the package again.
+# Tests start many processes: with compiled files none of them compiles the package again. Two side by
+# side have a core each: threads that wait for the other's core would only spin.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(abspath $(VENV))/pycache $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
@@ -66,7 +67,7 @@ quick: install ## a two-minute taste: both networks for five epochs
 	$(BIN)/hindi-bn reproduce --config quick --data-dir $(DATA) --out $(OUT)
 
 test: dev ## the tests, offline, under three minutes on two cores
-	$(PYTEST) -n 2 --dist worksteal $(COVERAGE)
+	OMP_NUM_THREADS=1 $(PYTEST) -n 2 --dist worksteal $(COVERAGE)
 
 coverage: COVERAGE = --cov --cov-report=term-missing:skip-covered --render
 coverage: test ## the same tests with coverage, at least 90 %, and all figures drawn; two thirds longer

@@ -105,6 +105,7 @@ def test_the_norm_stands_in_every_network_and_draws_nothing() -> None:
         check(run_of("fully_connected", NORM, options={"width": 1}), 70)
 
 
+@pytest.mark.slow
 def test_a_worker_finds_them_and_gives_the_same_numbers(tmp_path: Path) -> None:
     study = from_outside()
     (result,) = run_jobs([Job(study, "mine", tmp_path)], tiny_digits(), workers=1, threads=1)

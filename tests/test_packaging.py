@@ -114,6 +114,7 @@ def test_the_wheel_carries_the_studies_and_the_typing_mark(wheel: Path) -> None:
     assert not [name for name in names if name.endswith((".png", ".safetensors"))]
 
 
+@pytest.mark.slow
 def test_the_wheel_works_from_any_folder(wheel: Path, tmp_path: Path) -> None:
     """The unpacked wheel, ahead of this checkout, reads its own studies in an empty folder."""
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")

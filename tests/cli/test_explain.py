@@ -124,7 +124,12 @@ def test_a_batch_of_other_data_than_the_run_s_is_refused(
     assert "trained on other data" in result.stderr
 
 
-@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "suffix", ["png", pytest.param("svg", marks=SLOW), pytest.param("pdf", marks=SLOW)]
+)
 def test_figures_by_suffix_are_the_same_bytes_again(suffix: str) -> None:
     for name in ("a", "b"):
         result = run("--figure", f"{name}.{suffix}", "--json")

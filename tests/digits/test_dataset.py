@@ -62,6 +62,7 @@ def test_the_cache_is_used_while_the_folder_is_unchanged(
     assert_small(load(data_dir))
 
 
+@pytest.mark.slow
 def test_a_cached_load_needs_no_torchvision(data_dir: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from hindi_bn.digits import load, checksums\n"

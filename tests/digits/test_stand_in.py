@@ -21,6 +21,11 @@ def few() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
+def few_tests() -> np.ndarray:
+    return draw(train_per_class=0, test_per_class=FEW)[1]
+
+
+@pytest.fixture(scope="module")
 def all_of_them() -> tuple[np.ndarray, np.ndarray]:
     return draw()
 
@@ -44,18 +49,18 @@ def test_equal_seeds_give_equal_bytes_and_others_differ(few: np.ndarray) -> None
     assert (other != few).any(axis=(1, 2)).all()
 
 
-def test_no_two_images_are_equal_within_or_across_splits() -> None:
-    train, test = draw(train_per_class=FEW, test_per_class=FEW)
-    images = np.concatenate([train, test]).reshape(20 * FEW, -1)
+def test_no_two_images_are_equal_within_or_across_splits(
+    few: np.ndarray, few_tests: np.ndarray
+) -> None:
+    images = np.concatenate([few, few_tests]).reshape(20 * FEW, -1)
     assert len(np.unique(images, axis=0)) == 20 * FEW
 
 
-def test_fewer_images_are_the_first_of_each_class(few: np.ndarray) -> None:
+def test_fewer_images_are_the_first_of_each_class(few: np.ndarray, few_tests: np.ndarray) -> None:
     train, test = draw(train_per_class=3, test_per_class=2)
-    more = draw(train_per_class=0, test_per_class=FEW)[1]
     by_class = few.reshape(10, FEW, 32, 32)
     assert (train.reshape(10, 3, 32, 32) == by_class[:, :3]).all()
-    assert (test.reshape(10, 2, 32, 32) == more.reshape(10, FEW, 32, 32)[:, :2]).all()
+    assert (test.reshape(10, 2, 32, 32) == few_tests.reshape(10, FEW, 32, 32)[:, :2]).all()
 
 
 def test_nothing_can_be_asked_for() -> None:

@@ -252,6 +252,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_within_a_steps_time() -> None:
     tests = Path(__file__).parent.parent
     process = subprocess.Popen(

@@ -250,7 +250,7 @@ def test_many_epochs_are_a_line_without_markers() -> None:
     assert ax.lines[0].get_marker() in ("", "None", None)
 
 
-@pytest.mark.parametrize("epochs", [1, 2, 30])
+@pytest.mark.parametrize("epochs", [1, pytest.param(2, marks=pytest.mark.slow), 30])
 def test_no_text_is_cut_off(epochs: int) -> None:
     losses = list(np.geomspace(2.0, 0.02, epochs))
     histories = {"no-bn": history(losses), "bn": history(losses)}

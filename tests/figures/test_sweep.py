@@ -318,6 +318,7 @@ def test_what_has_no_result_is_not_drawn() -> None:
     assert drawn(unfinished, epochs.iloc[:0], ["norm"]) == {}
 
 
+@pytest.mark.slow
 def test_many_arms_with_long_names_stay_inside() -> None:
     grid: Grid = {"lr": [1e-4, 1e-3, 1e-2, 0.1, 1.0, 3.0], "norm": ["none", "batch", "layer", LONG]}
     runs, epochs = made_sweep(grid, 2, 3, [("lr=3.0, norm=none", 0), ("lr=3.0, norm=none", 1)])

@@ -29,6 +29,7 @@ from hindi_bn.sweeps.run import plan_sweep
 from hindi_bn.sweeps.store import RunStore
 
 
+@pytest.mark.slow
 def test_workers_give_the_tables_of_this_process(tmp_path: Path) -> None:
     what = sweep(grid={"lr": [0.1, 1e9]}, seeds=1)
     crew, _ = train(what, tmp_path / "crew", LocalRunner(workers=1))
