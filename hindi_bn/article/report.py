@@ -28,12 +28,16 @@ from hindi_bn.figures.comparison import (
 from hindi_bn.figures.descent import descent_figure
 from hindi_bn.figures.style import FORMATS, Caption, looks, save
 from hindi_bn.files import json_text, plain_json, write_text
-from hindi_bn.stats.metrics import check_histories
+from hindi_bn.stats.headlines import counted, headline
+from hindi_bn.stats.metrics import check_histories, metric_named
 from hindi_bn.stats.recordings import pair_changes
 from hindi_bn.stats.scores import Classes, confusion, per_class
+from hindi_bn.study.words import arms_in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_TITLED = 3  # runs that a title names at most
 
 
 PASSING = ("seconds", "started", "commit", "dirty")
@@ -178,7 +182,10 @@ def write_descent(
     for name, part in groups.items():
         for projected in (False, True):
             caption = Caption(data_title, _details(part, seed))
-            figure = descent_figure(part, names, caption, projected=projected, colours=colours)
+            title = f"{_headline(part, 'train_loss')}; one arrow per epoch"
+            figure = descent_figure(
+                part, names, caption, title=title, projected=projected, colours=colours
+            )
             path = folder / (f"{name}-projected" if projected else name)
             written += save(figure, path, formats, dpi)
     return written
@@ -203,14 +210,38 @@ def _figures(comparison: Comparison) -> dict[str, Figure]:
     head = published_head() if published else None
     finals = ARTICLE.final_test_accuracy.items() if published else ()
     ends = {run: (ARTICLE.last_epoch, accuracy) for run, accuracy in finals}
+    accuracy, loss = (_headline(histories, name) for name in ("test_accuracy", "train_loss"))
     figures = {
-        "accuracy": accuracy_figure(histories, caption, head, ends),
-        "loss": loss_figure(histories, caption, head),
+        "accuracy": accuracy_figure(histories, caption, head, ends, accuracy),
+        "loss": loss_figure(histories, caption, head, loss),
     }
     if comparison.confusions:
-        figures["confusion"] = confusion_figure(comparison.confusions, caption)
-        figures["per_class"] = class_scores_figure(comparison.per_class, caption)
+        wrong, lowest = _wrong(comparison.confusions), _lowest(comparison.per_class)
+        figures["confusion"] = confusion_figure(comparison.confusions, caption, wrong)
+        figures["per_class"] = class_scores_figure(comparison.per_class, caption, lowest)
     return figures
+
+
+def _headline(histories: Mapping[str, pd.DataFrame], name: str) -> str:
+    """Say how a column of the histories ends; where runs are of one length, after which epoch."""
+    lengths = {len(history) for history in histories.values()}
+    when = f"after {counted(min(lengths), 'epoch')}" if len(lengths) == 1 else "at the end"
+    ends = {run: float(history[name].iloc[-1]) for run, history in histories.items()}
+    return headline(metric_named(name), ends, when)
+
+
+def _wrong(confusions: Mapping[str, pd.DataFrame]) -> str:
+    words, matrices = arms_in_words(confusions), {r: m.to_numpy() for r, m in confusions.items()}
+    each = [f"{m.sum() - m.trace()} {words[run]}" for run, m in matrices.items()]
+    total = next(iter(matrices.values())).sum()
+    return f"Of {total:,} test images wrong: {', '.join(each[:_TITLED])}"
+
+
+def _lowest(per_class: pd.DataFrame) -> str:
+    words = arms_in_words(per_class["run"])
+    rows = per_class.loc[per_class.groupby("run", sort=False)["f1"].idxmin()].to_dict("records")
+    each = [f"{100 * row['f1']:.1f} % {words[row['run']]}" for row in rows]
+    return f"Lowest F1 score of a digit: {', '.join(each[:_TITLED])}"
 
 
 def _texts(comparison: Comparison) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """The figure of each claim, from its result and the tables of its runs."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -11,45 +10,55 @@ from matplotlib.figure import Figure
 
 from hindi_bn.claims.gap import gaps_of
 from hindi_bn.claims.plan import TrainedClaim
-from hindi_bn.claims.report import decisive
+from hindi_bn.claims.report import decisive, sentence
 from hindi_bn.claims.results import ClaimResult
 from hindi_bn.claims.verdict import Effect
 from hindi_bn.figures import all_claims, claims, dose, sweeps
-from hindi_bn.figures.style import Caption
+from hindi_bn.figures.style import Caption, Part, compose
 from hindi_bn.measures import metric_named
 from hindi_bn.stats.tables import epoch_values, summary_by, values_of
 
-TITLE_WIDTH = 48  # characters in a line, beside a legend
-
 
 def draw(result: ClaimResult, trained: TrainedClaim) -> Figure:
-    """Draw what the claim's file asks for."""
+    """Draw what the claim's file asks for, and below it the tests that the verdict rests on."""
+    name = trained.plan.claim.figure.sweep or trained.first
+    count = result.sizes[name]["epochs"]
+    size = f"claim {result.id}, {result.stage}, {count} epoch{'s' * (count != 1)}"
+    effect = decisive(result)
+    found = all_claims.effect_in_words(
+        effect.mean, effect.corrected_low, effect.corrected_high, effect.unit
+    )
+    title = f"Claim {result.id}: {result.title}\n{sentence(result.with_n)}: {found}"
+    caption = Caption(result.data, size).plus(
+        "below: the claim's tests, means over seeds with 95 % t-intervals; the title's is at the "
+        "level of the verdict"
+    )
+    parts = [*_runs(trained, name), claims.forest_part(forest_table(result))]
+    return compose(title, caption, *parts)
+
+
+def _runs(trained: TrainedClaim, name: str) -> list[Part]:
+    """Return the part of the figure that shows a sweep's runs, if there is one."""
     figure = trained.plan.claim.figure
-    name = figure.sweep or trained.first
     runs, epochs = trained.tables[name].runs, trained.epochs[name]
     chosen = trained.tables[name].select(figure.where)
     runs, epochs = runs[runs["arm"].isin(chosen)], epochs[epochs["arm"].isin(chosen)]
-    count = result.sizes[name]["epochs"]
-    size = f"claim {result.id}, {result.stage}, {count} epoch{'s' * (count != 1)}"
-    caption = Caption(result.data, size)
-    title = textwrap.fill(f"Claim {result.id}: {result.title}", TITLE_WIDTH)
     if figure.kind == "forest" or epochs.empty:
-        caption = caption.plus("dots: means over seeds, lines: 95 % t-intervals")
-        return claims.forest_figure(forest_table(result), caption, title)
+        return []
     if figure.kind == "gap":
-        return claims.gap_figure(**vars(gaps_of(trained)), caption=caption)
+        return [claims.gap_part(**vars(gaps_of(trained)))]
     metric = metric_named(figure.metric)
     if figure.kind == "curves":
         values = epoch_values(epochs, figure.metric, metric, runs)
-        means = summary_by(values, ["arm", "epoch"])
-        return sweeps.curves_figure(values, means, metric, caption)
+        means = summary_by(values, ["arm", "epoch"], metric.possible)
+        return [sweeps.curves_part(values, means, metric)]
     values = values_of(runs, figure.metric, metric)
     if figure.kind == "strip":
-        return sweeps.strip_figure(values, summary_by(values, ["arm"]), metric, caption)
+        means = summary_by(values, ["arm"], metric.possible)
+        return [sweeps.strip_part(values, means, metric)]
     assert figure.x is not None
-    means = summary_by(values, [figure.x, figure.hue])
-    drawn = dose.Dose(values, means, figure.x, figure.hue, metric)
-    return dose.dose_figure(drawn, caption, title)
+    means = summary_by(values, [figure.x, figure.hue], metric.possible)
+    return [dose.dose_part(dose.Dose(values, means, figure.x, figure.hue, metric))]
 
 
 def draw_all(results: Sequence[ClaimResult]) -> Figure:

@@ -1,12 +1,14 @@
 """The claims as text: the ledger, and a page of two minutes per claim for a student."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from hindi_bn.article.markdown import table
 from hindi_bn.claims.numbers import number, p_equation, p_text
 from hindi_bn.claims.results import ClaimResult
 from hindi_bn.claims.verdict import FEWEST, LEVEL, Effect
+from hindi_bn.stats.headlines import counted
 
 EFFECT = "effect [interval at the verdict's corrected level], of the test it hangs on"
 
@@ -28,7 +30,12 @@ def effect_text(effect: Effect, *, corrected: bool = False) -> str:
     low, high = effect.low, effect.high
     if corrected:
         low, high = effect.corrected_low, effect.corrected_high
-    return f"{number(effect.mean)} [{number(low)}, {number(high)}]{unit}"
+    return f"{number(effect.mean)}{f' {interval_text(low, high)}' * isfinite(low)}{unit}"
+
+
+def interval_text(low: float, high: float) -> str:
+    """Write an interval; a dash where there is none, below n = 4."""
+    return f"[{number(low)}, {number(high)}]" if isfinite(low) else "–"
 
 
 def decisive(result: ClaimResult) -> Effect:
@@ -118,8 +125,9 @@ def _effects_table(result: ClaimResult) -> str:
             {
                 "test": effect.label,
                 "mean [95 % interval]": effect_text(effect),
-                "at the verdict's level": f"[{number(effect.corrected_low)}, "
-                f"{number(effect.corrected_high)}]",
+                "at the verdict's level": interval_text(
+                    effect.corrected_low, effect.corrected_high
+                ),
                 "holds where it is": effect.region,
                 "by itself": effect.verdict,
                 "n": str(effect.n) + (f" ({effect.left_out} without)" if effect.left_out else ""),
@@ -134,7 +142,8 @@ def _effects_table(result: ClaimResult) -> str:
 
 def _trained(result: ClaimResult) -> str:
     sizes = "; ".join(
-        f"{name}: {size['arms']} arms, {size['seeds']} seeds, {size['epochs']} epochs"
+        f"{name}: "
+        + ", ".join(counted(size[f"{what}s"], what) for what in ("arm", "seed", "epoch"))
         for name, size in result.sizes.items()
     )
     runs = ", ".join(f"{count} {status}" for status, count in result.runs.items())

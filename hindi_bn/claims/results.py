@@ -31,6 +31,7 @@ from hindi_bn.claims.verdict import (
 )
 from hindi_bn.errors import ClaimsError, StudyError
 from hindi_bn.files import plain_json, refused, write_json
+from hindi_bn.stats.intervals import FEWEST as SHOWN_FROM
 from hindi_bn.stats.intervals import summarise
 
 FILE = "claims.json"
@@ -177,10 +178,8 @@ def _besides(claim: Claim, trained: TrainedClaim) -> Iterator[str]:
         values = effects(comparison, trained.tables, trained.first).to_numpy()
         found = summarise(values[np.isfinite(values)])
         unit = f" {comparison.unit}" if comparison.unit else ""
-        yield (
-            f"{comparison.label}: {number(found.mean)} [{number(found.low)}, {number(found.high)}]"
-            f"{unit} (n = {found.n})."
-        )
+        between = f" [{number(found.low)}, {number(found.high)}]" if found.n >= SHOWN_FROM else ""
+        yield f"{comparison.label}: {number(found.mean)}{between}{unit} (n = {found.n})."
 
 
 def _censored(claim: Claim, tables: Mapping[str, ArmTable]) -> Iterator[str]:

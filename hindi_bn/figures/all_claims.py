@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from hindi_bn.figures.claims import REGION, TITLE_LETTERS, VERDICTS
+from hindi_bn.figures.claims import REGION, VERDICTS
 from hindi_bn.figures.over_seeds import label_size, number, wrapped
-from hindi_bn.figures.style import Caption, composing
+from hindi_bn.figures.style import Caption, Part, compose
 
 _ROW, _PANEL = 0.3, 4.6  # inches of a row, and of the panel's width
 _EFFECT, _N, _TEXT_INCHES = 6, 186, 3.7  # points from the panel to its two columns, and their room
@@ -62,15 +62,15 @@ def all_claims_figure(claims: pd.DataFrame, caption: Caption) -> Figure:
     """Compose `all_claims` with a legend; the title counts the verdicts."""
     claims = claims.assign(label=[_in_two(label) for label in claims["label"]])
     wide, _ = label_size(list(claims["label"]))
-    height = _ROW * len(claims) + 2.1
     width = max(_PANEL + _TEXT_INCHES + 0.87 * wide, _LEGEND_INCHES)
-    title = wrapped(_title(claims), int(TITLE_LETTERS * width))
-    with composing(title, caption.plus(_NOTE), width, height) as figure:
+
+    def draw(figure: Any) -> None:
         all_claims(claims, figure.add_subplot()).legend(
             handles=_handles(claims), loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=7,
             frameon=False, fontsize=9, columnspacing=1.4,
         )  # fmt: skip
-    return figure
+
+    return compose(_title(claims), caption, Part(width, _ROW * len(claims) + 1.8, (_NOTE,), draw))
 
 
 def _in_two(label: str) -> str:

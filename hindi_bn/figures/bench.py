@@ -9,17 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hindi_bn.figures.style import Caption, Look, composing
+from hindi_bn.figures.style import NEUTRAL, Caption, Look, composing
 
 WAYS = {
-    "notebook": ("the notebook's way", Look("#D55E00", "s")),
+    "notebook": ("the notebook's way", Look(NEUTRAL, "s")),
     "exact": ("exact", Look("#009E73", "^")),
-    "fast": ("fast", Look("#0072B2", "o")),
+    "fast": ("fast", Look("#332288", "o")),
     "engine": ("engine", Look("#CC79A7", "D")),
-    "one_by_one": ("one after the other", Look("#D55E00", "s")),
-    "side_by_side": ("side by side", Look("#0072B2", "o")),
+    "one_by_one": ("one after the other", Look(NEUTRAL, "s")),
+    "side_by_side": ("side by side", Look("#332288", "o")),
 }
-"""Label and look of each way to train."""
+"""Label and look of each way to train; none has the colour of an arm with or without BN."""
 
 
 def cost_by_images(sizes: pd.DataFrame, lines: Mapping[str, Any], ax: Axes) -> Axes:

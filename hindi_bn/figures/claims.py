@@ -6,21 +6,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from hindi_bn.figures.over_seeds import (
     INTERVAL,
-    in_words,
     label_size,
     limits,
     number,
     shown,
     wrapped,
 )
-from hindi_bn.figures.style import Caption, Look, composing, count_axis
+from hindi_bn.figures.style import NEUTRAL, Look, Part, count_axis
+from hindi_bn.stats.intervals import FEWEST
 from hindi_bn.stats.metrics import points
+from hindi_bn.study.words import arms_in_words
 
 VERDICTS = {
     "supported": Look("#009E73", "o"),
@@ -35,9 +35,8 @@ _GAP = points("Gap in test accuracy")
 REGION = "#009E73"
 """Colour of where a claim holds."""
 
-_BLUE, _PUBLISHED = "#0072B2", "#D55E00"
+_PUBLISHED = "#882255"
 _LINE, _PANEL = 0.24, 0.75  # inches of a line of a label, and of a panel beside its rows
-TITLE_LETTERS = 8.0  # an inch
 
 
 def forest(tests: pd.DataFrame, ax: Axes) -> Axes:
@@ -71,8 +70,8 @@ def forest(tests: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
-def forest_figure(tests: pd.DataFrame, caption: Caption, title: str = "") -> Figure:
-    """Compose the tests of a claim: a panel per unit, see `forest`, with a legend of the verdicts.
+def forest_part(tests: pd.DataFrame) -> Part:
+    """Return the tests of a claim: a panel per unit, see `forest`, with a legend of the verdicts.
 
     The caption should name the intervals.
     """
@@ -81,15 +80,15 @@ def forest_figure(tests: pd.DataFrame, caption: Caption, title: str = "") -> Fig
     lines = [
         max(lines, 1.5 * len(part)) for (_, lines), (_, part) in zip(sizes, panels, strict=True)
     ]
-    height = _LINE * sum(lines) + _PANEL * len(panels) + 1.5
-    width = 7.4 + max(wide for wide, _ in sizes)
-    title = wrapped(title or "Effects and the claim's rule", int(TITLE_LETTERS * width))
-    with composing(title, caption, width, height) as figure:
+
+    def draw(figure: Any) -> None:
         axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=lines)[:, 0]
         for ax, (_, part) in zip(axes, panels, strict=True):
             forest(part, ax)
         _verdict_legend(axes[0], list(tests["verdict"]))
-    return figure
+
+    height = _LINE * sum(lines) + _PANEL * len(panels) + 1.1
+    return Part(7.4 + max(wide for wide, _ in sizes), height, (), draw)
 
 
 def gap_by_epoch(pairs: pd.DataFrame, means: pd.DataFrame, published: float, ax: Axes) -> Axes:
@@ -101,10 +100,10 @@ def gap_by_epoch(pairs: pd.DataFrame, means: pd.DataFrame, published: float, ax:
     """
     pairs, means = shown(pairs, _GAP), shown(means, _GAP)
     for _, run in pairs.groupby("seed"):
-        ax.plot(run["epoch"], run["value"], color=_BLUE, linewidth=0.7, alpha=0.4)
+        ax.plot(run["epoch"], run["value"], color=NEUTRAL, linewidth=0.7, alpha=0.4)
     epochs, ends = means["epoch"], (means["low"], means["high"])
-    ax.fill_between(epochs, *ends, color=_BLUE, alpha=0.2, linewidth=0)
-    ax.plot(epochs, means["mean"], color=_BLUE, linewidth=2, label="mean")
+    ax.fill_between(epochs, *ends, color=NEUTRAL, alpha=0.2, linewidth=0)
+    ax.plot(epochs, means["mean"], color=NEUTRAL, linewidth=2, label="mean")
     ax.axhline(published, color=_PUBLISHED, linestyle="--", label=f"published ({published:.1f})")
     ax.axhline(0.0, color="0.3", linewidth=1.0)
     count_axis(ax, "Stopped after epoch (counted from 0)")
@@ -124,7 +123,7 @@ def gap_histogram(late: pd.DataFrame, published: float, ax: Axes) -> Axes:
     ends = [*gaps, published, 0.0]
     step = max(0.25, float(np.ceil((max(ends) - min(ends)) / 10) / 4))
     edges = np.arange(np.floor(min(ends) / step), np.ceil(max(ends) / step) + 2) * step
-    ax.hist(gaps, bins=list(edges), color=_BLUE, alpha=0.75, edgecolor="white")
+    ax.hist(gaps, bins=list(edges), color=NEUTRAL, alpha=0.75, edgecolor="white")
     ax.axvline(published, color=_PUBLISHED, linestyle="--")
     ax.axvline(0.0, color="0.3", linewidth=1.0)
     reached = int(late["reached"].sum())
@@ -133,30 +132,31 @@ def gap_histogram(late: pd.DataFrame, published: float, ax: Axes) -> Axes:
     return ax
 
 
-def gap_figure(
+def gap_part(
     pairs: pd.DataFrame,
     means: pd.DataFrame,
     late: pd.DataFrame,
     published: float,
     arms: tuple[str, str],
-    caption: Caption,
-) -> Figure:
-    """Compose `gap_by_epoch` and `gap_histogram`: where the published gap falls.
+) -> Part:
+    """Return `gap_by_epoch` beside `gap_histogram`: where the published gap falls.
 
     `arms` are the names of the arms with BN and without.
     """
     count = pairs["seed"].nunique()
-    caption = caption.plus(
+    notes = (
         f"n = {count} pair{'s' * (count != 1)} of runs",
-        INTERVAL if count > 1 else "no interval from a single pair",
+        INTERVAL if count >= FEWEST else f"no interval below n = {FEWEST}",
         f"right: last {late['epoch'].nunique()} epochs",
     )
-    title = "Test accuracy: {} less {}, paired by seed".format(*in_words(arms).values())
-    with composing(title, caption, 11.0, 4.9) as figure:
-        left, right = figure.subplots(1, 2)
+
+    def draw(figure: Any) -> None:
+        left, right = figure.subplots(1, 2, width_ratios=(1.2, 1.0))
         gap_by_epoch(pairs, means, published, left)
+        left.set_title("{} less {}, by seed".format(*arms_in_words(arms).values()), fontsize=10)
         gap_histogram(late, published, right)
-    return figure
+
+    return Part(11.5, 4.3, notes, draw)
 
 
 def _reach(tests: pd.DataFrame) -> tuple[float, float]:

@@ -6,7 +6,7 @@ recorded epoch, in a power of ten, and the label states the value it starts from
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, ScalarFormatter
 from mpl_toolkits.mplot3d import proj3d
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 from numpy.typing import NDArray
 
 from hindi_bn.figures.style import Caption, composing, looks
+from hindi_bn.study.words import arms_in_words
 
 _START: dict[str, Any] = {
     "marker": "o", "s": 110, "facecolors": "none", "edgecolors": "black", "linewidths": 1.8,
@@ -30,18 +31,28 @@ _END: dict[str, Any] = {
 }  # fmt: skip
 _STEPS = [1, 2, 2.5, 5, 10]
 _COLUMNS = 3  # panels in a row at most
+_POWERS_APART = 2
+_DECADE = 10.0  # losses that span it have ticks at 1, 2 and 5 of each
 
 
 def descent_3d(
-    history: pd.DataFrame, ax: Axes3D, names: Mapping[str, str] | None = None, colour: str = "C0"
+    history: pd.DataFrame,
+    ax: Axes3D,
+    names: Mapping[str, str] | None = None,
+    colour: str = "C0",
+    powers: Mapping[str, int] | None = None,
 ) -> Axes3D:
     """Draw the path (wx, wy, training loss): a point per epoch and an arrow to the next.
 
     `history` has `epoch`, `train_loss` (cross-entropy, nats), `wx`, `wy` and the changes of
     `hindi_bn.stats.recordings.pair_changes`; `names` say what wx and wy are, such as
-    `{"wx": "weight[3, 4, 1, 0]", …}`, for the axis labels. `ax` is a 3-D one.
+    `{"wx": "weight[3, 4, 1, 0]", …}`, for the axis labels. `ax` is a 3-D one; `powers` are the
+    powers of ten that the changes of wx and wy are in, those that suit them when None.
     """
-    (x, x_label), (y, y_label) = (_readable(history, name, names, "\n") for name in ("wx", "wy"))
+    powers = powers or _powers({"": history})[""]
+    (x, x_label), (y, y_label) = (
+        _readable(history, name, names, "\n", powers[name]) for name in ("wx", "wy")
+    )
     points = np.column_stack([x, y, history["train_loss"]])
     ax.computed_zorder = False  # the marks of start and end stay on top
     ax.plot(*points.T, linestyle="none", marker="o", markersize=3.5, color=colour, zorder=3)
@@ -63,13 +74,20 @@ def descent_3d(
 
 
 def descent_2d(
-    history: pd.DataFrame, ax: Axes, names: Mapping[str, str] | None = None, colour: str = "C0"
+    history: pd.DataFrame,
+    ax: Axes,
+    names: Mapping[str, str] | None = None,
+    colour: str = "C0",
+    powers: Mapping[str, int] | None = None,
 ) -> Axes:
     """Draw the same path from above: wx against wy, each epoch coloured by its training loss.
 
     Parameters are those of `descent_3d`; the figure of `ax` gains a colour bar beside it.
     """
-    (x, x_label), (y, y_label) = (_readable(history, name, names, ",\n") for name in ("wx", "wy"))
+    powers = powers or _powers({"": history})[""]
+    (x, x_label), (y, y_label) = (
+        _readable(history, name, names, ",\n", powers[name]) for name in ("wx", "wy")
+    )
     points = np.column_stack([x, y])
     for tail, head in itertools.pairwise(points):
         style = {
@@ -96,6 +114,7 @@ def descent_figure(
     recorded: Mapping[str, Mapping[str, str]],
     caption: Caption,
     *,
+    title: str = "Descent, one arrow per epoch",
     projected: bool = False,
     colours: Mapping[str, str] | None = None,
 ) -> Figure:
@@ -112,29 +131,48 @@ def descent_figure(
     height, room = 5.6 * rows + 0.6, {}
     if not projected:  # mplot3d's labels hang out of their panel below
         height, room = 5.8 * rows + 0.4, {"bottom": 0.75, "row_gap": 0.14}
-    title = f"Descent{' seen from above' if projected else ''}: one arrow per epoch"
+    if len(histories) > 1:
+        caption = caption.plus("each panel has scales of its own")
+    words, powers = arms_in_words(histories), _powers(histories)
     with composing(title, caption, 6.6 * columns, height, **room) as figure:
         for place, (run, history) in enumerate(histories.items(), start=1):
             names = recorded.get(run, {})
             view = None if projected else "3d"
             ax: Any = figure.add_subplot(rows, columns, place, projection=view)
             draw = descent_2d if projected else descent_3d
-            draw(history, ax, names, colours[run])
-            _head(ax, _panel_title(run, names), colours[run], 1.0 if projected else 0.93)
+            draw(history, ax, names, colours[run], powers[run])
+            _head(ax, _panel_title(words[run], names), colours[run], 1.0 if projected else 0.93)
     return figure
 
 
+def _powers(histories: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, int]]:
+    """Choose powers of ten for the changes of wx and wy, by run.
+
+    One for all runs, unless their changes are more than two powers apart.
+    """
+    found: dict[str, dict[str, int]] = {run: {} for run in histories}
+    for weight in ("wx", "wy"):
+        largest = {run: float(h[f"{weight}_change"].abs().max()) for run, h in histories.items()}
+        own = {run: math.floor(math.log10(v)) if v > 0 else 0 for run, v in largest.items()}
+        alike = max(own.values()) - min(own.values()) <= _POWERS_APART
+        for run, power in own.items():
+            found[run][weight] = max(own.values()) if alike else power
+    return found
+
+
 def _readable(
-    history: pd.DataFrame, weight: str, names: Mapping[str, str] | None, separator: str
+    history: pd.DataFrame,
+    weight: str,
+    names: Mapping[str, str] | None,
+    separator: str,
+    power: int,
 ) -> tuple[NDArray[np.float64], str]:
-    """Bring a weight's changes to a readable power of ten, and label them with start and unit."""
+    """Bring a weight's changes to a power of ten, and label them with their start and unit."""
     changes = history[f"{weight}_change"].to_numpy(dtype=float)
-    largest = float(np.abs(changes).max())
-    exponent = math.floor(math.log10(largest)) if largest > 0 else 0
     name = (names or {}).get(weight)
-    unit = rf" ($\times\,10^{{{exponent}}}$)" if exponent else ""
-    start = f"change from {history[weight].iloc[0]:.6f}{unit}".replace("-0.", "−0.")
-    return changes / 10.0**exponent, f"{weight}{f' = {name}' if name else ''}{separator}{start}"
+    unit = f", in $10^{{{power}}}$" if power else ""
+    start = f"change since {history[weight].iloc[0]:.4f}{unit}".replace("-0.", "−0.")
+    return changes / 10.0**power, f"{weight}{f' = {name}' if name else ''}{separator}{start}"
 
 
 def _mark_ends(history: pd.DataFrame, scatter: Callable[..., Any]) -> None:
@@ -172,21 +210,11 @@ def _loss_scale(losses: pd.Series) -> Normalize | LogNorm:
 def _colour_bar(ax: Axes, dots: Any) -> None:
     bar = ax.figure.colorbar(dots, ax=ax, label="Training loss (nats)", pad=0.02)
     low, high = dots.norm.vmin, dots.norm.vmax
-    if isinstance(dots.norm, LogNorm):
-        ticks = list(np.geomspace(low, high, 5))
-    else:
-        ticks = [tick for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
-    bar.set_ticks(ticks, labels=_apart(ticks))
+    logarithmic = isinstance(dots.norm, LogNorm) and high / low > _DECADE
+    locator = LogLocator(subs=(1.0, 2.0, 5.0)) if logarithmic else MaxNLocator(5)
+    ticks = [tick for tick in locator.tick_values(low, high) if low <= tick <= high]
+    bar.set_ticks(ticks, labels=[f"{tick:.10g}" for tick in ticks])
     bar.minorticks_off()
-
-
-def _apart(ticks: Sequence[float]) -> list[str]:
-    """Write ticks to three digits, or to as many as tell them apart."""
-    for digits in range(3, 9):
-        texts = [f"{tick:.{digits}g}" for tick in ticks]
-        if len(set(texts)) == len(ticks):
-            break
-    return texts
 
 
 def _room(values: NDArray[np.float64]) -> tuple[float, float, list[float]]:

@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from hindi_bn.figures.over_seeds import (
     are_numbers,
+    cut_note,
     diverged_note,
-    in_words,
     label_size,
     levels,
     limits,
@@ -22,8 +21,9 @@ from hindi_bn.figures.over_seeds import (
     value_text,
     wrapped,
 )
-from hindi_bn.figures.style import Caption, Look, composing, looks
+from hindi_bn.figures.style import NEUTRAL, Look, Part, looks
 from hindi_bn.stats.metrics import Metric
+from hindi_bn.study.words import key_in_words, value_in_words
 
 _DECADE = 10.0  # numbers that span it have a logarithmic axis
 _TICK_LETTERS = 60  # with more, the labels of the values are turned
@@ -82,16 +82,13 @@ class Dose(NamedTuple):
     def lines(self) -> dict[str, Look]:
         """The lines' names and looks."""
         if self.hue is None:
-            return looks(["all"])
+            return {"all": Look(NEUTRAL, "o")}
         return looks(value_text(value) for value in levels(self.means[self.hue]))
 
     @property
     def names(self) -> dict[str, str]:
         """The lines' names as they are read."""
-        words = in_words(f"{self.hue}={name}" for name in self.lines)
-        return {
-            name: words[f"{self.hue}={name}"].removeprefix(f"{self.hue}=") for name in self.lines
-        }
+        return {name: value_in_words(str(self.hue), name) for name in self.lines}
 
     def placed(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return one of the tables in the metric's unit, with each row's `line` and `place`."""
@@ -103,8 +100,8 @@ class Dose(NamedTuple):
 def dose_lines(dose: Dose, ax: Axes) -> Axes:
     """Draw a metric against a key, without a legend.
 
-    Single seeds are dots, those that diverged crosses; means are a line, their 95 % t-interval a
-    band (a bar where x is text).
+    Single seeds are dots, those that diverged crosses. Means are a line with their intervals as a
+    band; where x is text, which has no order, marks with bars.
     """
     values, means = dose.placed(dose.values), dose.placed(dose.means)
     numeric, given = dose.places.numeric, dose.lines
@@ -114,10 +111,10 @@ def dose_lines(dose: Dose, ax: Axes) -> Axes:
         rows, of_line = (table[table["line"] == name] for table in (values, means))
         rows = rows.assign(place=rows["place"] + shift)
         of_line = of_line.assign(place=of_line["place"] + shift)
-        _line(ax, rows, of_line[of_line["n"] > 0].sort_values("place"), look, name, band=numeric)
+        _line(ax, rows, of_line[of_line["n"] > 0].sort_values("place"), look, name, ordered=numeric)
     limits(ax, "y", values["value"], means, dose.metric)
-    _scale(ax, dose.places)
-    ax.set(xlabel=dose.x, ylabel=dose.metric.axis)
+    _scale(ax, dose.places, {text: value_in_words(dose.x, text) for text in dose.places.at})
+    ax.set(xlabel=key_in_words(dose.x), ylabel=dose.metric.axis)
     return ax
 
 
@@ -142,41 +139,39 @@ def diverged_crosses(dose: Dose, ax: Axes) -> Axes:
     return ax
 
 
-def dose_figure(dose: Dose, caption: Caption, title: str = "") -> Figure:
-    """Compose `dose_lines` with a legend, and `diverged_crosses` below when a run diverged.
-
-    The caption gains the number of seeds and the interval's name; the title is the metric and the
-    key by default.
-    """
-    means, hue = dose.placed(dose.means), dose.hue
+def dose_part(dose: Dose) -> Part:
+    """Return `dose_lines` with a legend, and `diverged_crosses` below when a run diverged."""
+    means, names = dose.placed(dose.means), dose.names
     lost = means[means["n_diverged"] > 0]["line"].nunique()
-    names = dose.names
-    title_of_legend = hue if list(names) == list(names.values()) else ""
-    wide, lines = label_size([wrapped(name) for name in [*names.values(), hue or ""]])
+    # A list of numbers needs the name of what they are; "with BN" does not.
+    title = key_in_words(dose.hue) if dose.hue and set(names) == set(names.values()) else ""
+    wide, lines = label_size([wrapped(name) for name in [*names.values(), title]])
     crosses = _CROSSES_ROW * lost + 0.12
-    width = 6.9 + (wide + _LEGEND_HANDLE) * (hue is not None)
-    height = max(4.6, _LEGEND_LINE * lines + 1.2) + (crosses if lost else 0.0)
-    caption = caption.plus(_n(dose), "dots: seeds", diverged_note(means, dose.metric))
-    title = title or f"{dose.metric.label} by {dose.x}"
-    with composing(title, caption, width, height) as figure:
+    width = 6.9 + (wide + _LEGEND_HANDLE) * (dose.hue is not None)
+    height = max(4.2, _LEGEND_LINE * lines + 1.2) + (crosses if lost else 0.0)
+
+    def draw(figure: Any) -> None:
         if lost:
             ratios = [height - crosses, crosses]
             ax, below = figure.subplots(2, 1, sharex=True, height_ratios=ratios)
-            diverged_crosses(dose, below).set_xlabel(dose.x)
+            diverged_crosses(dose, below).set_xlabel(key_in_words(dose.x))
             dose_lines(dose, ax).label_outer()
         else:
             ax = dose_lines(dose, figure.add_subplot())
-        if hue is not None:
+        if dose.hue is not None:
             handles, given = ax.get_legend_handles_labels()
             figure.legend(
-                handles, [wrapped(names[name]) for name in given], title=title_of_legend,
+                handles, [wrapped(names[name]) for name in given], title=title,
                 loc="outside right upper", frameon=False, alignment="left",
             )  # fmt: skip
-    return figure
+
+    dots = "dots: seeds" + ("" if dose.places.numeric else ", marks: means")
+    notes = (_n(dose), dots, diverged_note(means, dose.metric), cut_note(means))
+    return Part(width, height, notes, draw)
 
 
 def _line(
-    ax: Axes, rows: pd.DataFrame, means: pd.DataFrame, look: Look, name: str, band: bool
+    ax: Axes, rows: pd.DataFrame, means: pd.DataFrame, look: Look, name: str, ordered: bool
 ) -> None:
     for diverged, marker in ((False, "."), (True, "x")):
         dots = rows[(rows["status"] == "diverged") == diverged]
@@ -185,25 +180,25 @@ def _line(
             color=look.colour, markeredgewidth=1.5 * diverged, zorder=2,
         )  # fmt: skip
     place, low, high = means["place"], means["low"], means["high"]
-    if band:
+    if ordered:
         ax.fill_between(place, low, high, color=look.colour, alpha=0.15, linewidth=0)
     else:
         ax.vlines(place, low, high, color=look.colour, linewidth=1.4)
     ax.plot(
-        place, means["mean"], color=look.colour, marker=look.marker, markersize=6, linewidth=1.7,
-        zorder=3, label=name,
+        place, means["mean"], color=look.colour, marker=look.marker, markersize=6 if ordered else 8,
+        linewidth=1.7, linestyle="-" if ordered else "none", zorder=3, label=name,
     )  # fmt: skip
 
 
-def _scale(ax: Axes, places: Places) -> None:
+def _scale(ax: Axes, places: Places, words: dict[str, str]) -> None:
     """Scale the axis, with a tick at each value that the key has."""
     if places.scale != "linear":
         ax.set_xscale("log", base=2 if places.scale == "binary" else 10)
         ax.xaxis.set_minor_locator(NullLocator())
     ax.margins(x=0.07)
-    turned = len("  ".join(places.at)) > _TICK_LETTERS
+    turned = len("  ".join(words.values())) > _TICK_LETTERS
     how: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
-    labels = [wrapped(text, 20) for text in places.at]
+    labels = [wrapped(words[text], 20) for text in places.at]
     ax.set_xticks(list(places.at.values()), labels, **(how if turned else {}))
 
 

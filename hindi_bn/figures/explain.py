@@ -15,8 +15,8 @@ from torchvision.utils import make_grid
 from hindi_bn.figures.style import Caption, composing
 
 Array = NDArray[np.float64]
-COLOURS = ("#0072B2", "#D55E00", "#009E73")  # Okabe and Ito's, as everywhere; by channel
-TRAIN, EVAL, BEFORE = "#0072B2", "#D55E00", "0.35"
+COLOURS = ("#009E73", "#CC79A7", "#332288")  # by channel; none is an arm's with or without BN
+TRAIN, EVAL, BEFORE = "#332288", "#CC79A7", "0.35"
 IMAGES, ROWS, SHOWN = 2, 12, 32  # at most: maps' images, matrix rows, images of a real batch
 
 

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torchvision.utils import make_grid
 
-from hindi_bn.figures.style import Caption, composing
+from hindi_bn.figures.style import NEUTRAL, Caption, composing
+from hindi_bn.study.words import arms_in_words
 
 _PANELS = 4  # panels in a row of the feature maps
 _GAP = "0.45"  # grey between maps: on neither of the colour scales' ends
@@ -44,7 +45,7 @@ def filters_figure(filters: Mapping[str, torch.Tensor], run: str, caption: Capti
     With one input channel they stand in a square; otherwise a row holds one filter and a column one
     input channel.
     """
-    title = f"{run}: filters of the convolutions"
+    title = f"Filters of the convolutions {arms_in_words([run])[run]}"
     with composing(title, caption, max(7.0, 5.6 * len(filters)), 6.2) as figure:
         panels = figure.subplots(1, len(filters), squeeze=False)[0]
         for (name, weights), ax in zip(filters.items(), panels, strict=True):
@@ -82,7 +83,7 @@ def maps_figure(
 def logit_bars(logits: torch.Tensor, ax: Axes) -> Axes:
     """Draw the logits (classes,) of one image, a bar per class, the largest dark."""
     values = logits.tolist()
-    colours = ["#0072B2" if value == max(values) else "#56B4E9" for value in values]
+    colours = [NEUTRAL if value == max(values) else "0.75" for value in values]
     ax.bar([str(digit) for digit in range(len(values))], values, color=colours)
     ax.grid(False, axis="x")
     ax.set_xlabel("Digit")

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from hindi_bn.figures.style import Look, log_axis, looks
+from hindi_bn.figures.style import log_axis
+from hindi_bn.stats.intervals import FEWEST
 from hindi_bn.stats.metrics import Metric
 
-INTERVAL = "95 % t-interval of the mean"
+INTERVAL = f"95 % t-interval of the mean (from n = {FEWEST} on)"
 
-_WORDS = {"norm=none": "without BN", "norm=batch": "with BN"}
 _WRAP = 38  # letters of an arm's name in a line of a label
 _LETTER_INCHES = 0.078  # a letter of a label, on the safe side
 _BEYOND = 3.0  # per cent that an axis of accuracies shows below 0 and above 100
@@ -54,24 +54,6 @@ def diverged_note(means: pd.DataFrame, metric: Metric, mark: str = "× ") -> str
     return f"{mark}diverged, counted as {metric.factor * metric.diverged:g} {metric.unit}"
 
 
-def arm_looks(arms: Iterable[str]) -> dict[str, Look]:
-    """Give each arm its look; an arm `norm=batch` has that of `batch`, so that it is known."""
-    arms = list(dict.fromkeys(arms))
-    values = {arm: arm.partition("=")[2] if arm.count("=") == 1 else arm for arm in arms}
-    if len(set(values.values())) < len(arms):
-        values = {arm: arm for arm in arms}
-    given = looks(values.values())
-    return {arm: given[value] for arm, value in values.items()}
-
-
-def in_words(arms: Iterable[str]) -> dict[str, str]:
-    """Write arms as they are read: with BN and without, where every one is either."""
-    parts = {arm: arm.split(", ") for arm in arms}
-    if all(_WORDS.keys() & set(each) for each in parts.values()):
-        return {a: ", ".join(_WORDS.get(part, part) for part in each) for a, each in parts.items()}
-    return {arm: arm for arm in parts}
-
-
 def wrapped(text: str, letters: int = _WRAP) -> str:
     """Break a long label into lines."""
     return textwrap.fill(text, letters, break_long_words=True)
@@ -81,6 +63,11 @@ def label_size(labels: Sequence[str]) -> tuple[float, int]:
     """Return the width in inches and the lines that labels, already wrapped, take together."""
     lines = [line for label in labels for line in label.split("\n")]
     return _LETTER_INCHES * max(map(len, lines), default=0), len(lines)
+
+
+def cut_note(means: pd.DataFrame) -> str:
+    """Say that intervals are cut to what is possible; nothing when none is."""
+    return "intervals end at what is possible" if means["method"].eq("t, cut").any() else ""
 
 
 def levels(values: pd.Series) -> list[Any]:
@@ -119,19 +106,19 @@ def scale_losses(ax: Axes, axis: str, metric: Metric, values: pd.Series) -> None
 
 
 def n_note(values: pd.DataFrame, arms: Sequence[str] = ()) -> str:
-    """Say how many seeds and arms a figure shows, and that a single seed has no interval."""
+    """Say how many seeds and arms a figure shows, and that few seeds have no interval."""
     seeds = values["seed"].nunique()
     text = f"{seeds} seed{'s' * (seeds != 1)}"
     if arms:
         text += f", {len(arms)} arm{'s' * (len(arms) != 1)}"
-    return text + (f", {INTERVAL}" if seeds > 1 else ", no interval from a single seed")
+    return text + (f", {INTERVAL}" if seeds >= FEWEST else f", no interval below n = {FEWEST}")
 
 
 def limits(ax: Axes, axis: str, values: pd.Series, means: pd.DataFrame, metric: Metric) -> None:
     """Set an axis, `x` or `y`, to the values and the intervals of their means.
 
-    An interval of very few values can be many times their spread: it may take up to half of that
-    on either side, and is cut off beyond, and where there can be no accuracies.
+    An interval may take up to half of the values' spread on either side; beyond, and where there
+    can be no accuracies, the axis ends.
     """
     if values.notna().sum() == 0:
         return

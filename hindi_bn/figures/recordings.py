@@ -14,8 +14,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hindi_bn.figures.style import Caption, composing, count_axis, log_axis, looks
+from hindi_bn.figures.style import (
+    NEUTRAL,
+    Caption,
+    composing,
+    count_axis,
+    label_ends,
+    log_axis,
+    looks,
+)
 from hindi_bn.networks import Layer
+from hindi_bn.study.words import arms_in_words
 
 Recorded = Mapping[str, pd.DataFrame]
 Layers = Mapping[str, Sequence[Layer]]
@@ -54,7 +63,9 @@ def layer_lines(recorded: pd.DataFrame, layers: Sequence[Layer], ax: Axes) -> Ax
     return ax
 
 
-def channel_lines(recorded: pd.DataFrame, medians: pd.DataFrame, ax: Axes) -> Axes:
+def channel_lines(
+    recorded: pd.DataFrame, medians: pd.DataFrame, ax: Axes, colour: str = NEUTRAL
+) -> Axes:
     """Draw one quantity of one layer by step, a thin line per channel, and their median.
 
     `recorded` has `index` (the channel, as text), `step` and `value`, `medians` the last two.
@@ -62,7 +73,7 @@ def channel_lines(recorded: pd.DataFrame, medians: pd.DataFrame, ax: Axes) -> Ax
     channels = recorded.groupby("index")
     faint = min(0.55, max(0.15, 10 / max(channels.ngroups, 1)))
     for _, rows in channels:
-        _line(ax, rows, color="#0072B2", linewidth=0.8, alpha=faint, marker=None)
+        _line(ax, rows, color=colour, linewidth=0.8, alpha=faint, marker=None)
     _line(ax, medians, color="black", linewidth=1.6, marker=None)
     return ax
 
@@ -109,8 +120,9 @@ def statistics_figure(
     """
     quantities = list(dict.fromkeys(statistics["quantity"]))
     shown = [layer for layer in layers if layer.name in set(statistics["layer"])]
+    colour, words = looks([run])[run].colour, arms_in_words([run])[run]
     with composing(
-        f"{run}: gamma, beta and running averages",
+        f"{words[:1].upper()}{words[1:]}: gamma, beta and running averages",
         caption.plus("a line per channel, the median in black"),
         max(7.5, 3.1 * len(shown) + 0.6),
         2.0 * len(quantities) + 1.3,
@@ -121,7 +133,7 @@ def statistics_figure(
         for quantity, row in zip(quantities, panels, strict=True):
             for layer, ax in zip(shown, row, strict=True):
                 of_layer = _of(statistics, quantity, layer.name)
-                channel_lines(of_layer, _of(medians, quantity, layer.name), ax)
+                channel_lines(of_layer, _of(medians, quantity, layer.name), ax, colour)
             row[0].set_ylabel(_LABELS[quantity])
             if quantity in _POSITIVE and (statistics["value"] > 0).any():
                 log_axis(row[0])
@@ -143,14 +155,22 @@ def weights_figure(recorded: Recorded, caption: Caption) -> Figure:
     return figure
 
 
-def curves_figure(histories: Recorded, caption: Caption) -> Figure:
+def curves_figure(histories: Recorded, caption: Caption, title: str = "Training curves") -> Figure:
     """Compose the training curves: losses and accuracies of training and test, a colour per run."""
-    with composing("Training curves", caption, 11.0, 4.9) as figure:
+    words = arms_in_words(histories)
+    with composing(title, caption, 11.0, 4.9) as figure:
         loss, accuracy = figure.subplots(1, 2)
         for run, look in looks(histories).items():
             history = histories[run].rename(columns={"epoch": "step"})
             for split, label, style in (("train", "training", "-"), ("test", "test", "--")):
-                how = {"color": look.colour, "linestyle": style, "label": f"{run}, {label}"}
+                how: dict[str, Any] = {
+                    "color": look.colour,
+                    "linestyle": style,
+                    "label": f"{words[run]}, {label}",
+                }
+                if len(history) <= _MANY:
+                    hollow = {"markerfacecolor": "white"} if split == "test" else {}
+                    how |= {"marker": look.marker, "markersize": 7} | hollow
                 _line(loss, history.assign(value=history[f"{split}_loss"]), **how)
                 _line(accuracy, history.assign(value=100 * history[f"{split}_accuracy"]), **how)
         log_axis(loss)
@@ -166,35 +186,36 @@ def curves_figure(histories: Recorded, caption: Caption) -> Figure:
 def _rows_of_runs(
     title: str, caption: Caption, parts: Mapping[str, Recorded], layers: Layers, width: float
 ) -> Iterator[tuple[Figure, Any]]:
-    """Draw a row of panels per run, a panel per part, the legend to the right of each row."""
+    """Draw a row of panels per run, a panel per part, layers named at the right of each row."""
     columns = max(len(of_run) for of_run in parts.values())
     height = max(3.0, 0.2 * max(len(layers[run]) for run in parts)) * len(parts) + 1.1
+    words = arms_in_words(parts)
     with composing(title, caption, width + 2.4, height) as figure:
         panels = figure.subplots(len(parts), columns, sharex=True, sharey="col", squeeze=False)
         for (run, look), row in zip(looks(parts).items(), panels, strict=True):
             for rows, ax in zip(parts[run].values(), row, strict=True):
                 layer_lines(rows, layers[run], ax)
-            row[0].set_title(run, color=look.colour, fontweight="bold", loc="left")
-            row[-1].legend(
-                loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8,
-                handlelength=2.6,
-            )  # fmt: skip
+            row[0].set_title(words[run], color=look.colour, fontweight="bold", loc="left")
         for ax in panels[-1]:
             count_axis(ax, "Steps made", 5)
         yield figure, panels
+        for row in panels:
+            ends = [(line.get_ydata()[-1], line.get_label(), line.get_color())
+                    for line in row[-1].lines]  # fmt: skip
+            label_ends(row[-1], ends, height / len(parts) - 0.7)
 
 
 def _weight_lines(name: str, recorded: Recorded, ax: Axes) -> None:
-    places = []
+    places, words = [], arms_in_words(recorded)
     for run, look in looks(recorded).items():
         rows = recorded[run][recorded[run]["name"] == name]
         if rows.empty:
             continue
         start = rows["value"].iloc[0]
-        places.append(f"{run}: layer {rows['layer'].iloc[0]} [{rows['index'].iloc[0]}]")
+        places.append(f"{words[run]}: layer {rows['layer'].iloc[0]} [{rows['index'].iloc[0]}]")
         _line(
             ax, rows.assign(value=rows["change"]), color=look.colour, marker=None,
-            label=f"{run}, from {start:.6f}",
+            label=f"{words[run]}, from {start:.6f}",
         )  # fmt: skip
     ax.set_title(f"{name} ({'; '.join(places)})", fontsize=10, loc="left")
     ax.set_ylabel("Change")

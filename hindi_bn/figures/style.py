@@ -9,25 +9,31 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from hindi_bn.errors import HindiBnError
 from hindi_bn.files import replacing
+from hindi_bn.study.words import norm_of_arm
 
 FORMATS = ("png", "svg", "pdf")
 
 _NOTE, _NOTE_LINE = 0.36, 0.135  # inches kept free for the note, and of one of its lines
 _NOTE_LETTERS = 15.0  # an inch
+_TITLE_LETTERS = 7.6  # an inch
+_LABEL_INCHES = 0.15  # between labels at the ends of lines
 
 # What a format would write about the moment and the software: left out, so equal input gives equal
 # bytes.
@@ -60,38 +66,102 @@ class Look(NamedTuple):
     marker: str
 
 
-# Okabe and Ito's colour-blind-safe colours (jfly.uni-koeln.de/color, 2008), less the yellow, which
-# is too faint for a line on white.
-_LOOKS = (
-    Look("#D55E00", "s"), Look("#0072B2", "o"), Look("#009E73", "^"), Look("#CC79A7", "D"),
-    Look("#E69F00", "v"), Look("#56B4E9", "P"), Look("#000000", "X"),
-)  # fmt: skip
-_WITHOUT, _WITH = _LOOKS[:2]
-_FIXED = {"no-bn": _WITHOUT, "none": _WITHOUT, "bn": _WITH, "batch": _WITH}
+# Okabe and Ito's colour-blind-safe colours (jfly.uni-koeln.de/color, 2008) and some of Tol's
+# (sronpersonalpages.nl/~pault, 2021), without the yellow ones, which are too faint on white.
+BY_NORM = {
+    "none": Look("#D55E00", "s"), "batch": Look("#0072B2", "o"), "layer": Look("#009E73", "^"),
+    "group": Look("#CC79A7", "D"), "instance": Look("#000000", "X"), "weight": Look("#6B4C00", "v"),
+    "spectral": Look("#56B4E9", "P"), "batch-renorm": Look("#332288", "p"),
+    "batch-by-hand": Look("#44AA99", "h"), "batch-noisy": Look("#882255", "*"),
+    "batch-l1": Look("#117733", "<"), "batch-l2": Look("#AA4499", ">"),
+    "batch-linf": Look("#661100", "d"),
+}  # fmt: skip
+"""Look of every arm with this norm, on all figures."""
+
+WITHOUT, WITH = BY_NORM["none"].colour, BY_NORM["batch"].colour
+NEUTRAL = "#4D4D4D"
+"""Colour of what is no arm, such as a difference of two."""
+
+_FREE = [look for name, look in BY_NORM.items() if name not in ("none", "batch")]
+_LIGHTEST, _DARKEST = 0.5, 0.45  # parts of white and of black in shades of a colour
 
 
-def looks(names: Iterable[str]) -> dict[str, Look]:
-    """Give each arm its look; names come in study order.
+def looks(arms: Iterable[str]) -> dict[str, Look]:
+    """Give each arm, or run, its look; they come in study order.
 
-    `bn` or `batch` and `no-bn` or `none` always have the same; the others take the next one of a
-    fixed order that is free. Colours come again after the seventh arm, then with another marker, so
-    that no two of the first 49 arms look alike; after that all comes again.
+    One that names a norm has that norm's colour, several of one norm its shades, from dark to
+    light. The others take the next free one of a fixed order, in which colours come again with
+    other markers.
     """
-    names = list(dict.fromkeys(names))
-    given: dict[str, Look] = {}
-    for name in names:
-        if name in _FIXED and _FIXED[name] not in given.values():
-            given[name] = _FIXED[name]
-    free = itertools.cycle(look for look in _all_looks() if look not in (_WITHOUT, _WITH))
-    for name in names:
-        if name not in given:
-            given[name] = next(free)
-    return {name: given[name] for name in names}
+    arms = list(dict.fromkeys(arms))
+    by_norm: dict[str, list[str]] = {}
+    for arm in arms:
+        if (norm := norm_of_arm(arm)) in BY_NORM:
+            by_norm.setdefault(str(norm), []).append(arm)
+    given = {
+        arm: look
+        for norm, same in by_norm.items()
+        for arm, look in zip(same, _shades(BY_NORM[norm], len(same)), strict=True)
+    }
+    taken = {BY_NORM[norm].colour for norm in by_norm}
+    free = itertools.cycle(look for look in _all_free() if look.colour not in taken)
+    return {arm: given.get(arm) or next(free) for arm in arms}
 
 
-def _all_looks() -> Iterator[Look]:
-    for turn, (place, look) in itertools.product(range(len(_LOOKS)), enumerate(_LOOKS)):
-        yield Look(look.colour, _LOOKS[(place + turn) % len(_LOOKS)].marker)
+def _shades(look: Look, count: int) -> list[Look]:
+    """Return so many shades of a look, each with a marker of its own."""
+    if count == 1:
+        return [look]
+    markers = itertools.cycle(dict.fromkeys([look.marker, *"os^DvPX"]))
+    return [
+        Look(_mixed(look.colour, place), marker)
+        for place, marker in zip(np.linspace(-_DARKEST, _LIGHTEST, count), markers, strict=False)
+    ]
+
+
+def _mixed(colour: str, part: float) -> str:
+    """Mix a colour with so much white, or black where it is negative."""
+    other = np.ones(3) if part > 0 else np.zeros(3)
+    red, green, blue = abs(part) * other + (1 - abs(part)) * np.array(to_rgb(colour))
+    return to_hex((red, green, blue))
+
+
+def _all_free() -> Iterator[Look]:
+    for turn, (place, look) in itertools.product(range(len(_FREE)), enumerate(_FREE)):
+        yield Look(look.colour, _FREE[(place + turn) % len(_FREE)].marker)
+
+
+class Part(NamedTuple):
+    """A part of a figure, or all of it.
+
+    Args:
+        width, height: In inches.
+        details: What the caption says of it.
+        draw: Draws it into an empty figure or subfigure.
+    """
+
+    width: float
+    height: float
+    details: tuple[str, ...]
+    draw: Callable[[Any], object]
+
+
+def compose(title: str, caption: Caption, *parts: Part) -> Figure:
+    """Compose parts below each other under one title; the caption gains what it says of each."""
+    width = max(part.width for part in parts)
+    heights = [part.height for part in parts]
+    letters = int(_TITLE_LETTERS * width)
+    lines = "\n".join(textwrap.fill(line, letters) for line in title.split("\n"))
+    height = sum(heights) + 0.3 * (1 + lines.count("\n"))
+    caption = caption.plus(*dict.fromkeys(detail for part in parts for detail in part.details))
+    with composing(lines, caption, width, height) as figure:
+        places: list[Any] = [figure]
+        if len(parts) > 1:
+            rows = figure.subfigures(len(parts), 1, height_ratios=heights, squeeze=False)
+            places = list(np.ravel(rows))
+        for part, place in zip(parts, places, strict=True):
+            part.draw(place)
+    return figure
 
 
 @contextlib.contextmanager
@@ -147,6 +217,29 @@ def log_axis(ax: Axes, axis: str = "y") -> None:
     line.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     line.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     line.set_minor_formatter(NullFormatter())
+
+
+def label_ends(ax: Axes, labels: Sequence[tuple[float, str, str]], height: float) -> None:
+    """Write labels right of a panel, each beside the end of its line, spread where they are close.
+
+    `labels` are the last value on the y axis (its limits are final), text and colour of each line;
+    `height` is that of the panel in inches, roughly.
+    """
+    lowest = ax.get_ylim()[0]  # there stand the labels of lines without a value
+    labels = sorted((y if math.isfinite(y) else lowest, text, c) for y, text, c in labels)
+    to_share = ax.transData + ax.transAxes.inverted()
+    ends = [min(1.0, max(0.0, to_share.transform((0.0, value))[1])) for value, _, _ in labels]
+    gap, places = _LABEL_INCHES / height, list(ends)
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + gap)
+    for i in reversed(range(len(places))):
+        places[i] = min(places[i], 1.0 if i == len(places) - 1 else places[i + 1] - gap)
+    for (_, text, colour), end, place in zip(labels, ends, places, strict=True):
+        ax.annotate(
+            text, (1.0, end), (1.03, place), "axes fraction", "axes fraction", fontsize=8,
+            color=colour, va="center", annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkB": 0},
+        )  # fmt: skip
 
 
 def count_axis(ax: Axes, label: str = "Epoch (counted from 0)", ticks: int | None = None) -> None:

@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from hindi_bn.figures.over_seeds import (
-    arm_looks,
     counts_text,
+    cut_note,
     diverged_note,
-    in_words,
     label_size,
     levels,
     limits,
@@ -26,8 +25,17 @@ from hindi_bn.figures.over_seeds import (
     value_text,
     wrapped,
 )
-from hindi_bn.figures.style import Caption, Look, composing, count_axis
+from hindi_bn.figures.style import (
+    Caption,
+    Look,
+    Part,
+    composing,
+    count_axis,
+    label_ends,
+    looks,
+)
 from hindi_bn.stats.metrics import Metric
+from hindi_bn.study.words import arms_in_words, key_in_words, value_in_words
 
 _MARKERS = 8  # about so many on a mean line, to tell arms of one colour apart
 _LINES = 40  # with more seeds in a figure than this, their lines become fainter
@@ -38,11 +46,11 @@ _ABOVE, _BELOW, _SPREAD = -0.2, 0.14, 0.15  # of a row: its mean, its dots, half
 _NUMBERS_INCHES = 1.6  # for the numbers at the right
 _CELL_WIDTH, _CELL_HEIGHT = 1.05, 0.62  # inches
 _LABEL_LETTERS = 24  # in a line beside the colour bar
-_MARK = "#D55E00"  # the frame of a cell with diverged runs
+_MARK = "#882255"  # the frame of a cell with diverged runs
 
 
 def mean_curves(values: pd.DataFrame, means: pd.DataFrame, metric: Metric, ax: Axes) -> Axes:
-    """Draw each arm's mean by epoch with a 95 % t-interval band, single seeds thin beneath.
+    """Draw each arm's mean by epoch, its interval as a band, single seeds thin beneath.
 
     A cross stands where a run diverged. A loss that spans a decade has a logarithmic axis. `values`
     are those of `hindi_bn.stats.tables.epoch_values`, `means` their means by `arm` and `epoch`.
@@ -53,45 +61,44 @@ def mean_curves(values: pd.DataFrame, means: pd.DataFrame, metric: Metric, ax: A
     scale_losses(ax, "y", metric, drawn["value"])
     runs = values[["arm", "seed"]].drop_duplicates()
     faint = min(0.45, 0.1 + 0.35 * _LINES / max(len(runs), 1))
-    for arm, look in arm_looks(means["arm"]).items():
+    for arm, look in looks(means["arm"]).items():
         for _, run in drawn[drawn["arm"] == arm].groupby("seed"):
             _seed_line(ax, run, look, faint)
         _mean_line(ax, means[means["arm"] == arm], look, str(arm), drawn["value"].min())
     return _axes(ax, drawn["value"], metric)
 
 
-def curves_figure(
-    values: pd.DataFrame, means: pd.DataFrame, metric: Metric, caption: Caption
-) -> Figure:
-    """Compose `mean_curves` with a legend, and a closer look at the last third of the epochs.
+def curves_part(values: pd.DataFrame, means: pd.DataFrame, metric: Metric) -> Part:
+    """Return `mean_curves` with a label at each line, and a closer look at the last epochs.
 
-    The caption gains the number of seeds and the interval's name.
+    Those are the last third of them.
     """
     last = means.drop_duplicates("arm", keep="last").to_dict("records")
-    words = in_words(means["arm"])
+    words = arms_in_words(means["arm"])
     labels = {
         row["arm"]: wrapped(f"{words[row['arm']]} ({counts_text(row, metric)})") for row in last
     }
     wide, lines = label_size(list(labels.values()))
     zoomed = means["epoch"].nunique() >= _ZOOM_EPOCHS
     width = (11.0 if zoomed else 6.8) + wide + _LEGEND_HANDLE
-    caption = caption.plus(
-        n_note(values, list(labels)), "thin: single seeds", diverged_note(means, metric)
-    )
     height = max(4.8, _LEGEND_LINE * lines + 1.0)
-    with composing(f"{metric.label} by epoch", caption, width, height) as figure:
+
+    def draw(figure: Any) -> None:
         panels = figure.subplots(1, 1 + zoomed, squeeze=False)[0]
         mean_curves(values, means, metric, panels[0])
         if zoomed:
             from_ = means["epoch"].max() * 2 / 3
             late, ends = (table[table["epoch"] >= from_] for table in (values, means))
             mean_curves(late, ends, metric, panels[1]).set_title("The last third, closer")
-        handles, names = panels[0].get_legend_handles_labels()
-        figure.legend(
-            handles, [labels[name] for name in names], loc="outside right upper", frameon=False,
-            fontsize=9,
-        )  # fmt: skip
-    return figure
+        colours, ends = looks(labels), shown(pd.DataFrame(last), metric)["mean"]
+        named = [
+            (end, labels[row["arm"]], colours[row["arm"]].colour)
+            for row, end in zip(last, ends, strict=True)
+        ]
+        label_ends(panels[-1], named, height - 1.2)
+
+    notes = (n_note(values, list(labels)), "thin: single seeds", diverged_note(means, metric))
+    return Part(width, height, notes, draw)
 
 
 def _seed_line(ax: Axes, run: pd.DataFrame, look: Look, faint: float) -> None:
@@ -110,7 +117,7 @@ def _mean_line(ax: Axes, means: pd.DataFrame, look: Look, arm: str, lowest: floa
     """Draw mean and band; an arm without a value has an empty line, for the legend."""
     means = means[means["n"] > 0]
     low = means["low"]
-    if ax.get_yscale() == "log":
+    if ax.get_yscale() == "log" and low.notna().any():
         low = low.clip(lower=lowest / 100)  # below zero there is no place
     ax.fill_between(
         means["epoch"], low, means["high"], color=look.colour, alpha=0.18, linewidth=0, zorder=1
@@ -143,7 +150,7 @@ def seed_strips(values: pd.DataFrame, means: pd.DataFrame, metric: Metric, ax: A
     labels = {row["arm"]: counts_text(row, metric) for row in means.to_dict("records")}
     ax.set_xlabel(metric.axis)
     limits(ax, "x", values["value"], means, metric)
-    return _rows(ax, values, means, labels, arm_looks(labels))
+    return _rows(ax, values, means, labels, looks(labels))
 
 
 def paired_strips(
@@ -156,39 +163,37 @@ def paired_strips(
     means = shown(means.rename(columns={"mean_difference": "mean"}), metric)
     labels = {row["arm"]: counts_text(row, metric, "pair") for row in means.to_dict("records")}
     ax.axvline(0.0, color="0.3", linewidth=1.0, linestyle="--", zorder=1)
-    ax.set_xlabel(wrapped(metric.difference(in_words([baseline, *labels])[baseline]), 70))
+    ax.set_xlabel(wrapped(metric.difference(arms_in_words([baseline, *labels])[baseline]), 70))
     pairs = shown(pairs, metric)
     limits(ax, "x", pairs["value"], means, replace(metric, unit=metric.difference_unit))
     low, high = ax.get_xlim()
     ax.set_xlim(min(low, -0.04 * high), max(high, -0.04 * low))
-    return _rows(ax, pairs, means, labels, arm_looks([baseline, *labels]), signed=True)
+    return _rows(ax, pairs, means, labels, looks([baseline, *labels]), signed=True)
 
 
-def strip_figure(
-    values: pd.DataFrame, means: pd.DataFrame, metric: Metric, caption: Caption
-) -> Figure:
-    """Compose the figure of `seed_strips`; the caption gains n and the interval's name."""
+def strip_part(values: pd.DataFrame, means: pd.DataFrame, metric: Metric) -> Part:
+    """Return the part of a figure of `seed_strips`."""
     arms = list(means["arm"])
-    caption = caption.plus(n_note(values, arms), _dots("run"), diverged_note(means, metric))
-    with composing(f"{metric.label} by arm", caption, *_size(arms)) as figure:
-        seed_strips(values, means, metric, figure.add_subplot())
-    return figure
+    notes = (n_note(values, arms), _dots("run"), diverged_note(means, metric), cut_note(means))
+    return Part(
+        *_size(arms), notes, lambda figure: seed_strips(values, means, metric, figure.add_subplot())
+    )
 
 
-def paired_figure(
-    pairs: pd.DataFrame, means: pd.DataFrame, baseline: str, metric: Metric, caption: Caption
-) -> Figure:
-    """Compose the figure of `paired_strips`; the caption gains n and the interval's name."""
-    caption = caption.plus(n_note(pairs), _dots("pair"), diverged_note(means, metric, "× one "))
-    title = f"{metric.label}, paired by seed"
-    with composing(title, caption, *_size(list(means["arm"]))) as figure:
-        paired_strips(pairs, means, baseline, metric, figure.add_subplot())
-    return figure
+def paired_part(pairs: pd.DataFrame, means: pd.DataFrame, baseline: str, metric: Metric) -> Part:
+    """Return the part of a figure of `paired_strips`."""
+    lost = diverged_note(means, metric, "× one ")
+    notes = (n_note(pairs), _dots("pair"), lost, cut_note(means))
+    return Part(
+        *_size(list(means["arm"])), notes,
+        lambda figure: paired_strips(pairs, means, baseline, metric, figure.add_subplot()),
+    )  # fmt: skip
 
 
 def _size(arms: list[str]) -> tuple[float, float]:
-    wide, lines = label_size([wrapped(str(arm)) + "\n(n)" for arm in arms])
-    return 5.8 + max(wide, 1.6) + _NUMBERS_INCHES, max(_ROW * len(arms), _LINE * lines) + 1.7
+    words = arms_in_words(arms).values()
+    wide, lines = label_size([wrapped(word) + "\n(n)" for word in words])
+    return 5.8 + max(wide, 1.6) + _NUMBERS_INCHES, max(_ROW * len(arms), _LINE * lines) + 1.4
 
 
 def _dots(single: str) -> str:
@@ -203,7 +208,7 @@ def _rows(
     given: Mapping[str, Look],
     signed: bool = False,
 ) -> Axes:
-    seeds, words = sorted(set(values["seed"])), in_words(given)
+    seeds, words = sorted(set(values["seed"])), arms_in_words(given)
     step = 2 * _SPREAD / max(len(seeds) - 1, 1)
     height = {seed: _BELOW - _SPREAD * (len(seeds) > 1) + step * i for i, seed in enumerate(seeds)}
     for row, mean in enumerate(means.to_dict("records")):
@@ -232,7 +237,7 @@ def _mean(ax: Axes, mean: Mapping[Any, Any], row: int, signed: bool) -> None:
         ax.plot([mean["mean"]], [y], marker="d", color="black", markersize=5, zorder=4)
         digits, sign = (3, "+") if signed else (4, "")
         numbers = number(mean["mean"], digits, sign)
-    if mean["n"] > 1:
+    if np.isfinite(mean["low"]):
         ends = [mean["low"], mean["high"]]
         ax.plot(ends, [y, y], color="black", linewidth=1.6, zorder=3)
         numbers += f"  [{', '.join(number(end, digits, sign) for end in ends)}]"
@@ -269,9 +274,9 @@ def mean_map(
     for (row, column), cell in cells.items():
         _mark(ax, columns.index(column), rows.index(row), cell)
     ax.grid(False)
-    ax.set_xticklabels([wrapped(text, 12) for text in columns], rotation=0)
-    ax.set_yticklabels([wrapped(text, 20) for text in rows], rotation=0)
-    ax.set(xlabel=x, ylabel=y)
+    ax.set_xticklabels([wrapped(value_in_words(x, text), 12) for text in columns], rotation=0)
+    ax.set_yticklabels([wrapped(value_in_words(y, text), 20) for text in rows], rotation=0)
+    ax.set(xlabel=key_in_words(x), ylabel=key_in_words(y))
     return ax
 
 
@@ -282,7 +287,7 @@ def heat_figure(
     parts = {"": means}
     if facet is not None:
         texts = means[facet].map(value_text)
-        parts = {f"{facet} = {value_text(v)}": means[texts == value_text(v)]
+        parts = {_facet(facet, value_text(v)): means[texts == value_text(v)]
                  for v in levels(means[facet])}  # fmt: skip
     width = max(_CELL_WIDTH * len(levels(means[x])) * len(parts) + 3.0, 5.5)
     height = _CELL_HEIGHT * len(levels(means[y])) + 2.3
@@ -295,6 +300,11 @@ def heat_figure(
         label = wrapped(metric.axis, _LABEL_LETTERS)
         figure.colorbar(panels[0].collections[0], ax=list(panels), label=label)
     return figure
+
+
+def _facet(key: str, value: str) -> str:
+    words = value_in_words(key, value)
+    return words if words != value else f"{key_in_words(key)} {value}"
 
 
 def _text(cell: Mapping[Any, Any] | None) -> str:

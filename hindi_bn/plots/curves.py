@@ -6,9 +6,13 @@ from hindi_bn.figures import recordings as drawn
 from hindi_bn.plots import Figures, Image
 from hindi_bn.plots._runs import caption
 from hindi_bn.records import Record
+from hindi_bn.stats.headlines import headline
+from hindi_bn.stats.metrics import metric_named
 
 
 def figures(records: Sequence[Record], image: Image) -> Figures:
     """Draw the histories of the runs."""
     histories = {record.run.name: record.history for record in records}
-    return {"curves": drawn.curves_figure(histories, caption(records))}
+    ends = {run: float(history["test_accuracy"].iloc[-1]) for run, history in histories.items()}
+    title = headline(metric_named("test_accuracy"), ends, "at the end")
+    return {"curves": drawn.curves_figure(histories, caption(records), title)}

@@ -11,6 +11,9 @@ from hindi_bn.errors import StatisticsError
 Values = NDArray[np.float64]
 
 CONFIDENCE = 0.95
+FEWEST = 4
+"""Values below which no interval is given: of two or three it can be many times their spread."""
+EVERYWHERE = (float("-inf"), float("inf"))
 ROUNDING = 1e-12  # relative; values closer than that differ by float64's rounding only
 
 
@@ -22,8 +25,8 @@ class Summary:
         n: How many values.
         std: The sample's standard deviation (n - 1), NaN below two values.
         low, high, method: The mean's confidence interval (95 % unless another level was asked
-            for), and how it was made: "t", or "none (n < 2)" with NaN bounds. It has no width when
-            all values are equal.
+            for), and how it was made: "t", "t, cut" where it would leave what is possible, or
+            "none (n < 4)" with NaN bounds. It has no width when all values are equal.
     """
 
     n: int
@@ -35,20 +38,27 @@ class Summary:
     method: str
 
 
-def summarise(values: ArrayLike, confidence: float = CONFIDENCE) -> Summary:
+def summarise(
+    values: ArrayLike,
+    confidence: float = CONFIDENCE,
+    possible: tuple[float, float] = EVERYWHERE,
+) -> Summary:
     """Sum up one number per seed, shape (n,); no value at all gives NaN everywhere and n = 0.
 
-    `confidence` is the interval's, 0.95 for 95 %. StatisticsError when a value is not finite.
+    `confidence` is the interval's, 0.95 for 95 %; it is cut to the `possible` values of a mean,
+    which leaves its coverage as it is. StatisticsError when a value is not finite.
     """
     sample = finite(values)
     n, std = len(sample), std_of(sample)
-    mean, median, half = float("nan"), float("nan"), float("nan")
+    mean = median = low = high = float("nan")
     if n:
         mean, median = float(sample.mean()), float(np.median(sample))
-    if n > 1:
-        half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * std / n**0.5
-    method = "t" if n > 1 else "none (n < 2)"
-    return Summary(n, mean, std, median, mean - half, mean + half, method)
+    if n < FEWEST:
+        return Summary(n, mean, std, median, low, high, f"none (n < {FEWEST})")
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * std / n**0.5
+    low, high = max(mean - half, possible[0]), min(mean + half, possible[1])
+    cut = mean - half < possible[0] or mean + half > possible[1]
+    return Summary(n, mean, std, median, low, high, "t, cut" if cut else "t")
 
 
 def finite(values: ArrayLike) -> Values:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hindi_bn.errors import RunError, StatisticsError
 from hindi_bn.records import COLUMNS
 from hindi_bn.stats import fit
+from hindi_bn.stats.intervals import EVERYWHERE
 
 STATUSES = ("finished", "diverged", "failed", "unfinished", "missing")
 ENDED = ("finished", "diverged")
@@ -50,6 +51,11 @@ class Metric:
     def counts_diverged(self) -> bool:
         """Whether a run that diverged has a value."""
         return not np.isnan(self.diverged)
+
+    @property
+    def possible(self) -> tuple[float, float]:
+        """The least and the largest value that there can be, in the table's unit."""
+        return (0.0, 1.0) if self.unit == "%" else EVERYWHERE
 
     @property
     def axis(self) -> str:

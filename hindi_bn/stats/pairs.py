@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from hindi_bn.errors import StatisticsError
-from hindi_bn.stats.intervals import ROUNDING, Values, finite, std_of, summarise
+from hindi_bn.stats.intervals import EVERYWHERE, ROUNDING, Values, finite, std_of, summarise
 
 EXACT_UP_TO = 40  # differences other than 0 for which all 2^n signs are tried
 RESAMPLES = 9_999  # sign assignments that are drawn where there are more
@@ -66,10 +66,16 @@ def compare_paired(a: ArrayLike, b: ArrayLike) -> Paired:
     return tested_differences(subtracted(first, second))
 
 
-def tested_differences(differences: ArrayLike) -> Paired:
-    """Sum up and test the differences of pairs, shape (n,), finite; see `compare_paired`."""
+def tested_differences(
+    differences: ArrayLike,
+    possible: tuple[float, float] = EVERYWHERE,  # noqa: PT028
+) -> Paired:
+    """Sum up and test the differences of pairs, shape (n,), finite; see `compare_paired`.
+
+    `possible` are the ends of what a difference can be.
+    """
     differences = finite(differences)
-    found = summarise(differences)
+    found = summarise(differences, possible=possible)
     return Paired(
         found.n, found.mean, found.std, found.low, found.high, found.method,
         t_test_p(differences),

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hindi_bn.errors import StatisticsError
-from hindi_bn.stats.intervals import summarise
+from hindi_bn.stats.intervals import EVERYWHERE, summarise
 from hindi_bn.stats.metrics import ENDED, METRICS, Metric, metric_named
 from hindi_bn.stats.pairs import holm, subtracted, tested_differences
 
@@ -85,8 +85,13 @@ def _diverged(run: pd.DataFrame, last: int, metric: Metric) -> pd.DataFrame:
     return filled.assign(value=value).reset_index()
 
 
-def summary_by(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Sum up every group of a table of values, groups in the order of their first rows."""
+def summary_by(
+    values: pd.DataFrame, by: Sequence[str], possible: tuple[float, float] = EVERYWHERE
+) -> pd.DataFrame:
+    """Sum up every group of a table of values, groups in the order of their first rows.
+
+    `possible` are the ends of what a value can be: intervals are cut to them.
+    """
     rows = []
     for keys, part in values.groupby(list(by), sort=False, dropna=False):
         there, status = part["value"].dropna(), part["status"]
@@ -96,7 +101,8 @@ def summary_by(values: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
             "n_diverged": diverged,
             "divergence_rate": diverged / ended if ended else float("nan"),
         }
-        rows.append(dict(zip(by, keys, strict=True)) | counts | asdict(summarise(there)))
+        found = summarise(there, possible=possible)
+        rows.append(dict(zip(by, keys, strict=True)) | counts | asdict(found))
     return pd.DataFrame(rows, columns=[*by, *_MEANS])
 
 
@@ -107,10 +113,11 @@ def summary_table(runs: pd.DataFrame, metrics: Sequence[str] | None = None) -> p
     of a table of means. StatisticsError when a column is missing or an arm has a seed twice.
     """
     names = _checked(runs, metrics)
-    parts = [
-        summary_by(values_of(runs, name, metric_named(name)).assign(metric=name), ["arm", "metric"])
-        for name in names
-    ]
+    parts = []
+    for name in names:
+        metric = metric_named(name)
+        values = values_of(runs, name, metric).assign(metric=name)
+        parts.append(summary_by(values, ["arm", "metric"], metric.possible))
     return _by_arm(pd.concat(parts), names) if parts else _nothing(["arm", "metric", *_MEANS])
 
 
@@ -154,18 +161,25 @@ def paired_table(
     names = _checked(runs, metrics)
     parts = []
     for name in names:
-        pairs = paired_values(values_of(runs, name, metric_named(name)), baseline)
+        metric = metric_named(name)
+        pairs = paired_values(values_of(runs, name, metric), baseline)
         means = summary_by(pairs, ["arm"]).set_index("arm")
         rows = [
             {"arm": arm, "baseline": baseline, "metric": name}
             | means.loc[arm, list(_COUNTS)].to_dict()
-            | asdict(tested_differences(part["value"].dropna()))
+            | asdict(tested_differences(part["value"].dropna(), _differences(metric)))
             for arm, part in pairs.groupby("arm", sort=False)
         ]
         table = pd.DataFrame(rows, columns=list(PAIRED_COLUMNS))
         parts.append(table.assign(p_holm=holm(table["p"].to_numpy(dtype=float))))
     parts = [part for part in parts if len(part)]
     return _by_arm(pd.concat(parts), names) if parts else _nothing(PAIRED_COLUMNS)
+
+
+def _differences(metric: Metric) -> tuple[float, float]:
+    """Return the ends of what a difference of two values can be."""
+    low, high = metric.possible
+    return low - high, high - low
 
 
 def _by_arm(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

@@ -4,8 +4,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hindi_bn.figures.over_seeds import levels
-from hindi_bn.figures.style import Caption
-from hindi_bn.figures.sweeps import curves_figure, heat_figure, paired_figure, strip_figure
+from hindi_bn.figures.style import Caption, compose
+from hindi_bn.figures.sweeps import curves_part, heat_figure, paired_part, strip_part
+from hindi_bn.stats.headlines import counted, headline
 from hindi_bn.stats.metrics import metric_named
 from hindi_bn.stats.tables import epoch_values, paired_values, summary_by, values_of
 from hindi_bn.sweeps.run import SweepResult
@@ -30,9 +31,12 @@ def sweep_figures(
         if not epochs.empty and epochs[name].notna().any():
             metric = metric_named(name)
             by_epoch = epoch_values(epochs, name, metric, runs)
-            means = summary_by(by_epoch, ["arm", "epoch"])
-            drawn = curves_figure(by_epoch, means, metric, caption)
-            figures[f"curves-{name.replace('_', '-')}"] = drawn
+            means = summary_by(by_epoch, ["arm", "epoch"], metric.possible)
+            last = means.drop_duplicates("arm", keep="last")
+            length = f"after {counted(int(last['epoch'].max()) + 1, 'epoch')}"
+            title = headline(metric, _by_arm(last), length)
+            part = curves_part(by_epoch, means, metric)
+            figures[f"curves-{name.replace('_', '-')}"] = compose(title, caption, part)
     if DRAWN not in runs:
         return figures
     metric = metric_named(DRAWN)
@@ -40,17 +44,23 @@ def sweep_figures(
     if values["value"].isna().all():
         return figures
     means = summary[summary["metric"] == DRAWN]
-    figures["final-accuracy"] = strip_figure(values, means, metric, caption)
+    part = strip_part(values, means, metric)
+    figures["final-accuracy"] = compose(headline(metric, _by_arm(means)), caption, part)
     baseline = str(runs["arm"].iloc[0])
     pairs = paired_values(values, baseline)
     if pairs["value"].notna().any():
         means = paired[paired["metric"] == DRAWN]
-        figures["paired"] = paired_figure(pairs, means, baseline, metric, caption)
+        part = paired_part(pairs, means, baseline, metric)
+        figures["paired"] = compose(f"{metric.label}, paired by seed", caption, part)
     if keys := _map_keys(runs, result.varied):
         x, y, facet = keys
-        means = summary_by(values, [key for key in keys if key])
+        means = summary_by(values, [key for key in keys if key], metric.possible)
         figures["heat-map"] = heat_figure(means, x, y, facet, metric, caption)
     return figures
+
+
+def _by_arm(means: pd.DataFrame) -> dict[str, float]:
+    return dict(zip(means["arm"], means["mean"], strict=True))
 
 
 def _map_keys(runs: pd.DataFrame, varied: list[str]) -> tuple[str, str, str | None] | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from drawn_figures import inside, legend_of, metrics_table, panel, rows_of, texts, xs, ys
+from drawn_figures import inside, metrics_table, panel, rows_of, texts, xs, ys
 from made_histories import IDENTICAL, STAND_IN
 from made_sweeps import made_sweep
 from matplotlib.axes import Axes
@@ -17,16 +17,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy import stats
 
-from hindi_bn.figures.over_seeds import arm_looks, in_words, number
-from hindi_bn.figures.style import Caption, looks, save
+from hindi_bn.figures.over_seeds import number
+from hindi_bn.figures.style import Caption, Part, compose, looks, save
 from hindi_bn.figures.sweeps import (
-    curves_figure,
+    curves_part,
     heat_figure,
     mean_curves,
     mean_map,
     paired_strips,
     seed_strips,
-    strip_figure,
+    strip_part,
 )
 from hindi_bn.stats.metrics import metric_named
 from hindi_bn.stats.tables import (
@@ -37,6 +37,7 @@ from hindi_bn.stats.tables import (
     summary_table,
     values_of,
 )
+from hindi_bn.study.words import arms_in_words
 from hindi_bn.sweeps.drawing import sweep_figures
 from hindi_bn.sweeps.run import SweepResult
 
@@ -81,8 +82,12 @@ def drawn(
 
 
 def test_arms_look_like_the_normalisation_that_they_name() -> None:
-    assert arm_looks(ARMS)["norm=batch"] == looks(["batch"])["batch"]
-    assert len(set(arm_looks(["a=1", "b=1"]).values())) == 2
+    assert looks(ARMS)["norm=batch"] == looks(["batch"])["batch"]
+    assert len(set(looks(["a=1", "b=1"]).values())) == 2
+    rates = looks(["norm=batch, lr=0.1", "norm=none, lr=0.1", "norm=batch, lr=1"])
+    reds = [int(look.colour[1:3], 16) for look in rates.values()]
+    assert reds[0] < reds[2] < reds[1]  # both blues have less red than the orange
+    assert rates["norm=none, lr=0.1"] == looks(["no-bn"])["no-bn"]
 
 
 def test_numbers_keep_their_zeros() -> None:
@@ -94,27 +99,59 @@ def test_numbers_keep_their_zeros() -> None:
 
 def test_curves_show_every_seed_their_mean_and_its_interval() -> None:
     epochs = pd.DataFrame(
-        {"arm": "bn", "seed": [0, 0, 1, 1], "epoch": [0, 1, 0, 1],
-         "test_accuracy": [0.8, 0.9, 0.6, 0.9]}
+        {"arm": "bn", "seed": [0, 0, 1, 1, 2, 2, 3, 3], "epoch": [0, 1] * 4,
+         "test_accuracy": [0.8, 0.9, 0.6, 0.9] * 2}
     )  # fmt: skip
     ax = mean_curves(*curves(epochs, "test_accuracy"), panel())
-    first, second, mean = ax.lines
+    first, second, _, _, mean = ax.lines
     assert ys(first) == [80, 90]
     assert ys(second) == [60, 90]
     assert ys(mean) == pytest.approx([70, 90])
     assert mean.get_label() == "bn"
     band = ax.collections[0].get_paths()[0].vertices
-    half = stats.t.ppf(0.975, 1) * 10  # the standard error of 80 and 60 is 10
+    half = stats.t.ppf(0.975, 3) * 10 / 3**0.5  # of 80 and 60, each twice
     at_start = sorted(set(np.asarray(band)[np.asarray(band)[:, 0] == 0][:, 1].round(6)))
     assert at_start == pytest.approx([70 - half, 70 + half])
     assert (ax.get_ylabel(), ax.get_yscale()) == ("Test accuracy (%)", "linear")
 
 
-def test_arms_are_read_with_bn_and_without_where_all_are_either() -> None:
-    arms = ["norm=none, lr=0.1", "norm=batch, lr=0.1"]
-    assert list(in_words(arms).values()) == ["without BN, lr=0.1", "with BN, lr=0.1"]
-    for others in ([*arms, "norm=layer, lr=0.1"], ["lr=0.1"], ["norm=batch-noisy", "norm=none"]):
-        assert in_words(others) == {arm: arm for arm in others}
+def test_an_interval_of_accuracies_is_cut_to_what_is_possible_and_the_figure_says_so() -> None:
+    runs = metrics_table({"a": [0.99, 0.99, 0.99, 0.5]})
+    metric = metric_named(ACCURACY)
+    values = values_of(runs, ACCURACY, metric)
+    means = summary_by(values, ["arm"], metric.possible)
+    whole = stats.ttest_1samp([0.99, 0.99, 0.99, 0.5], 0).confidence_interval()
+    assert whole.high > 1
+    assert (means["high"][0], means["method"][0]) == (1.0, "t, cut")
+    assert means["low"][0] == pytest.approx(whole.low)
+    assert "intervals end at what is possible" in strip_part(values, means, metric).details
+
+
+def test_two_and_three_seeds_are_points_without_an_interval() -> None:
+    ax = seed_strips(*strips(metrics_table({"a": [0.9, 0.92, 0.94]})), panel())
+    assert "92.00" in texts(ax)
+    assert "[" not in texts(ax)
+    _, epochs = made_sweep({"norm": ["none"]}, 3, 6)
+    band = mean_curves(*curves(epochs, "test_accuracy"), panel()).collections[0]
+    assert not np.isfinite(band.get_datalim(band.axes.transData).height)
+
+
+def test_arms_and_keys_are_read_in_words() -> None:
+    arms = ["norm=none, lr=0.1", "norm=batch, batch_size=2", "norm=layer, placement=after"]
+    assert list(arms_in_words(arms).values()) == [
+        "without BN, learning rate 0.1", "with BN, batch size 2", "layer norm, after the ReLU",
+    ]  # fmt: skip
+    assert list(arms_in_words(["bn", "batch"]).values()) == ["bn", "batch"]  # they would be alike
+
+
+def figure_of(part: Part) -> Figure:
+    return compose("", Caption(STAND_IN, "details"), part)
+
+
+def ends_of(figure: Figure) -> list[str]:
+    """The labels at the ends of the lines, from the lowest up."""
+    labels = sorted(figure.axes[-1].texts, key=lambda text: text.get_position()[1])
+    return [label.get_text().replace("\n", " ") for label in labels]
 
 
 def test_losses_of_a_diverged_run_end_with_a_cross_and_are_no_part_of_the_mean() -> None:
@@ -125,8 +162,8 @@ def test_losses_of_a_diverged_run_end_with_a_cross_and_are_no_part_of_the_mean()
     kept = epochs[epochs["seed"] != 1].groupby("epoch")["train_loss"].mean()
     (mean,) = [line for line in ax.lines if line.get_label() == "norm=none"]
     assert ys(mean) == pytest.approx(list(kept))
-    figure = curves_figure(*curves(epochs, "train_loss", runs), Caption(IDENTICAL))
-    assert legend_of(figure) == ["without BN (n = 2, 1 diverged)"]
+    figure = figure_of(curves_part(*curves(epochs, "train_loss", runs)))
+    assert ends_of(figure) == ["without BN (n = 2, 1 diverged)"]
     assert "× diverged, without a value" in texts(figure)
 
 
@@ -138,8 +175,8 @@ def test_the_accuracy_of_a_diverged_run_goes_on_at_chance() -> None:
     kept = epochs[epochs["seed"] != 1].groupby("epoch")["test_accuracy"].mean()
     (mean,) = [line for line in ax.lines if line.get_label() == "norm=none"]
     assert ys(mean)[2:] == pytest.approx([100 * (2 * m + 0.1) / 3 for m in kept[2:]])
-    figure = curves_figure(*curves(epochs, "test_accuracy", runs), Caption(IDENTICAL))
-    assert legend_of(figure) == ["without BN (n = 3, 1 of them diverged)"]
+    figure = figure_of(curves_part(*curves(epochs, "test_accuracy", runs)))
+    assert ends_of(figure) == ["without BN (n = 3, 1 of them diverged)"]
     assert "× diverged, counted as 10 %" in texts(figure)
 
 
@@ -151,27 +188,27 @@ def test_a_loss_over_a_decade_is_logarithmic() -> None:
 
 
 def test_many_epochs_have_a_closer_look_at_the_end() -> None:
-    _, epochs = made_sweep({"norm": ["none", "batch"]}, 2, 30)
-    figure = curves_figure(*curves(epochs, "test_accuracy"), Caption(STAND_IN, "details"))
+    _, epochs = made_sweep({"norm": ["none", "batch"]}, 4, 30)
+    figure = figure_of(curves_part(*curves(epochs, "test_accuracy")))
     whole, closer = figure.axes
     assert [whole.get_title(), closer.get_title()] == ["", "The last third, closer"]
     assert closer.get_xlim()[0] > 18
-    assert f"Data: {STAND_IN} · details · 2 seeds, 2 arms, 95 % t-interval" in texts(figure)
+    assert f"Data: {STAND_IN} · details · 4 seeds, 2 arms, 95 % t-interval" in texts(figure)
 
 
 # strips and pairs
 
 
 def test_strips_draw_every_seed_and_the_mean_with_its_interval() -> None:
-    runs = metrics_table({"norm=none": [0.9, 0.92, 0.94], "norm=batch": [0.97, np.nan, 0.98]})
+    runs = metrics_table({"norm=none": [0.9, 0.92, 0.94, 0.92], "norm=batch": [0.97, np.nan, 0.98]})
     ax = seed_strips(*strips(runs), panel())
-    assert rows_of(ax) == ["without BN (n = 3)", "with BN (n = 3, 1 of them diverged)"]
+    assert rows_of(ax) == ["without BN (n = 4)", "with BN (n = 3, 1 of them diverged)"]
     dots = [line for line in ax.lines if len(xs(line)) > 1 and line.get_marker() != "None"]
-    assert [xs(line) for line in dots] == [[90, 92, 94], [97, 98]]
+    assert [xs(line) for line in dots] == [[90, 92, 94, 92], [97, 98]]
     assert [xs(line) for line in ax.lines if line.get_marker() == "x"] == [[10]]
     assert [line.get_color() for line in dots] == [look.colour for look in looks(["none", "batch"])
                                                    .values()]  # fmt: skip
-    assert "92.00  [87.03, 96.97]" in texts(ax)  # 4.302653 standard errors of 2 / sqrt(3)
+    assert "92.00  [89.40, 94.60]" in texts(ax)  # 3.182446 standard errors of sqrt(8 / 3) / 2
     assert ax.yaxis_inverted()
 
 
@@ -196,13 +233,13 @@ def test_losses_of_several_decades_stand_on_a_logarithmic_axis() -> None:
 def test_pairs_are_the_differences_seed_by_seed() -> None:
     runs = metrics_table({"none": [0.90, 0.92, 0.90, 0.95], "bn": [0.96, 0.95, np.nan]})
     ax = paired_strips(*pairs(runs, "none"), panel())
-    assert rows_of(ax) == ["bn (n = 3 pairs, 1 of them diverged)"]
+    assert rows_of(ax) == ["with BN (n = 3 pairs, 1 of them diverged)"]
     (dots,) = [line for line in ax.lines if line.get_marker() == looks(["bn"])["bn"].marker]
     assert xs(dots) == pytest.approx([6, 3])
     assert [xs(line) for line in ax.lines if line.get_marker() == "x"] == [[-80]]
     assert xs(ax.lines[0]) == [0, 0]
     assert "−23.7" in texts(ax)
-    assert "difference from none (points)" in ax.get_xlabel().replace("\n", " ")
+    assert "difference from without BN (points)" in ax.get_xlabel().replace("\n", " ")
     low, high = ax.get_xlim()
     assert low < 0 < high
 
@@ -211,7 +248,7 @@ def test_an_arm_has_the_same_colour_in_strips_and_pairs() -> None:
     runs = metrics_table({"a": [0.9, 0.91], "b": [0.92, 0.93], "c": [0.94, 0.95]})
     whole = {line.get_color() for line in seed_strips(*strips(runs), panel()).lines}
     paired = {line.get_color() for line in paired_strips(*pairs(runs, "a"), panel()).lines}
-    given = arm_looks("abc")
+    given = looks("abc")
     assert {given[arm].colour for arm in "abc"} <= whole
     assert {given["b"].colour, given["c"].colour} <= paired
     assert given["a"].colour not in paired
@@ -226,7 +263,8 @@ def test_a_map_has_means_n_and_marks_of_diverged_runs() -> None:
     runs = runs[runs["arm"] != "lr=1.0, norm=batch"]
     ax = mean_map(cells(runs, "lr", "norm"), "lr", "norm", metric_named(ACCURACY), panel())
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0.1", "1"]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["none", "batch"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["without BN", "with BN"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("learning rate", "normalisation")
     written = [text.get_text() for text in ax.texts if text.get_text()]
     mean = 100 * runs[runs["arm"] == "lr=0.1, norm=none"][ACCURACY].mean()
     assert f"{number(mean)}\nn = 2" in written
@@ -246,7 +284,10 @@ def test_panels_of_a_map_share_their_keys_and_colours() -> None:
         means, "dropout", "norm", "train_images", metric_named(ACCURACY), Caption(IDENTICAL)
     )
     left, right, bar = figure.axes
-    assert [left.get_title(), right.get_title()] == ["train_images = 1700", "train_images = 17000"]
+    assert [left.get_title(), right.get_title()] == [
+        "training images 1700",
+        "training images 17000",
+    ]
     assert left.collections[0].get_clim() == right.collections[0].get_clim()
     assert left.get_xlim() == right.get_xlim()
     assert bar.get_ylabel() == "Final test accuracy (%)"
@@ -307,7 +348,7 @@ def test_one_seed_of_one_arm_has_no_pairs_and_no_interval() -> None:
     figures = drawn(runs, epochs, ["norm"])
     assert list(figures) == ["curves-test-accuracy", "curves-train-loss", "final-accuracy"]
     for figure in figures.values():
-        assert "1 seed, 1 arm, no interval from a single seed" in texts(figure)
+        assert "1 seed, 1 arm, no interval below n = 4" in texts(figure)
         assert inside(figure)
 
 
@@ -322,10 +363,10 @@ def test_what_has_no_result_is_not_drawn() -> None:
 def test_many_arms_with_long_names_stay_inside() -> None:
     grid: Grid = {"lr": [1e-4, 1e-3, 1e-2, 0.1, 1.0, 3.0], "norm": ["none", "batch", "layer", LONG]}
     runs, epochs = made_sweep(grid, 2, 3, [("lr=3.0, norm=none", 0), ("lr=3.0, norm=none", 1)])
-    figure = curves_figure(*curves(epochs, "train_loss", runs), Caption(IDENTICAL))
-    assert len(legend_of(figure)) == 24
+    figure = figure_of(curves_part(*curves(epochs, "train_loss", runs)))
+    assert len(ends_of(figure)) == 24
     assert inside(figure)
-    assert inside(strip_figure(*strips(runs), Caption(IDENTICAL)))
+    assert inside(figure_of(strip_part(*strips(runs))))
     assert inside(drawn(runs, epochs.iloc[:0], ["lr", "norm"])["heat-map"])
 
 
@@ -341,8 +382,8 @@ def test_equal_tables_give_equal_bytes(tmp_path: Path) -> None:
 
 def test_a_strip_figure_names_metric_and_data() -> None:
     runs = metrics_table({"a": [0.01, 0.02]}, "oscillation")
-    figure = strip_figure(*strips(runs, "oscillation"), Caption(STAND_IN))
-    assert "Oscillation of the test accuracy by arm" in texts(figure)
+    figure = figure_of(strip_part(*strips(runs, "oscillation")))
+    assert figure.axes[0].get_xlabel() == "Oscillation of the test accuracy (points)"
     assert f"Data: {STAND_IN}" in texts(figure)
 
 

@@ -32,10 +32,24 @@ def test_the_t_interval_is_that_of_scipy() -> None:
 
 def test_one_value_has_no_interval_and_none_has_nothing() -> None:
     one, none = summarise([0.9]), summarise([])
-    assert (one.n, one.mean, one.median, one.method) == (1, 0.9, 0.9, "none (n < 2)")
+    assert (one.n, one.mean, one.median, one.method) == (1, 0.9, 0.9, "none (n < 4)")
     assert all(math.isnan(value) for value in (one.std, one.low, one.high))
     assert none.n == 0
     assert all(math.isnan(value) for value in astuple(none)[1:-1])
+
+
+def test_below_four_values_there_is_no_interval() -> None:
+    three, four = summarise([0.1, 0.2, 0.3]), summarise([0.1, 0.2, 0.3, 0.4])
+    assert (three.mean, three.std) == pytest.approx((0.2, 0.1))
+    assert (three.method, four.method) == ("none (n < 4)", "t")
+    assert all(math.isnan(end) for end in (three.low, three.high))
+    assert four.low < 0.1
+
+
+def test_an_interval_ends_where_no_mean_can_be() -> None:
+    found = summarise([0.99, 0.99, 0.99, 0.5], possible=(0.0, 1.0))
+    assert (found.high, found.method) == (1.0, "t, cut")
+    assert found.low == summarise([0.99, 0.99, 0.99, 0.5]).low
 
 
 def test_equal_values_have_an_interval_of_no_width() -> None:

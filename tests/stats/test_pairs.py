@@ -21,10 +21,13 @@ def generator(seed: int = 1) -> np.random.Generator:
 def test_three_pairs_by_hand() -> None:
     # Differences 1, 2, 3. All signs give 6, 4, 2, 0, 0, -2, -4, -6: two of eight are as far as 6.
     found = compare_paired([2, 4, 6], [1, 2, 3])
-    half = 4.302653 / math.sqrt(3)  # t of 97.5 % with 2 degrees of freedom, deviation 1
     assert (found.n, found.mean_difference, found.effect_size) == (3, 2, pytest.approx(2))
     assert (found.p_sign_flip, found.sign_flip) == (0.25, "exact")
-    assert (found.low, found.high) == pytest.approx((2 - half, 2 + half), abs=1e-6)
+    assert math.isnan(found.low)
+    # 1, 2, 3, 4: t of 97.5 % with 3 degrees of freedom is 3.182446, the deviation sqrt(5 / 3)
+    half = 3.182446 * math.sqrt(5 / 3) / 2
+    four = compare_paired([2, 4, 6, 8], [1, 2, 3, 4])
+    assert (four.low, four.high) == pytest.approx((2.5 - half, 2.5 + half), abs=1e-6)
 
 
 def test_ties_between_sums_count_as_reached() -> None:
@@ -133,7 +136,7 @@ def test_no_pair_and_one_pair() -> None:
     assert (none.n, none.sign_flip) == (0, "none (n = 0)")
     assert math.isnan(none.p_sign_flip)
     assert math.isnan(none.mean_difference)
-    assert (one.n, one.p_sign_flip, one.method) == (1, 1.0, "none (n < 2)")
+    assert (one.n, one.p_sign_flip, one.method) == (1, 1.0, "none (n < 4)")
     assert math.isnan(one.p)
     assert one.mean_difference == pytest.approx(0.1)
     assert math.isnan(one.effect_size)
