@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import platform
 import subprocess
 from collections.abc import Iterator
@@ -19,6 +20,17 @@ PACKAGES = (
 
 VECTORS = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "bf16", "i8mm")
 """Beginnings of the names of a processor's extensions that compute with vectors."""
+
+
+def wait_politely() -> None:
+    """Let threads that wait for each other sleep where other programs keep the processors busy.
+
+    OpenMP's threads spin otherwise, and take the time that they wait for. To be called before
+    torch is imported; numbers keep their bits.
+    """
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0  # not on Windows
+    if load >= (os.cpu_count() or 1):
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ from hindi_bn.bench import benchmark
 from hindi_bn.digits.dataset import Note
 from hindi_bn.digits.fetching import no_note
 from hindi_bn.study import Study
+from hindi_bn.study.words import counted
 
 SHORT = 4  # a short benchmark uses every 4th image
 FRACTIONS = (8, 4, 2)  # the figure's smaller training sets: every 8th, 4th and 2nd image
@@ -60,10 +61,11 @@ def _draw(document: dict[str, Any], file: Path) -> None:
 
     network = document["networks"][0]
     sizes, many = pd.DataFrame(document["sizes"]), pd.DataFrame(document["many"])
+    epochs = counted(document["epochs"], "epoch")
     details = (
         f"{network['network']}, norm {network['norm']} · {document['environment']['device_name']}, "
-        f"threads: {document['threads']} · left: n = {document['epochs']} epochs per point; right: "
-        f"runs of {document['epochs']} epochs, {many['numerics'].iloc[0]}, n = 1"
+        f"threads: {document['threads']} · left: n = {epochs} per point; right: "
+        f"runs of {epochs}, {many['numerics'].iloc[0]}, n = 1"
     )
     points = {way: (rows["images"], rows["median"]) for way, rows in sizes.groupby("way")}
     points |= {way: (many["runs"], many[way]) for way in ("one_by_one", "side_by_side")}

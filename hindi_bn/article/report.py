@@ -28,11 +28,11 @@ from hindi_bn.figures.comparison import (
 from hindi_bn.figures.descent import descent_figure
 from hindi_bn.figures.style import FORMATS, Caption, looks, save
 from hindi_bn.files import json_text, plain_json, write_text
-from hindi_bn.stats.headlines import counted, headline
+from hindi_bn.stats.headlines import headline
 from hindi_bn.stats.metrics import check_histories, metric_named
 from hindi_bn.stats.recordings import pair_changes
 from hindi_bn.stats.scores import Classes, confusion, per_class
-from hindi_bn.study.words import arms_in_words
+from hindi_bn.study.words import arms_in_words, counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ from hindi_bn.article.markdown import table
 from hindi_bn.claims.numbers import number, p_equation, p_text
 from hindi_bn.claims.results import ClaimResult
 from hindi_bn.claims.verdict import FEWEST, LEVEL, Effect
-from hindi_bn.stats.headlines import counted
+from hindi_bn.study.words import counted
 
 EFFECT = "effect [interval at the verdict's corrected level], of the test it hangs on"
 

@@ -19,10 +19,12 @@ from hindi_bn.cli import (
     train,
 )
 from hindi_bn.cli.app import app
+from hindi_bn.environment import wait_politely
 
 __all__ = ["app", "main"]
 
 
 def main() -> None:
     """Run `hindi-bn`."""
+    wait_politely()
     app()

@@ -10,6 +10,7 @@ import hindi_bn
 from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
 from hindi_bn.cli.tables import Parts, show, table_of
+from hindi_bn.study.words import counted
 
 GIGA, MEGA = 1e9, 1e6
 
@@ -93,7 +94,7 @@ def _network(network: dict[str, Any], document: dict[str, Any]) -> Parts:
         ways,
         f"{network['run']}: {network['network']}, norm {network['norm']}, "
         f"{network['images']:,} images per epoch, threads: {document['threads']}, "
-        f"n = {document['epochs']} epochs, each way in turn",
+        f"n = {counted(document['epochs'], 'epoch')}, each way in turn",
         {
             "way": ("way", ""), "median": ("s/epoch", ".2f"), "min": ("min", ".2f"),
             "max": ("max", ".2f"), "ratio": ("ratio", ".2f"),

@@ -17,6 +17,7 @@ from hindi_bn.cli.progress import loader
 from hindi_bn.cli.sweep_progress import sweep_progress
 from hindi_bn.cli.tables import Parts, duration, plan_tables, show, table_of
 from hindi_bn.errors import ClaimsError
+from hindi_bn.study.words import counted
 
 if TYPE_CHECKING:
     from hindi_bn.claims.claim import Claim, ClaimSweep
@@ -149,7 +150,8 @@ def run(
         note(f"{end.arm}, seed {end.seed} ({end.key}) {end.status}: {end.why}")
     if tested.open:
         raise ClaimsError(
-            f"{len(tested.open)} runs have no result.",
+            f"{counted(len(tested.open), 'run')} {'has' if len(tested.open) == 1 else 'have'} no "
+            "result.",
             "They failed, or their processes ended before they did.",
             "give the same command again, with --retry-failed for those that failed; what is "
             "finished is not trained again",
@@ -221,7 +223,7 @@ def _announce(found: Estimate) -> None:
     """Note what is left to train, and about how long it will take."""
     if found.todo:
         note(
-            f"{found.todo} runs to train, {found.epochs_left} epochs: about "
+            f"{counted(found.todo, 'run')} to train, {counted(found.epochs_left, 'epoch')}: about "
             f"{duration(found.seconds)}, {found.workers} at a time (an estimate)."
         )
 
@@ -273,7 +275,7 @@ def _claim_text(claim: Claim, result: ClaimResult | None) -> list[Any]:
         *_paragraph("Source", f"{claim.sources} {claim.says}"),
         *_paragraph("Claim", claim.statement),
         *_paragraph("Test", claim.method),
-        *(line for sweep in claim.sweeps for line in _paragraph("Runs", _runs_text(sweep))),
+        *_paragraph("Runs", *map(_runs_text, claim.sweeps)),
         *_paragraph("Seeds", _seeds_text(claim)),
         Text("Rule", style="bold"),
         *(Padding(Text(f"{test.label}: {test.region}"), INDENT) for test in claim.tests),
@@ -305,11 +307,11 @@ def _registered_text(claim: Claim) -> str:
     return f"Registered on {claim.registered.date}" + ("." if same else ", and changed since.")
 
 
-def _paragraph(name: str, text: str) -> list[Any]:
+def _paragraph(name: str, *texts: str) -> list[Any]:
     from rich.padding import Padding
     from rich.text import Text
 
-    return [Text(name, style="bold"), Padding(Text(text.strip()), INDENT)]
+    return [Text(name, style="bold"), *(Padding(Text(text.strip()), INDENT) for text in texts)]
 
 
 def _runs_text(sweep: ClaimSweep) -> str:

@@ -15,6 +15,7 @@ from hindi_bn.cli.app import group_of, note, print_json
 from hindi_bn.cli.progress import loader
 from hindi_bn.cli.tables import duration, show, table_of
 from hindi_bn.errors import EvidenceError
+from hindi_bn.study.words import counted
 
 if TYPE_CHECKING:
     from hindi_bn.evidence.audit import Audited
@@ -46,7 +47,11 @@ def add(
         print_json({"shard": shard, "added": added.added, "known": added.known})
     else:
         known = f"{added.known} were there before."
-        typer.echo(f"{added.added} runs in {shard}; {known}" if shard else f"Nothing new; {known}")
+        typer.echo(
+            f"{counted(added.added, 'run')} in {shard}; {known}"
+            if shard
+            else f"Nothing new; {known}"
+        )
 
 
 @evidence_app.command("list")

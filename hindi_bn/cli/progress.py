@@ -89,7 +89,7 @@ def _with_bar(run: Run, console: Console) -> Iterator[Reporter]:
     with bars.Progress(
         bars.TextColumn("{task.description}"), bars.BarColumn(),
         bars.TextColumn("{task.percentage:>3.0f} %"), bars.TimeElapsedColumn(),
-        bars.TextColumn("left"), bars.TimeRemainingColumn(elapsed_when_finished=True),
+        bars.TextColumn("left"), bars.TimeRemainingColumn(),
         console=console, transient=True,
     ) as bar:  # fmt: skip
         task = bar.add_task(run.name, total=None)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hindi_bn.cli.app import note
 from hindi_bn.cli.tables import duration, table_of
+from hindi_bn.study.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,7 +69,7 @@ def _tell_line(progress: Progress, what: Any) -> None:
         counts = progress.counts
         bad = "".join(f", {counts[s]} {s}" for s in ("diverged", "failed") if counts[s])
         runs, todo = len(progress.statuses), len(progress.todo)
-        note(f"{runs} runs: {counts['finished']} finished{bad}; {todo} to train.")
+        note(f"{counted(runs, 'run')}: {counts['finished']} finished{bad}; {todo} to train.")
     elif line := ended_line(progress, what):
         note(line)
 
@@ -87,8 +88,8 @@ def ended_line(progress: Progress, what: Any) -> str:
     )
     status = progress.statuses[name]
     if status == "finished":
-        epochs = "1 epoch" if cell.run.epochs == 1 else f"{cell.run.epochs} epochs"
-        text = f"test accuracy {progress.accuracy[name]:.4f} after {epochs}"
+        text = f"test accuracy {progress.accuracy[name]:.4f} after "
+        text += counted(cell.run.epochs, "epoch")
     elif status == "diverged" and what.failure is not None:
         text = f"diverged at epoch {what.failure.epoch}, step {what.failure.step}"
     else:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from hindi_bn.study.words import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
 
 Parts = list["Table | str"]
 SHORT = 18  # characters
+WIDE = 80
+"""Characters of a terminal from which on columns stand further apart."""
 
 
 def show(parts: Iterable[Any]) -> None:
@@ -37,9 +42,10 @@ def table_of(
     from rich import box
     from rich.table import Table
 
+    wide = shutil.get_terminal_size().columns >= WIDE
     table = Table(
         title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold",
-        padding=(0, 1, 0, 0), pad_edge=False, show_edge=False,
+        padding=(0, int(wide), 0, 0), pad_edge=False, show_edge=False,
     )  # fmt: skip
     texts = [
         ["" if row[key] is None else format(row[key], spec) for key, (_, spec) in columns.items()]
@@ -49,9 +55,10 @@ def table_of(
         numeric = any(isinstance(row.get(key), int | float) for row in rows)
         longest = max((len(line[place]) for line in texts), default=0)
         whole = numeric or longest <= SHORT  # is never broken
+        word = max((len(word) for line in texts for word in line[place].split()), default=0)
         table.add_column(
             heading, justify="right" if numeric else "left", overflow="fold",
-            min_width=longest if whole else None,
+            min_width=longest if whole else min(word, SHORT),  # nor is a word
             no_wrap=whole and len(heading) <= longest + 2,
         )  # fmt: skip
     for line in texts:
@@ -75,7 +82,7 @@ def plan_tables(found: Estimate) -> Parts:
         return [table, "Nothing is left to train."]
     workers = "1 run at a time" if found.workers == 1 else f"{found.workers} runs side by side"
     text = (
-        f"{found.todo} runs to train, {found.epochs_left} epochs: about "
+        f"{counted(found.todo, 'run')} to train, {counted(found.epochs_left, 'epoch')}: about "
         f"{duration(found.seconds)} with {workers}. "
         "This is an estimate from a few measured steps of each network; nothing was written."
     )

@@ -13,6 +13,7 @@ from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json, typed_command
 from hindi_bn.cli.progress import training_progress
 from hindi_bn.study import norm_names
+from hindi_bn.study.words import counted
 
 if TYPE_CHECKING:
     from hindi_bn.records import Record
@@ -80,7 +81,7 @@ def train(
         last = record.history.iloc[-1]
         typer.echo(
             f"{record.run.name}: test accuracy {last['test_accuracy']:.4f} after "
-            f"{len(record.history)} epochs, {last['seconds']:.0f} s of training "
+            f"{counted(len(record.history), 'epoch')}, {last['seconds']:.0f} s of training "
             f"({record.data_title}) -> {record.folder}"
         )
 

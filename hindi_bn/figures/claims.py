@@ -20,7 +20,7 @@ from hindi_bn.figures.over_seeds import (
 from hindi_bn.figures.style import NEUTRAL, Look, Part, count_axis
 from hindi_bn.stats.intervals import FEWEST
 from hindi_bn.stats.metrics import points
-from hindi_bn.study.words import arms_in_words
+from hindi_bn.study.words import arms_in_words, counted
 
 VERDICTS = {
     "supported": Look("#009E73", "o"),
@@ -147,7 +147,7 @@ def gap_part(
     notes = (
         f"n = {count} pair{'s' * (count != 1)} of runs",
         INTERVAL if count >= FEWEST else f"no interval below n = {FEWEST}",
-        f"right: last {late['epoch'].nunique()} epochs",
+        f"right: last {counted(late['epoch'].nunique(), 'epoch')}",
     )
 
     def draw(figure: Any) -> None:

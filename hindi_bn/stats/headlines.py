@@ -39,15 +39,5 @@ def headline(metric: Metric, values: Mapping[str, float], when: str = "") -> str
     return f"{about}: {each}"
 
 
-def counted(number: int, what: str) -> str:
-    """Write a number of things: 1 epoch, 2 epochs.
-
-    Examples:
-        >>> counted(1, "epoch"), counted(30, "epoch")
-        ('1 epoch', '30 epochs')
-    """
-    return f"{number} {what}{'s' * (number != 1)}"
-
-
 def _short(value: float, unit: str) -> str:
     return f"{value:.1f}{unit}" if unit else f"{value:.3g}"

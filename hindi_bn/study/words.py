@@ -58,6 +58,16 @@ def arms_in_words(arms: Iterable[str]) -> dict[str, str]:
     return words if len(set(words.values())) == len(words) else {arm: arm for arm in words}
 
 
+def counted(number: int, what: str) -> str:
+    """Write a number of things.
+
+    Examples:
+        >>> counted(1, "epoch"), counted(1700, "image")
+        ('1 epoch', '1,700 images')
+    """
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def norm_of_arm(arm: str) -> str | None:
     """Return the norm that an arm's or a run's name says, if it says one."""
     for part in _parts(arm):

@@ -6,9 +6,10 @@ from matplotlib.figure import Figure
 from hindi_bn.figures.over_seeds import levels
 from hindi_bn.figures.style import Caption, compose
 from hindi_bn.figures.sweeps import curves_part, heat_figure, paired_part, strip_part
-from hindi_bn.stats.headlines import counted, headline
+from hindi_bn.stats.headlines import headline
 from hindi_bn.stats.metrics import metric_named
 from hindi_bn.stats.tables import epoch_values, paired_values, summary_by, values_of
+from hindi_bn.study.words import counted
 from hindi_bn.sweeps.run import SweepResult
 
 DRAWN = "final_test_accuracy"

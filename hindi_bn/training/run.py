@@ -19,6 +19,8 @@ from hindi_bn.records import Checkpoint, Record, RunFolder
 from hindi_bn.records.log import RunLog
 from hindi_bn.study import Run, Study
 from hindi_bn.study.old_names import from_record
+from hindi_bn.study.words import counted
+from hindi_bn.training.busy import noticing
 from hindi_bn.training.checkpoint import restore, snapshot
 from hindi_bn.training.device import check_precision, choose_device, prepare
 from hindi_bn.training.gpu.graphs import trainer_of
@@ -168,7 +170,7 @@ def _train(
         _refuse_difference(folder.path, recorded, settings)
         restore(checkpoint.tensors, network, optimizer)
         rows = checkpoint.rows
-        reporter.note(f"Resuming {folder.path} after {len(rows)} epochs.")
+        reporter.note(f"Resuming {folder.path} after {counted(len(rows), 'epoch')}.")
     else:
         folder.write_settings(study, run, command)
     numerics = settings["numerics"]
@@ -183,11 +185,12 @@ def _train(
         folder.write_checkpoint(Checkpoint(snapshot(network, optimizer), rows, settings))
 
     learner = learner_of(run, network, optimizer, study.precision, numerics)
+    step = noticing(reporter.step, reporter.note) if device.type == "cpu" else reporter.step
     trainer = trainer_of(learner, data, run, reporter.note)
     training = run_epochs(
         run, trainer, len(data.train_labels),
         first=len(rows), seconds=rows[-1]["seconds"] if rows else 0.0,
-        on_step=recorder.begin(len(rows), reporter.step), on_losses=recorder.losses,
+        on_step=recorder.begin(len(rows), step), on_losses=recorder.losses,
     )  # fmt: skip
     try:
         save()

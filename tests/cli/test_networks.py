@@ -9,6 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
+import hindi_bn
 from hindi_bn.cli import app
 from hindi_bn.figures.networks import network_figure
 from hindi_bn.networks import build, layer_table
@@ -122,3 +123,13 @@ def test_wrong_uses_say_what_is_wrong(
     monkeypatch.chdir(tmp_path)
     assert said in " ".join(run(*arguments, code=code).output.replace("│", " ").split())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_words_are_whole_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = CliRunner().invoke(app, ["claims", "--out", "nowhere"]).stdout
+    shown = shown.partition("hindi-bn claims show")[0]
+    assert max(map(len, shown.splitlines())) <= 60
+    words = set(shown.split())
+    titles = " ".join(claim.title for claim, _ in hindi_bn.read_claims(out="nowhere"))
+    assert set(titles.split()) <= words
