@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from hindi_bn.errors import StudyError
-from hindi_bn.study.files import configs_folder, read_yaml, wrong_key
+from hindi_bn.study.files import configs_folder, read_yaml
 from hindi_bn.study.old_names import new_claim_key
+from hindi_bn.study.refusal import refusal
 from hindi_bn.study.settings import NAME, Settings
 
 Stage = Literal["smoke", "pilot", "confirm"]
@@ -268,12 +269,8 @@ def load_claim(file: Path) -> Claim:
     try:
         return Claim.model_validate(_with_new_names(read_yaml(file)))
     except ValidationError as error:
-        key, why = wrong_key(error)
-        raise StudyError(
-            f"{file} is not a claim.",
-            f"{key or 'the file'}: {why}",
-            "mend the file; configs/claims/ has examples",
-        ) from error
+        next_step = "correct the file; configs/claims/ has examples"
+        raise refusal(error, str(file), next_step) from error
 
 
 def _with_new_names(entry: Any) -> Any:

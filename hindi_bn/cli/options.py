@@ -150,8 +150,13 @@ def default_run() -> Path:
 def overrides(assignments: list[str] | None, **flags: Any) -> dict[str, Any]:
     """Join `--set` and the flags that were given; a flag beats `--set`, which beats the file."""
     from hindi_bn.study.files import parse_assignments
+    from hindi_bn.study.refusal import Typed
 
-    given = {key: value for key, value in flags.items() if value is not None}
+    given = {
+        Typed(key, f"--{key.replace('_', '-')} {value}"): value
+        for key, value in flags.items()
+        if value is not None
+    }
     return parse_assignments(assignments or []) | given
 
 

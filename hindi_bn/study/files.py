@@ -1,13 +1,15 @@
 """From a study file and the command line's overrides to a validated `Study`."""
 
+import contextlib
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+import logging
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from hindi_bn.errors import StudyError
 from hindi_bn.files import one_line
@@ -23,6 +25,10 @@ from hindi_bn.study.old_names import (
     pair_recorded,
     with_new_names,
 )
+from hindi_bn.study.refusal import Typed, refusal, words_of
+
+SHAPING = ("network", "norm", "options", "placement", "halved", "transformer")
+"""Keys of a run that decide which layers and weights its network has."""
 
 _PACKAGE = Path(__file__).parent.parent
 
@@ -76,8 +82,39 @@ def load_study(
             holds for every run, `runs.NAME.KEY` for one, any other key for the study.
         only: Names of the runs that plain run keys hold for; the others keep the file's settings.
     """
-    path = find_study(config)
-    return validate(overridden(read_yaml(path), str(path), overrides, only), str(path))
+    path, changes = find_study(config), overrides or {}
+    raw = read_yaml(path)
+    study = validate(overridden(raw, str(path), changes, only), str(path), changes)
+    return fitting(study, expand(with_new_names(raw), str(path))["runs"])
+
+
+def fitting(study: Study, own: Sequence[Mapping[str, Any]]) -> Study:
+    """Leave recordings away that were meant for the networks that a file's runs had before.
+
+    A run whose network was changed keeps those of its file's recordings that its network has the
+    weights for, and all that came with the change. `own` are the runs as they stand in the file.
+    """
+    runs = [*study.runs]
+    for place, (run, before) in enumerate(zip(study.runs, own, strict=False)):
+        with contextlib.suppress(ValidationError):  # a wrong value of the file was set right
+            begun = Run.model_validate(before)
+            if all(getattr(run, key) == getattr(begun, key) for key in SHAPING):
+                continue
+            meant = [each for each in run.recordings if each in begun.recordings]
+            left = [each for each in meant if not each.fits(run, study.image_size)]
+            for recording in left:
+                _say(
+                    f"Run {run.name} does not record {recording.name!r}, which reads weights that "
+                    "its changed network does not have."
+                )
+            kept = tuple(each for each in run.recordings if each not in left)
+            runs[place] = run.model_copy(update={"recordings": kept})
+    return study.model_copy(update={"runs": tuple(runs)})
+
+
+@functools.cache  # once, however many cells of a sweep it is so in
+def _say(text: str) -> None:
+    logging.getLogger("hindi_bn").warning(text)
 
 
 def overridden(
@@ -95,9 +132,10 @@ def overridden(
 def override(
     expanded: dict[str, Any], overrides: Mapping[str, Any], only: Iterable[str] | None = None
 ) -> None:
-    """Apply `overrides` to an expanded mapping; see `load_study`."""
+    """Apply `overrides` to an expanded mapping, those of one run last; see `load_study`."""
     chosen = None if only is None else set(only)
-    for written, value in copy.deepcopy(dict(overrides)).items():
+    for written in sorted(overrides, key=lambda key: key.startswith("runs.")):
+        value = copy.deepcopy(overrides[written])
         key = new_key(written, note=True).split(".")
         named = new_value(key[-1], value, note=True)
         if PAIR in (old := written.split("."))[:3:2]:
@@ -116,7 +154,7 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
                 f"Cannot read --set {text}.", "It has no KEY=VALUE form.", "write --set lr=0.01"
             )
         try:
-            overrides[key.strip()] = yaml.safe_load(value)
+            overrides[Typed(key.strip(), f"--set {text}")] = _load(value)
         except yaml.YAMLError as error:
             raise StudyError(
                 f"Cannot read --set {text}.", f"The value is not YAML: {one_line(error)}.",
@@ -128,18 +166,38 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read one mapping from a YAML file; StudyError when it cannot be read or is none."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = _load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise StudyError(
-            f"Cannot read {path}.", one_line(error), "mend the file or name another one"
+            f"Cannot read {path}.", one_line(error), "correct the file or name another one"
         ) from error
     if not isinstance(raw, dict):
+        held = "nothing" if raw is None else "a list" if isinstance(raw, list) else "a single value"
         raise StudyError(
             f"{path} holds no study.",
-            f"A study file is a mapping of keys to values; this one holds a {type(raw).__name__}.",
+            f"A study file is a mapping of keys to values; this one holds {held}.",
             f"start from one that comes along, such as {configs_folder() / 'article.yaml'}",
         )
     return raw
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads YAML as `yaml.safe_load` does, but refuses a key that stands twice in a mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Return the mapping; keys that come by << may be overridden."""
+        seen = set()
+        for key, _ in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) and key.value != "<<" else None
+            if name is not None and name in seen:
+                what = f"the key {name!r} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, what, key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def _load(text: str) -> Any:
+    return yaml.load(text, _Loader)
 
 
 def expand(raw: Mapping[str, Any], origin: str) -> dict[str, Any]:
@@ -157,17 +215,19 @@ def expand(raw: Mapping[str, Any], origin: str) -> dict[str, Any]:
     return expanded
 
 
-def validate(raw: Mapping[str, Any], origin: str) -> Study:
-    """Validate an expanded study from the file `origin`; StudyError names the first wrong key."""
+def validate(
+    raw: Mapping[str, Any], origin: str, overrides: Mapping[str, Any] | None = None
+) -> Study:
+    """Validate an expanded study from the file `origin`; StudyError names all wrong keys.
+
+    `overrides` are the keys and values that did not come from the file.
+    """
     try:
         return Study.model_validate(from_record(raw))
     except ValidationError as error:
-        key, why = wrong_key(error)
-        raise StudyError(
-            f"Key {key or 'the study'!r} in {origin} is wrong.",
-            why,
-            "mend the file or the --set that gave it",
-        ) from error
+        typed = {new_key(key): words_of(key, value) for key, value in (overrides or {}).items()}
+        runs = raw.get("runs", ())
+        raise refusal(error, origin, "correct the file", runs=runs, typed=typed) from error
 
 
 def as_yaml(document: Mapping[str, Any]) -> str:
@@ -230,32 +290,3 @@ def _entry(entries: list[Any], key: str, wanted: str) -> dict[str, Any]:
         f"Its entries are: {', '.join(names)}." + nearest(wanted, names),
         f"give the name of one of them, or set {key} as a whole",
     )
-
-
-def wrong_key(error: ValidationError) -> tuple[str, str]:
-    """Return the first refused key, dotted, or "" for the settings as a whole, and the reason."""
-    first = error.errors()[0]
-    location = [*map(str, first["loc"])]
-    if first["type"] == "unknown_key":
-        location.append(first["ctx"]["key"])
-    return ".".join(location), _reason(first)
-
-
-def _reason(detail: ErrorDetails) -> str:
-    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
-    if kind == "unknown_key":
-        of = f" of {context['of']!r}" if context["of"] and detail["loc"] else ""
-        valid = context["valid"]
-        return f"Unknown key{of}.{nearest(context['key'], valid)} Valid here: {', '.join(valid)}."
-    if kind == "missing":
-        return "The key is missing."
-    if kind == "no_such_name":
-        return _none_of(context["got"], context["valid"])
-    if kind == "literal_error":
-        expected = context["expected"].replace(" or ", ", ")
-        return _none_of(value, [part.strip("'") for part in expected.split(", ")])
-    return f"{detail['msg'].removeprefix('Value error, ')} (got {value!r})."
-
-
-def _none_of(value: Any, valid: Sequence[str]) -> str:
-    return f"{str(value)!r} is none of {', '.join(valid)}.{nearest(str(value), valid)}"

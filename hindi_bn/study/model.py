@@ -38,6 +38,10 @@ class Recording(Settings):
     columns: ClassVar[tuple[str, ...]] = ()
     """Columns of history.csv that hold it; if there are none it stands in captures.csv."""
 
+    def fits(self, run: "Run", side: int) -> bool:
+        """Tell whether the run's network, on images of this side, has what it reads."""
+        return True
+
 
 AnyRecording = Annotated[
     SerializeAsAny[Recording],

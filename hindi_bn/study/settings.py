@@ -1,10 +1,17 @@
 """What all settings share: frozen, validated, unknown keys refused."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from hindi_bn.registry import is_outside
 
@@ -22,16 +29,24 @@ class Settings(BaseModel):
         """Return the keys that are valid here."""
         return list(cls.model_fields)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _no_unknown_key(cls, value: Any) -> Any:
-        for key in value if isinstance(value, dict) else ():
-            if key not in cls.model_fields:
-                of = value.get("kind", value.get("name"))
-                raise PydanticCustomError(
-                    "unknown_key", "unknown key", {"key": str(key), "of": of, "valid": cls.keys()}
-                )
-        return value
+    def _unknown_keys_named(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Say of every unknown key which ones are valid, beside what else is wrong."""
+        try:
+            return handler(value)
+        except ValidationError as error:
+            of = value.get("kind", value.get("name")) if isinstance(value, dict) else None
+            lines = [_line(each, of, cls.keys()) for each in error.errors(include_url=False)]
+            raise ValidationError.from_exception_data(cls.__name__, lines) from None
+
+
+def _line(detail: ErrorDetails, of: Any, valid: list[str]) -> InitErrorDetails:
+    kind, words, context = detail["type"], detail["msg"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        kind, context = "unknown_key", {"key": str(detail["loc"][0]), "of": of, "valid": valid}
+    named = PydanticCustomError(kind, words, context)
+    return InitErrorDetails(type=named, loc=detail["loc"], input=detail["input"])
 
 
 def chosen_by(

@@ -13,8 +13,17 @@ from pydantic import BaseModel, ValidationError
 from hindi_bn.errors import StudyError
 from hindi_bn.evidence.keys import significant
 from hindi_bn.study import Run, Study
-from hindi_bn.study.files import find_study, is_run_key, overridden, override, read_yaml, validate
-from hindi_bn.study.old_names import new_key
+from hindi_bn.study.files import (
+    expand,
+    find_study,
+    fitting,
+    is_run_key,
+    overridden,
+    override,
+    read_yaml,
+    validate,
+)
+from hindi_bn.study.old_names import new_key, with_new_names
 from hindi_bn.sweeps.sweep_file import RUN, Sweep, same, varied_by
 
 Shown = str | int | float
@@ -101,12 +110,14 @@ class _Base:
         self._later = {key: value for key, value in sweep.set.items() if key not in same_in_all}
         self._expanded = overridden(raw, self._where, same_in_all) | {"stream": "paired"}
         self.names = [str(run.get("name")) for run in self._expanded["runs"]]
+        self._own = {run.get("name"): run for run in expand(with_new_names(raw), origin)["runs"]}
         self._validated: dict[str, Study] = {}
 
     def changed(self, name: str, chosen: dict[str, Any]) -> Study:
         """Return the study with the run `name` alone, as a cell changes both."""
         try:
-            return self._validate(self._override(name, chosen))
+            study = self._validate(self._override(name, chosen))
+            return fitting(study, [self._own[name]] if name in self._own else [])
         except StudyError as error:
             if not chosen:
                 raise

@@ -12,7 +12,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from hindi_bn.errors import StudyError
 from hindi_bn.registry import nearest
-from hindi_bn.study.files import configs_folder, find_config, read_yaml, wrong_key
+from hindi_bn.study.files import configs_folder, find_config, read_yaml
+from hindi_bn.study.refusal import refusal
 from hindi_bn.study.settings import NAME, Settings
 
 RESERVED = ("seed", "stream", "name", "runs")
@@ -191,6 +192,5 @@ def sweep_of(raw: Mapping[str, Any], origin: str) -> Sweep:
     try:
         return Sweep.model_validate(dict(raw))
     except ValidationError as error:
-        key, why = wrong_key(error)
-    what = f"Key {key!r} in {origin} is wrong." if key else f"The sweep in {origin} is wrong."
-    raise StudyError(what, why, "mend the sweep; docs/sweeps.md describes its keys")
+        next_step = "correct the sweep; docs/sweeps.md describes its keys"
+        raise refusal(error, origin, next_step) from error

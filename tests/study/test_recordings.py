@@ -11,7 +11,9 @@ import pytest
 from hindi_bn.article.reference import is_published
 from hindi_bn.digits.checksums import ARTICLE
 from hindi_bn.errors import StudyError
+from hindi_bn.networks import build_run, last_convolution
 from hindi_bn.records import Record
+from hindi_bn.study import network_names
 from hindi_bn.study.files import load_study
 from hindi_bn.training.recordings.activations import Activations
 
@@ -28,7 +30,7 @@ from hindi_bn.training.recordings.activations import Activations
         ([{"name": "x"}], "mapping with the key 'kind'"),
         ([3], "mapping with the key 'kind'"),
         (["gradients", "gradients"], "two recordings have the same name"),
-        ([{"kind": "gradients", "name": "a,b"}], "pattern"),
+        ([{"kind": "gradients", "name": "a,b"}], "letters, digits, dots"),
         ([{"kind": "activations", "mode": "both"}], "'both' is none of eval, train"),
         ([{"kind": "weight", "name": "a", "index": [0]}], "recordings.0.layer"),
         ("gradients", "recordings"),
@@ -63,3 +65,33 @@ def test_a_run_with_recordings_still_stands_beside_the_published_numbers() -> No
         assert is_published(record) == published
     other = load_study("article", {"lr": 0.1})
     assert not is_published(Record(Path(), other, other.run("bn"), history, environment))
+
+
+@pytest.mark.parametrize("network", network_names())
+@pytest.mark.parametrize("config", ["article", "recordings"])
+def test_recordings_of_weights_that_another_network_lacks_are_left_away(
+    config: str, network: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    study = load_study(config, {"network": network})
+    for run in study.runs:
+        built = build_run(run)
+        for recording in run.recordings:
+            if recording.kind in {"pair", "weight"}:
+                layer = str(recording.layer)  # type: ignore[attr-defined]
+                place = last_convolution(built) if layer == "last-conv" else layer
+                shape = built.get_submodule(place).weight.shape
+                for key in {"wx", "wy", "index"} & {*recording.model_dump()}:
+                    assert len(shape) == len(getattr(recording, key))
+    left = network not in {"three_convs"}
+    assert ("does not record" in caplog.text) <= left
+
+
+def test_recordings_are_left_away_only_with_another_network_and_if_they_came_along() -> None:
+    kinds = [each.kind for each in load_study("recordings", {"network": "mlp"}).runs[0].recordings]
+    assert kinds == ["gradients", "statistics", "activations"]
+    asked = {"network": "mlp", "recordings": [{"kind": "pair", "wx": [0, 0], "wy": [0, 1]}]}
+    assert load_study("article", asked).run("bn").recorded_pair()
+    moved = load_study("article", {"norm": "layer"})  # the layers of no-bn have other numbers now
+    assert [bool(run.recorded_pair()) for run in moved.runs] == [False, True]
+    wrong = load_study("article", {"recordings.pair.layer": "99"})
+    assert wrong.run("bn").recorded_pair()  # refused when it is trained

@@ -8,9 +8,10 @@ from pydantic import Field
 from torch import nn
 
 from hindi_bn.errors import StudyError
-from hindi_bn.networks import last_convolution, weight_of
+from hindi_bn.networks import build_run, last_convolution, weight_of
 from hindi_bn.networks.preserved import preserved
-from hindi_bn.training.recordings import Timed
+from hindi_bn.study import Run
+from hindi_bn.training.recordings import Recording, Timed
 from hindi_bn.training.tensors import Tensors
 
 
@@ -47,6 +48,21 @@ def check_index(network: nn.Module, layer: str, index: tuple[int, ...], key: str
             f"The weights of layer {layer!r} have the shape {list(shape)}.",
             f"set recordings.{key} to {len(shape)} indices within it",
         )
+
+
+class OfWeights(Recording):
+    """Something that is read of the weights of a layer that it names."""
+
+    def fits(self, run: Run, side: int) -> bool:
+        """Tell whether the network has the layer, and the weights in it."""
+        with preserved():
+            network = build_run(run, side)
+        none = torch.empty(0)  # weights are found without data
+        try:
+            self.reader(network, Tensors(none, none, none, none), run)
+        except StudyError:
+            return False
+        return True
 
 
 class OfFixedBatch(Timed):

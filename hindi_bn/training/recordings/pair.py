@@ -7,11 +7,11 @@ from pydantic import Field
 from torch import nn
 
 from hindi_bn.study import Run
-from hindi_bn.training.recordings import Reader, Recording, _layers
+from hindi_bn.training.recordings import Reader, _layers
 from hindi_bn.training.tensors import Tensors
 
 
-class Pair(Recording):
+class Pair(_layers.OfWeights):
     """Two weights of a layer after each epoch, in the columns wx and wy of history.csv."""
 
     columns: ClassVar = ("wx", "wy")

@@ -11,7 +11,7 @@ from hindi_bn.training.recordings import Reading, Timed, _layers
 from hindi_bn.training.tensors import Tensors
 
 
-class Weight(Timed):
+class Weight(_layers.OfWeights, Timed):
     kind: Literal["weight"] = "weight"
     name: str = Field(pattern=NAME, description="Name of the weight in captures.csv.")
     layer: str = Field(

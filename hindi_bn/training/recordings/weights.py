@@ -12,7 +12,7 @@ from hindi_bn.training.recordings import Reading, Timed, _layers
 from hindi_bn.training.tensors import Tensors
 
 
-class Weights(Timed):
+class Weights(_layers.OfWeights, Timed):
     """Many single weights of one layer, drawn at random: the same places in every run."""
 
     kind: Literal["weights"] = "weights"
