@@ -1,4 +1,6 @@
-"""The one expected error: what happened, why, and what to do next."""
+"""The one expected error: what happened, why, and what to do next; and Ctrl-C during a run."""
+
+from pathlib import Path
 
 
 class HindiBnError(Exception):
@@ -63,3 +65,23 @@ class DivergedError(HindiBnError):
             "train again with a lower learning rate, such as --lr 0.001 --overwrite",
         )
         self.run, self.epoch, self.step = run, epoch, step
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a run: every finished epoch is saved, `done` of its `epochs`."""
+
+    def __init__(self, folder: Path, done: int, epochs: int) -> None:
+        self.folder, self.done, self.epochs = folder, done, epochs
+        super().__init__(self.told("with --resume"))
+
+    def told(self, how: str) -> str:
+        """Say what is saved, and how to give the same command so that it goes on from there."""
+        if self.done == 0:
+            return (
+                f"Stopped in the first epoch of {self.folder}: there is nothing to save yet. "
+                "The same command begins it again."
+            )
+        saved = f"{self.done} of {self.epochs} epochs of {self.folder} are saved"
+        if self.done == self.epochs:
+            saved += ", its weights not yet"
+        return f"Stopped: {saved}. Give the same command {how} to go on from there."

@@ -1,6 +1,7 @@
 """Writing files so that nothing half-written ever stands under a final name."""
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -40,12 +41,13 @@ def cannot_write(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise HindiBnError(
-            f"Cannot write {what}.",
-            error.strerror or str(error),
-            "free some space or choose another folder (--out, --data-dir); "
-            "what was there before is unchanged",
-        ) from error
+        why, next_step = error.strerror or str(error), "choose another folder"
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            why, next_step = "A file is where a folder should be.", "choose a folder"
+        elif error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            next_step = "free some space, or choose a folder on another disk"
+        unchanged = "what was there before is unchanged"
+        raise HindiBnError(f"Cannot write {what}.", why, f"{next_step}; {unchanged}") from error
 
 
 @contextlib.contextmanager

@@ -9,9 +9,10 @@ from hindi_bn import digits as source
 from hindi_bn.api.digits import load_digits
 from hindi_bn.api.runs import SILENT, ReporterOf, RunLike, read_runs, train
 from hindi_bn.article import report
-from hindi_bn.article.reference import is_published
+from hindi_bn.article.reference import is_of_article, is_published
 from hindi_bn.article.report import Comparison
 from hindi_bn.digits import Digits
+from hindi_bn.errors import RunError
 from hindi_bn.records import Record
 from hindi_bn.study import Study
 from hindi_bn.training.loop import predict as probabilities
@@ -36,22 +37,34 @@ def compare(
         what: A study, whose missing runs are trained, or two or more runs.
         digits, data_dir: The runs' data; loaded from `data_dir` unless given.
     """
-    first = what if isinstance(what, Study) else read_runs(what, least=2)[0].study
-    data = source.load(Path(data_dir), first.data) if digits is None else digits
+    records = [] if isinstance(what, Study) else read_runs(what, least=2)
+    _refuse_different_data(records)
+    name = what.data if isinstance(what, Study) else records[0].study.data
+    data = source.load(Path(data_dir), name) if digits is None else digits
     if isinstance(what, Study):
         records = train(what, digits=data, out=out, resume=True, command=command, reporter=reporter)
-    else:
-        records = read_runs(what, least=2)
     return report.compare_runs(
-        {record.run.name: record.history for record in records},
-        {record.run.name: _predicted(record, data) for record in records},
+        {record.name: record.history for record in records},
+        {record.name: _predicted(record, data) for record in records},
         data.test_labels.numpy(),
         data.title,
+        of_article=all(is_of_article(record) for record in records),
         published=all(is_published(record) for record in records),
-        environments={record.run.name: record.environment for record in records},
+        called={record.name: record.run.name for record in records},
+        environments={record.name: record.environment for record in records},
         seed=common_seed(records),
         folder=folder_beside(records, Path(out)),
     )
+
+
+def _refuse_different_data(records: Sequence[Record]) -> None:
+    """Refuse to compare runs that were not trained on the same data, with a RunError."""
+    if len({str(record.environment["data"]["sha256"]) for record in records}) > 1:
+        trained = "; ".join(f"{record.folder} on {record.data_title}" for record in records)
+        raise RunError(
+            "The runs were trained on different data.", f"{trained}.",
+            "compare runs that were trained on the same data",
+        )  # fmt: skip
 
 
 def _predicted(record: Record, digits: Digits) -> Any:
@@ -76,9 +89,9 @@ def plot_descent(
     records = read_runs(runs)
     return report.write_descent(
         Path(folder) if folder else folder_beside(records, Path(out)),
-        {record.run.name: record.history for record in records},
+        {record.name: record.history for record in records},
         records[0].data_title,
-        {record.run.name: record.recorded_pair() for record in records},
+        {record.name: record.recorded_pair() for record in records},
         formats,
         dpi,
         seed=common_seed(records),

@@ -1,6 +1,8 @@
 """Runs: train them, read them back, draw what they recorded."""
 
 import contextlib
+import dataclasses
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -63,15 +65,26 @@ def train(
     return records
 
 
-def read_run(run: RunLike) -> Record:
-    """Read a run's record: its settings, its history (a DataFrame), its environment."""
-    return run if isinstance(run, Record) else RunFolder(Path(run)).read()
+def read_run(run: RunLike, label: str = "") -> Record:
+    """Read a run's record: its settings, its history (a DataFrame), its environment.
+
+    `label` is what tables and figures call it; StudyError for one that no file can be named by.
+    """
+    if label and ({*label} & {*'/\\:*?"<>|'} or label[0] in ".-" or not label.isprintable()):
+        raise StudyError(
+            f"A run cannot be called {label!r}.",
+            "Files are named by it.",
+            "take letters, digits, spaces and hyphens, as in warm-up=results/article/bn",
+        )
+    record = run if isinstance(run, Record) else RunFolder(Path(run)).read()
+    return dataclasses.replace(record, label=label) if label else record
 
 
 def read_runs(runs: Sequence[RunLike], least: int = 1) -> list[Record]:
     """Read runs that are to stand side by side.
 
-    HindiBnError when they are fewer than `least`, share a name, or have no finished epoch.
+    Those that share a name are labelled by what differs in their paths. HindiBnError when they are
+    fewer than `least`, are still called the same, or have no finished epoch.
     """
     if len(runs) < least:
         raise StudyError(
@@ -79,19 +92,39 @@ def read_runs(runs: Sequence[RunLike], least: int = 1) -> list[Record]:
             "A comparison takes two or more run folders.",
             "name another folder, as in: hindi-bn compare results/article/no-bn results/article/bn",
         )
-    records = [read_run(run) for run in runs]
-    names = [record.run.name for record in records]
+    records = _labelled([read_run(run) for run in runs])
+    names = [record.name for record in records]
     if len(set(names)) < len(names):
         raise StudyError(
             f"Two of the runs have the same name: {', '.join(names)}.",
             "Tables and figures tell runs apart by their names.",
-            "give one of them another name in its study file",
+            "name different folders, or give labels: LABEL=DIR",
         )
     for record in records:
         if record.history.empty:
             what, why = f"{record.folder} has no finished epoch.", "Its history is empty."
             raise RunError(what, why, "train it with --resume")
     return records
+
+
+def _labelled(records: Sequence[Record]) -> list[Record]:
+    """Label runs that share a name by the folders that tell them apart, the nearest if one does."""
+    labelled = []
+    for record in records:
+        alike = [_upwards(each) for each in records if each.name == record.name]
+        columns = [*itertools.zip_longest(*alike, fillvalue="")]  # of folders, nearest first
+        differing = [depth for depth, column in enumerate(columns) if len({*column}) > 1]
+        enough = [depth for depth in differing if len({*columns[depth]}) == len(alike)]
+        own = dict(enumerate(_upwards(record)))
+        parts = [own.get(depth, "") for depth in enough[:1] or reversed(differing)]
+        label = "-".join(filter(None, [record.name, *parts])) if differing else record.label
+        labelled.append(dataclasses.replace(record, label=label))
+    return labelled
+
+
+def _upwards(record: Record) -> list[str]:
+    """Return the names of a run's folder and of those that it is in."""
+    return [part for part in reversed(record.folder.resolve().parts) if part.strip("/\\")]
 
 
 def plot(

@@ -62,8 +62,8 @@ def choose_runs(
         chosen, place = (replaced,), plain.position(replaced.name)
         others = [each for each in replaced.recordings if each.kind != "pair"]  # of its own layers
         recordings = [each.model_dump(mode="json") for each in others]
-        settings = {"norm": norm, "name": name, "recordings": recordings}
-        wanted = {f"runs.{place}.{key}": value for key, value in settings.items()} | wanted
+        settings = {"norm": norm, "recordings": recordings, f"runs.{place}.name": name}
+        wanted = settings | wanted
     study = files.load_study(config, wanted, only=[*(run.name for run in chosen), name])
     return study, [study.runs[plain.position(run.name)].name for run in chosen]
 

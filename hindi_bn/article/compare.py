@@ -30,8 +30,12 @@ TOLERANCES: Mapping[str, Mapping[str, float]] = {
 FINAL_TOLERANCE = 0.002
 
 
-def against_published(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def against_published(
+    histories: Mapping[str, pd.DataFrame], called: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """Compare with every published number of an epoch that the runs have reached, a row for each.
+
+    `called` has the article's name of each run, where that is another one.
 
     `difference` is ours minus published; `verdict` is "agrees" when that is at most the tolerance
     plus half a unit of the last of the six printed decimals, else "differs": a tolerance of 0 means
@@ -41,7 +45,7 @@ def against_published(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     rows = [
         (run, epoch, quantity, published, float(history[quantity].iloc[epoch]), tolerance)
         for run, history in histories.items()
-        for epoch, quantity, published, tolerance in _published(run)
+        for epoch, quantity, published, tolerance in _published((called or {}).get(run, run))
         if epoch < len(history) and quantity in history
     ]
     columns = ["run", "epoch", "quantity", "published", "ours", "tolerance"]

@@ -1,7 +1,7 @@
 """The article's three findings with what was measured beside them, for any runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ class MeasuredFinding(PublishedFinding):
     """A finding of the article and what our runs give.
 
     Args:
+        statement: Empty where the runs are of another study.
         measured: Metrics by run (findings 1 and 3), or by compared run (finding 2); None where the
             history is too short for one.
         sentences: What was measured, in words; no verdict.
@@ -31,13 +32,33 @@ class MeasuredFinding(PublishedFinding):
     method: str
 
 
-def findings(histories: Mapping[str, pd.DataFrame]) -> list[MeasuredFinding]:
+def findings(
+    histories: Mapping[str, pd.DataFrame], *, of_article: bool = True
+) -> list[MeasuredFinding]:
     """Measure the article's three findings on histories by run, in study order.
 
-    One run per network proves little about networks; see `method` of each.
+    Runs of different lengths are compared over the epochs that all have. Of another study than the
+    article's only what was measured is given, without the article's statements. One run per network
+    proves little about networks; see `method` of each.
     """
     check_histories(histories)
-    return [_accuracy(histories), _loss(histories), _smoothness(histories)]
+    common = min(map(len, histories.values()))
+    cut = {run: history.iloc[:common] for run, history in histories.items()}
+    unequal = len({*map(len, histories.values())}) > 1
+    end = _epochs(common) if unequal else "the last epoch"
+    measured = [_accuracy(cut, end), _loss(cut), _smoothness(cut)]
+    if unequal:
+        lengths = ", ".join(f"{run} {len(history)}" for run, history in histories.items())
+        note = f"The runs have different numbers of epochs ({lengths}): here all are compared "
+        measured[0].sentences.insert(0, f"{note}after {_epochs(common)}.")
+    if of_article:
+        return measured
+    plain = [replace(each, statement="") for each in measured]
+    return plain if measured[2].measured else plain[:2]
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch{'' if count == 1 else 's'}"
 
 
 def baseline(runs: Sequence[str]) -> str:
@@ -45,9 +66,9 @@ def baseline(runs: Sequence[str]) -> str:
     return next((run for run in runs if run in _WITHOUT_NORM), runs[0])
 
 
-def _accuracy(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
+def _accuracy(histories: Mapping[str, pd.DataFrame], end: str) -> MeasuredFinding:
     measured = {run: steadiness(history) for run, history in histories.items()}
-    sentences = [_accuracy_sentence(run, values) for run, values in measured.items()]
+    sentences = [_accuracy_sentence(run, values, end) for run, values in measured.items()]
     first = baseline(list(histories))
     for run in histories:
         if run != first:
@@ -81,9 +102,12 @@ def steadiness(history: pd.DataFrame) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _accuracy_sentence(run: str, values: Mapping[str, Any]) -> str:
-    text = f"{run}: {100 * values['final_test_accuracy']:.2f} % after the last epoch"
-    if values["changes"]:
+def _accuracy_sentence(run: str, values: Mapping[str, Any], end: str) -> str:
+    epochs = values["changes"] + 1
+    text = f"{run}: {100 * values['final_test_accuracy']:.2f} % after {end}"
+    if epochs == 1:
+        return f"{text}."
+    if epochs > 2:  # noqa: PLR2004
         text += f"; it falls in {values['falls']} of {values['changes']} epoch-to-epoch changes"
     if values["change_deviation"] is not None:
         text += (
@@ -91,8 +115,9 @@ def _accuracy_sentence(run: str, values: Mapping[str, Any]) -> str:
             f"{100 * values['change_deviation']:.2f} points"
         )
     low, high = values["lowest_of_last_ten"], values["highest_of_last_ten"]
-    epochs = min(values["changes"] + 1, 10)
-    return f"{text}; range of the last {epochs} epochs {100 * low:.2f} to {100 * high:.2f} %."
+    return (
+        f"{text}; range of the last {min(epochs, 10)} epochs {100 * low:.2f} to {100 * high:.2f} %."
+    )
 
 
 def _loss(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
@@ -126,6 +151,9 @@ def stays_below(history: pd.DataFrame, other: pd.DataFrame) -> int | None:
 
 def _loss_sentence(run: str, values: Mapping[str, Any]) -> str:
     other, epochs, start = (values[key] for key in ("compared_with", "epochs", "below_from_epoch"))
+    if epochs == 1:
+        side = "not below" if start is None else "below"
+        return f"The training loss of {run} is {side} that of {other} in the only epoch."
     if start is None:
         return f"The training loss of {run} is not below that of {other} at epoch {epochs - 1}."
     return (

@@ -20,7 +20,7 @@ def comparison_markdown(document: Mapping[str, Any]) -> str:
         *_published(document),
         _figure(document, "accuracy", "Test accuracy by epoch"),
         _figure(document, "loss", "Training loss by epoch"),
-        _findings(document["findings"], published=document["published_compared"]),
+        *_findings(document["findings"], published=document["published_compared"]),
         *_classes(document),
         _runs(document),
     ]
@@ -108,18 +108,25 @@ def _figure(document: Mapping[str, Any], name: str, words: str) -> str:
     return f"![{words}: {document['data']}]({document['figures'][name]})"
 
 
-def _findings(findings: Sequence[Row], *, published: bool) -> str:
+def _findings(findings: Sequence[Row], *, published: bool) -> list[str]:
+    of_article = all(finding["statement"] for finding in findings)
     head = "## The article's three findings, and what these runs give"
-    if not published:
+    if not of_article:
+        head = "## Measured"
+    elif not published:
         head += "\n\nThese runs are not the article's: the numbers are not comparable with its own."
     parts = [head]
     for finding in findings:
         measured = "\n".join(f"- {sentence}" for sentence in finding["sentences"])
-        parts.append(
-            f"### {finding['number']}. {finding['title']} (article, figure {finding['figure']})\n\n"
-            f"The article: {finding['statement']}\n\nMeasured:\n\n{measured}\n\n{finding['method']}"
-        )
-    return "\n\n".join(parts)
+        title, figure = finding["title"], finding["figure"]
+        of_it = f"The article: {finding['statement']}\n\nMeasured:\n\n"
+        parts += [
+            f"### {finding['number']}. {title} (article, figure {figure})\n\n{of_it}{measured}"
+            if of_article
+            else f"### {title}\n\n{measured}",
+            finding["method"],
+        ]
+    return parts
 
 
 def _classes(document: Mapping[str, Any]) -> list[str]:

@@ -13,14 +13,23 @@ def is_published(record: Record) -> bool:
     The number of epochs may differ: a shorter run gives the first of the published epochs. So may
     the recordings, which leave no trace in a run.
     """
-    article, name = load_study("article"), record.run.name
-    if record.study.stream != article.stream or name not in {run.name for run in article.runs}:
+    if not is_of_article(record):
         return False
-    published, data = article.run(name), record.environment["data"]
+    article, data = load_study("article"), record.environment["data"]
+    published = article.run(record.run.name)
     if record.run.recorded_pair() not in (None, published.recorded_pair()):
         return False
     ours, theirs = recorded_settings(record), settings_of(article, published, data["sha256"])
     return bool(data["identical"]) and _shared(ours) == _shared(theirs)
+
+
+def is_of_article(record: Record) -> bool:
+    """Tell whether a run is one of the article's study, whatever its data, seed and epochs."""
+    article, own = load_study("article"), {"epochs", "recordings"}
+    alike = (run for run in article.runs if run.name == record.run.name)
+    return record.study.stream == article.stream and any(
+        run.model_dump(exclude=own) == record.run.model_dump(exclude=own) for run in alike
+    )
 
 
 def _shared(settings: dict[str, Any]) -> dict[str, Any]:

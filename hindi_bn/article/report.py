@@ -56,6 +56,7 @@ class Comparison:
             article's.
         per_class: A row per run and digit: precision, recall, F1.
         confusions: A matrix per run: a row per true digit, a column per predicted one.
+        of_article: Whether the study is the article's, of which its findings speak.
     """
 
     histories: Mapping[str, pd.DataFrame]
@@ -67,6 +68,7 @@ class Comparison:
     published: pd.DataFrame
     per_class: pd.DataFrame
     confusions: dict[str, pd.DataFrame]
+    of_article: bool = True
 
     @property
     def is_published(self) -> bool:
@@ -76,7 +78,7 @@ class Comparison:
     @cached_property
     def findings(self) -> list[MeasuredFinding]:
         """The article's three findings, and what these runs give."""
-        return findings(self.histories)
+        return findings(self.histories, of_article=self.of_article)
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -135,6 +137,8 @@ def compare_runs(
     environments: Mapping[str, Mapping[str, Any]],
     folder: Path,
     seed: int | None = None,
+    called: Mapping[str, str] | None = None,
+    of_article: bool = True,
 ) -> Comparison:
     """Compare runs; HindiBnError when a history or the predictions cannot be analysed.
 
@@ -142,6 +146,8 @@ def compare_runs(
         predictions: The predicted class of each test image, shape (images,), by run; may lack runs.
         labels: The true classes, shape (images,).
         published: Whether the article's numbers may stand beside these: same data, same study.
+        called: The article's name of each run, where that is another one.
+        of_article: Whether the study is the article's, on whatever data.
     """
     check_histories(histories)
     predicted = {run: predictions[run] for run in histories if len(predictions.get(run, ()))}
@@ -151,9 +157,10 @@ def compare_runs(
     return Comparison(
         histories, environments, title, seed, folder,
         summary=summary(histories),
-        published=against_published(histories) if published else pd.DataFrame(),
+        published=against_published(histories, called) if published else pd.DataFrame(),
         per_class=pd.concat(scores, ignore_index=True) if scores else pd.DataFrame(),
         confusions={run: confusion(labels, classes) for run, classes in predicted.items()},
+        of_article=of_article,
     )  # fmt: skip
 
 

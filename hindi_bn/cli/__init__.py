@@ -18,7 +18,7 @@ from hindi_bn.cli import (
     sweep,
     train,
 )
-from hindi_bn.cli.app import app
+from hindi_bn.cli.app import app, print_anywhere
 from hindi_bn.environment import wait_politely
 
 __all__ = ["app", "main"]
@@ -27,4 +27,5 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Run `hindi-bn`."""
     wait_politely()
+    print_anywhere()
     app()

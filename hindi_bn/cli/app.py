@@ -1,8 +1,12 @@
 """The application object: global options, exit codes, and how errors and notes are printed."""
 
+import codecs
 import contextvars
 import functools
+import io
+import json
 import logging
+import re
 import shlex
 import sys
 from typing import Annotated, Any
@@ -11,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from hindi_bn import __version__
-from hindi_bn.errors import HindiBnError
+from hindi_bn.errors import HindiBnError, RunInterrupted
 from hindi_bn.files import json_text
 
 INTERRUPTED = 130
@@ -80,11 +84,37 @@ class Group(TyperGroup):
         except HindiBnError as error:
             if ctx.params.get("debug"):
                 raise
-            typer.echo(f"Error: {error}", err=True)
+            next_step = _with_owners(error.next_step, self._flags(ctx), ctx.find_root().command)
+            typer.echo(f"Error: {HindiBnError(error.what, error.why, next_step)}", err=True)
             raise typer.Exit(1) from error
+        except RunInterrupted as interrupt:
+            resumes = "--resume" in self._flags(ctx)
+            how = "with --resume" if resumes else "again, without --overwrite,"
+            typer.echo(interrupt.told(how), err=True)
+            raise typer.Exit(INTERRUPTED) from interrupt
         except KeyboardInterrupt as interrupt:
             typer.echo(str(interrupt) or "Interrupted.", err=True)
             raise typer.Exit(INTERRUPTED) from interrupt
+
+    def _flags(self, ctx: Any) -> set[str]:
+        """Return the options of the command that was chosen."""
+        return _flags_of(self.commands.get(ctx.invoked_subcommand))
+
+
+def _flags_of(command: Any) -> set[str]:
+    return {flag for parameter in getattr(command, "params", ()) for flag in parameter.opts}
+
+
+def _with_owners(advice: str, own: set[str], root: Any) -> str:
+    """Add to advice the commands of options that the one that was given does not have."""
+    bare = re.sub(r"`[^`]*`|hindi-bn [^;,)]*", "", advice)  # what is not a whole command
+    for flag in dict.fromkeys(re.findall(r"--[a-z][a-z-]*", bare)):
+        owner = next(
+            (name for name in ("train", *ORDER) if flag in _flags_of(root.commands[name])), None
+        )
+        if flag not in own and owner is not None:
+            advice = advice.replace(flag, f"{flag} (an option of `hindi-bn {owner}`)", 1)
+    return advice
 
 
 app = typer.Typer(
@@ -148,8 +178,36 @@ logging.getLogger("hindi_bn").addHandler(_Notes())
 
 
 def print_json(document: Any) -> None:
-    """Print one JSON document on stdout."""
-    sys.stdout.write(json_text(document))
+    """Print one JSON document on stdout, escaped where its encoding lacks a character."""
+    text = json_text(document)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(json.loads(text), indent=2) + "\n"
+    sys.stdout.write(text)
+
+
+PLAIN = {
+    "²": "^2", "·": "*", "×": "x", "̂": "^", "Σ": "sum", "β": "beta", "γ": "gamma", "ε": "eps",
+    "μ": "mu", "σ": "sigma", "–": "-", "“": '"', "”": '"', "…": "...", "←": "<-", "→": "->",
+    "∂": "d", "√": "sqrt", "≈": "~", "✓": "ok", "✗": "NOT",
+}  # fmt: skip
+"""What stands for the characters of our own texts where an encoding lacks them."""
+
+
+def print_anywhere() -> None:
+    """Let stdout and stderr of any encoding take all text: a pipe may be ASCII or cp1252."""
+    codecs.register_error("hindi-bn", _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="hindi-bn")
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(PLAIN.get(character, "?") for character in lacking), error.end
 
 
 def typed_command() -> str:

@@ -17,6 +17,7 @@ from hindi_bn.study import Device, Run, Study, data_names, norm_names
 from hindi_bn.study.old_names import new_value
 
 if TYPE_CHECKING:
+    from hindi_bn.records import Record
     from hindi_bn.runners.local import Runner
 
 
@@ -167,6 +168,18 @@ def tell_files(written: Sequence[Path], *, json_: bool) -> None:
     else:
         for path in written:
             typer.echo(path)
+
+
+def runs(given: Sequence[str]) -> list[Record | str]:
+    """Return runs that were given as DIR, or read as LABEL=DIR."""
+    import hindi_bn
+
+    read: list[Record | str] = []
+    for text in given:
+        label, _, folder = text.rpartition("=")
+        labelled = label and not Path(text).exists()
+        read.append(hindi_bn.read_run(folder, label) if labelled else text)
+    return read
 
 
 def formats(chosen: list[FigureFormat] | None) -> tuple[str, ...]:

@@ -20,7 +20,10 @@ def plot(
         **options.one_of("", tuple(KINDS)),
     )],
     folders: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Run folders, as results/recordings/bn.")
+        list[str],
+        typer.Argument(
+            metavar="RUN...", help="Run folders, as results/recordings/bn; LABEL=DIR names one."
+        ),
     ],
     to: Annotated[Path | None, typer.Option(
         "--to", metavar="DIR", help="Folder for the figures.",
@@ -42,7 +45,7 @@ def plot(
     What was not recorded is refused with what to put into the study.
     """
     written = hindi_bn.plot(
-        kind, folders, folder=to, digit=digit, index=index, data_dir=data_dir,
+        kind, options.runs(folders), folder=to, digit=digit, index=index, data_dir=data_dir,
         formats=options.formats(format_), dpi=dpi,
     )  # fmt: skip
     options.tell_files(written, json_=json_)

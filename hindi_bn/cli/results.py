@@ -13,9 +13,9 @@ from hindi_bn.cli.app import app, note, print_json, typed_command
 from hindi_bn.cli.progress import download_progress, training_progress
 from hindi_bn.cli.tables import Parts, show, table_of
 
-Folders = Annotated[list[Path] | None, typer.Argument(
-    metavar="[RUN]...", help="Run folders to use instead of the study's, two or more.",
-    show_default="the study's runs",
+Folders = Annotated[list[str] | None, typer.Argument(
+    metavar="[RUN]...", show_default="the study's runs",
+    help="Run folders to use instead of the study's, two or more; LABEL=DIR says what to call one.",
 )]  # fmt: skip
 To = Annotated[Path | None, typer.Option(
     "--to", metavar="DIR", help="Folder for tables and figures.",
@@ -46,7 +46,7 @@ def compare(
     matrices.
     """
     if folders:
-        comparison = hindi_bn.compare(folders, data_dir=data_dir, out=out)
+        comparison = hindi_bn.compare(options.runs(folders), data_dir=data_dir, out=out)
     else:
         changes = options.overrides(set_, data=data, device=device, threads=threads)
         study = hindi_bn.load_study(config, changes)
@@ -79,9 +79,9 @@ def plot_descent(
     """
     if not folders:
         study = hindi_bn.load_study(config, options.overrides(None, data=data))
-        folders = [study.folder(out) / run.name for run in study.runs]
+        folders = [str(study.folder(out) / run.name) for run in study.runs]
     written = hindi_bn.plot_descent(
-        folders, folder=to, out=out, formats=options.formats(format_), dpi=dpi
+        options.runs(folders), folder=to, out=out, formats=options.formats(format_), dpi=dpi
     )
     options.tell_files(written, json_=json_)
     note("The path of (wx, wy, training loss), a point per epoch.", quiet=quiet)
@@ -151,7 +151,9 @@ def _parts(document: dict[str, Any]) -> Parts:
             "article's, and neither are their numbers."
         )
     for finding in document["findings"]:
-        parts.append(f"\nFinding {finding['number']} of the article: {finding['statement']}")
+        number, statement = finding["number"], finding["statement"]
+        of_article = f"Finding {number} of the article: {statement}" if statement else ""
+        parts.append(f"\n{of_article or finding['title']}")
         parts += [f"  {sentence}" for sentence in finding["sentences"]]
     return parts
 

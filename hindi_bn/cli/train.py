@@ -58,6 +58,8 @@ def train(
     """
     if bn is not None and norm is not None:
         raise typer.BadParameter("--norm and --bn/--no-bn exclude each other.")
+    if resume and overwrite:
+        raise typer.BadParameter("--resume and --overwrite exclude each other.")
     changes = options.overrides(
         set_, epochs=epochs, seed=seed, batch_size=batch_size, lr=lr, data=data, device=device,
         threads=threads,

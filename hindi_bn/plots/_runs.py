@@ -35,7 +35,7 @@ def layers_of(record: Record) -> list[Layer]:
 
 def layers_by_run(records: Sequence[Record]) -> dict[str, list[Layer]]:
     """Return the layer tables of several runs, by their names."""
-    return {record.run.name: layers_of(record) for record in records}
+    return {record.name: layers_of(record) for record in records}
 
 
 def described(layer: Layer) -> str:
@@ -54,7 +54,7 @@ def recorded(records: Sequence[Record], kind: str, example: str, why_empty: str 
     for record in records:
         rows = _rows(record, kind, example, why_empty)
         for name, part in rows.groupby("name", sort=False):
-            divided.setdefault(str(name), {})[record.run.name] = part
+            divided.setdefault(str(name), {})[record.name] = part
     return divided
 
 

@@ -12,7 +12,7 @@ from hindi_bn.stats.metrics import metric_named
 
 def figures(records: Sequence[Record], image: Image) -> Figures:
     """Draw the histories of the runs."""
-    histories = {record.run.name: record.history for record in records}
+    histories = {record.name: record.history for record in records}
     ends = {run: float(history["test_accuracy"].iloc[-1]) for run, history in histories.items()}
     title = headline(metric_named("test_accuracy"), ends, "at the end")
     return {"curves": drawn.curves_figure(histories, caption(records), title)}

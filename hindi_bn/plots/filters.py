@@ -29,5 +29,5 @@ def figures(records: Sequence[Record], image: Image) -> Figures:
                 "name a run of a network that has some, such as three_convs",
             )
         about = caption([record]).plus("after training")
-        drawn[f"filters-{run.name}"] = filters_figure(weights, run.name, about)
+        drawn[f"filters-{record.name}"] = filters_figure(weights, record.name, about)
     return drawn

@@ -34,10 +34,10 @@ def figures(records: Sequence[Record], image: Image) -> Figures:
             shown.append((f"{named[name]}\n{shape}", output))
         probability, guess = outputs[-1][1].softmax(0).max(0)
         title = (
-            f"{record.run.name}: what each layer makes of a {image.digit} "
+            f"{record.name}: what each layer makes of a {image.digit} "
             f"(taken for a {int(guess)}, {100 * float(probability):.1f} %)"
         )
-        drawn[f"maps-{record.run.name}"] = maps_figure(shown, title, Caption(digits.title, about))
+        drawn[f"maps-{record.name}"] = maps_figure(shown, title, Caption(digits.title, about))
     return drawn
 
 

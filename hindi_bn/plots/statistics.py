@@ -15,7 +15,7 @@ def figures(records: Sequence[Record], image: Image) -> Figures:
     """Draw the statistics of each run's layers."""
     drawn = {}
     for record in records:
-        run, layers = record.run.name, layers_of(record)
+        run, layers = record.name, layers_of(record)
         found = recorded([record], "statistics", "{kind: statistics, every: 50}", NONE)
         for name, parts in found.items():
             rows, file = parts[run], f"{file_name('statistics', name)}-{run}"

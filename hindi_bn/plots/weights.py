@@ -16,7 +16,7 @@ EXAMPLE = "{kind: weight, name: wx, layer: last-conv, index: [3, 4, 1, 0]}"
 def figures(records: Sequence[Record], image: Image) -> Figures:
     """Draw all recorded weights, a panel for each."""
     found = recorded(records, "weight", EXAMPLE)
-    runs = [record.run.name for record in records]
+    runs = [record.name for record in records]
     rows = {run: pd.concat([p[run] for p in found.values() if run in p]) for run in runs}
     changes = {run: weight_changes(weights) for run, weights in rows.items()}
     return {"weights": weights_figure(changes, caption(records))}

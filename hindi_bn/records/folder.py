@@ -54,6 +54,12 @@ class Record:
     run: Run
     history: pd.DataFrame
     environment: dict[str, Any]
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the run is called beside others: its label if it has one."""
+        return self.label or self.run.name
 
     @property
     def data_title(self) -> str:
@@ -99,6 +105,15 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether the run ended: its weights are written last."""
         return self.weights_file.exists()
+
+    @property
+    def begun(self) -> bool:
+        """Whether it holds at least an epoch: what a kill leaves of the first one is no loss."""
+        if self.finished:
+            return True
+        history = self.history_file.read_bytes() if self.history_file.exists() else b""
+        states = self.checkpoint_folder.glob("epoch-*.safetensors")
+        return history.count(b"\n") > 1 or any(state.stem != "epoch-0" for state in states)
 
     @property
     def resumable(self) -> bool:
@@ -256,14 +271,24 @@ class RunFolder:
                 raise ValueError("its epochs do not count up from 0")
             return history
 
+    def _no_run(self) -> RunError:
+        """Return the error that says why no run can be read here."""
+        what = f"{self.path} is not a run's folder."
+        train = "train one with `hindi-bn train`"
+        if not self.path.exists():
+            here = "" if self.path.is_absolute() else f" in {Path.cwd()}"
+            return RunError(
+                what, f"There is no such folder{here}.", f"correct the path, or {train}"
+            )
+        within = sorted(str(file.parent) for file in self.path.glob("*/run.yaml"))
+        if within:
+            return RunError(what, "It holds several.", f"name one of them: {', '.join(within)}")
+        return RunError(what, "It holds no run.yaml.", f"name another folder, or {train}")
+
     def _read_settings(self) -> tuple[Study, Run]:
         file = self.path / "run.yaml"
         if not file.exists():
-            raise RunError(
-                f"{self.path} is not a run's folder.",
-                "It holds no run.yaml.",
-                "name a folder such as results/article/bn, or train with `hindi-bn train`",
-            )
+            raise self._no_run()
         document = read_yaml(file)
         raw, name = document.get("study"), document.get("run")
         with refused(f"{file} is damaged.", ANEW):

@@ -12,7 +12,7 @@ from torch import nn
 
 from hindi_bn import engine, environment
 from hindi_bn.digits import Digits
-from hindi_bn.errors import RunError
+from hindi_bn.errors import RunError, RunInterrupted
 from hindi_bn.networks import build_run, check
 from hindi_bn.networks.preserved import preserved
 from hindi_bn.records import Checkpoint, Record, RunFolder
@@ -31,16 +31,6 @@ from hindi_bn.training.tensors import run_tensors, training_digits
 
 DRAWING = {"network", "norm", "init", "options", "halved", "epochs"}
 """Settings on which it depends how much a run draws from the stream that runs on."""
-
-
-class RunInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a run: every finished epoch is saved, `done` of its `epochs`."""
-
-    def __init__(self, folder: Path, done: int, epochs: int) -> None:
-        super().__init__(
-            f"Stopped: {done} of {epochs} epochs of {folder} are saved. "
-            "Give the same command with --resume to go on from there."
-        )
 
 
 @dataclass(frozen=True)
@@ -71,7 +61,7 @@ def train_run(
     with the digest of its rule; environment.json keeps them.
 
     Raises:
-        RunError: The folder exists without `resume` or `overwrite`, or cannot be used.
+        RunError: The folder has epochs without `resume` or `overwrite`, or cannot be used.
         StudyError: The device, its precision, the engine, or what is to be recorded is not there.
         DivergedError: The loss is no longer finite; the history so far is kept.
         RunInterrupted: On Ctrl-C, after everything finished has been saved.
@@ -81,7 +71,7 @@ def train_run(
     check_precision(study.precision, device)
     engine.refuse(study, run)
     with folder.locked():
-        if folder.exists and overwrite:
+        if folder.exists and (overwrite or not (resume or folder.begun)):
             folder.clear()
         elif folder.exists and not resume:
             state = "a finished run" if folder.finished else "an unfinished run"
@@ -199,12 +189,12 @@ def _train(
             folder.write_history(rows, run.history_columns)
             save()
             reporter.epoch(row)
+        seconds = {"training": rows[-1]["seconds"], "total": time.perf_counter() - began}
+        folder.write_environment({**described, "seconds": seconds})
+        recorder.finish()
+        folder.finish(network.state_dict())
     except KeyboardInterrupt as interrupt:
         raise RunInterrupted(folder.path, len(rows), run.epochs) from interrupt
-    seconds = {"training": rows[-1]["seconds"], "total": time.perf_counter() - began}
-    folder.write_environment({**described, "seconds": seconds})
-    recorder.finish()
-    folder.finish(network.state_dict())
 
 
 def _logged(reporter: Reporter, run: Run, log: RunLog) -> Reporter:

@@ -216,6 +216,51 @@ def test_compare_takes_run_folders_and_prints_json() -> None:
     assert Path("results/comparison/accuracy.svg").exists()
     same = run("compare", "results/article/bn", "results/article/bn", code=1)
     assert "same name" in same.stderr
+    assert "LABEL=DIR" in same.stderr
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_repeats_of_a_run_are_told_apart_by_their_paths_or_labels() -> None:
+    run("train", *TINY)
+    run("train", "--bn", *TINY, "--out", "results/again", "--set", "runs.bn.epochs=1")
+    folders = ["results/article/no-bn", "results/article/bn", "results/again/article/bn"]
+    result = run("compare", *folders, "--json", "--to", "paths")
+    document = json.loads(result.stdout)
+    assert document["runs"] == ["no-bn", "bn-results", "bn-again"]
+    assert Path("paths/bn-again.history.csv").exists()
+    note = "no-bn 2, bn-results 2, bn-again 1): here all are compared after 1 epoch."
+    sentences = document["findings"][0]["sentences"]
+    assert note in sentences[0]
+    first = pd.read_csv("results/article/bn/history.csv")["test_accuracy"][0]
+    assert sentences[2] == f"bn-results: {100 * first:.2f} % after 1 epoch."
+    named = [f"the first={folders[1]}", f"warm-up={folders[2]}"]
+    labelled = run("compare", *named, "--to", "labels")
+    assert "warm-up" in labelled.stdout
+    assert Path("labels/the first.history.csv").exists()
+    assert "cannot be called '../x'" in run("compare", f"../x={folders[0]}", *named, code=1).stderr
+    run("plot", "curves", *named, "--to", "curves")
+    assert Path("curves/curves.png").exists()
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_findings_of_the_article_stand_beside_its_study_alone() -> None:
+    ours = run("compare", *TINY).stdout
+    assert "Finding 3 of the article" in ours
+    assert "last 1 epochs" not in run("compare", *TINY, "--set", "epochs=1", "--out", "one").stdout
+    other = run("compare", "-c", "mlp", *TINY).stdout
+    assert "Finding" not in other
+    assert "Test accuracy" in other
+    assert "Finding" not in Path("results/mlp/comparison/comparison.md").read_text()
+
+
+def test_any_network_trains_from_the_command_and_from_a_file_that_names_nothing_else(
+    tmp_path: Path,
+) -> None:
+    result = run("train", "--no-bn", "--set", "network=lenet", *TINY)
+    assert "Run no-bn does not record 'pair'" in result.stderr
+    assert "wx" not in pd.read_csv("results/article/no-bn/history.csv")
+    (tmp_path / "own.yaml").write_text("name: own\nnetwork: lenet\nruns: [{name: a}]\n")
+    run("train", "-c", "own.yaml", *TINY)
 
 
 def test_runs_on_other_data_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,6 +268,9 @@ def test_runs_on_other_data_are_not_compared(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(hindi_bn.digits, "load", lambda *_, **__: tiny_digits(seed=1))
     result = run("compare", "results/article/no-bn", "results/article/bn", code=1)
     assert "trained on other data" in result.stderr
+    run("train", "--bn", *TINY, "--out", "other")
+    mixed = run("compare", "results/article/no-bn", "other/article/bn", code=1)
+    assert "trained on different data" in mixed.stderr
 
 
 @pytest.mark.usefixtures("unrendered")
