@@ -121,7 +121,7 @@ def reproduce(
         command=typed_command(), reporter=partial(training_progress, quiet=quiet),
     )  # fmt: skip
     written = json.loads((comparison.folder / "comparison.json").read_text(encoding="utf-8"))
-    _show(written, comparison.folder, json_=json_)
+    _show(written | comparison.document, comparison.folder, json_=json_)  # which has the times
 
 
 def _show(document: dict[str, Any], target: Path, *, json_: bool) -> None:
