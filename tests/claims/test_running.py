@@ -123,7 +123,7 @@ def test_a_claim_is_trained_once_judged_and_written(tmp_path: Path) -> None:
         expected.append(losses[1] - losses[0])
     assert list(effect.by_seed) == pytest.approx(expected)
     folder = tmp_path / "claims"
-    assert read_results(folder) == [result]
+    assert [each.as_json() for each in read_results(folder)] == [result.as_json()]
     assert (result.verdict, result.in_words, effect.seeds) == ("pilot", "pilot", PILOT_SEEDS[:3])
     page = (folder / "claims.md").read_text()
     assert "**pilot**" in page
@@ -136,7 +136,7 @@ def test_a_claim_is_trained_once_judged_and_written(tmp_path: Path) -> None:
     assert set(runs["stage"]) == {"pilot"}
     again, idle = run([claim], tmp_path)
     assert idle.trained == []
-    assert again == [result]
+    assert [each.as_json() for each in again] == [result.as_json()]
 
 
 @pytest.mark.usefixtures("unrendered")
@@ -146,7 +146,7 @@ def test_other_claims_stay_in_the_document_and_count_in_the_correction(tmp_path:
     results, here = run([other], tmp_path)
     assert here.trained == []  # the same runs
     assert [result.id for result in results] == [1, 2]
-    assert results[0] == first
+    assert results[0].as_json() == first.as_json()
     sure = [replace(r, p_holds=0.002, p_fails=1.0) for r in results]
     both = decided(sure, [1, 2])
     assert [r.p_corrected for r in both] == pytest.approx([0.004, 0.004])
