@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -102,6 +102,12 @@ Trackers = Annotated[list[str] | None, typer.Option(
 )]  # fmt: skip
 
 
+Labels = Annotated[list[str] | None, typer.Option(
+    "--labels", metavar="RUN=LABEL", show_default="the runs' names",
+    help="What tables and figures call a run, as no-bn='without BN'; may be repeated.",
+)]  # fmt: skip
+
+
 class FigureFormat(StrEnum):
     """File formats of figures; an enumeration, as typer takes no list of a Literal."""
 
@@ -170,8 +176,8 @@ def tell_files(written: Sequence[Path], *, json_: bool) -> None:
             typer.echo(path)
 
 
-def runs(given: Sequence[str]) -> list[Record | str]:
-    """Return runs that were given as DIR, or read as LABEL=DIR."""
+def runs(given: Sequence[str], labels: Sequence[str] | None = None) -> list[Record | str]:
+    """Return runs that were given as DIR, or read as LABEL=DIR; `labels` are of other runs."""
     import hindi_bn
 
     read: list[Record | str] = []
@@ -179,7 +185,25 @@ def runs(given: Sequence[str]) -> list[Record | str]:
         label, _, folder = text.rpartition("=")
         labelled = label and not Path(text).exists()
         read.append(hindi_bn.read_run(folder, label) if labelled else text)
-    return read
+    return read if not labels else [*labelled_runs(map(hindi_bn.read_run, read), labels)]
+
+
+def labelled_runs(records: Iterable[Record], labels: Sequence[str]) -> list[Record]:
+    """Label runs by texts RUN=LABEL; usage error for a text that is none, or fits no run."""
+    import hindi_bn
+
+    records, called = list(records), dict(text.split("=", 1) for text in labels if "=" in text)
+    names = [record.run.name for record in records]
+    for text in labels:
+        name = text.partition("=")[0]
+        if not called.get(name) or name not in names:
+            raise typer.BadParameter(
+                f"--labels {text!r} is not RUN=LABEL with one of the runs {', '.join(names)}."
+            )
+    return [
+        hindi_bn.read_run(record, record.label or called.get(record.run.name, ""))
+        for record in records
+    ]
 
 
 def formats(chosen: list[FigureFormat] | None) -> tuple[str, ...]:

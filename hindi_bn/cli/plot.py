@@ -36,6 +36,7 @@ def plot(
         int, typer.Option("--index", min=0, help="For maps: which of its test images, from 0.")
     ] = 0,
     data_dir: options.DataDir = Path("data"),
+    labels: options.Labels = None,
     format_: options.Format = None,
     dpi: options.Dpi = 150,
     json_: options.Json = False,
@@ -45,7 +46,7 @@ def plot(
     What was not recorded is refused with what to put into the study.
     """
     written = hindi_bn.plot(
-        kind, options.runs(folders), folder=to, digit=digit, index=index, data_dir=data_dir,
+        kind, options.runs(folders, labels), folder=to, digit=digit, index=index, data_dir=data_dir,
         formats=options.formats(format_), dpi=dpi,
     )  # fmt: skip
     options.tell_files(written, json_=json_)

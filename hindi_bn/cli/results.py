@@ -34,6 +34,7 @@ def compare(
     out: options.Out = Path("results"),
     data_dir: options.DataDir = Path("data"),
     to: To = None,
+    labels: options.Labels = None,
     format_: options.Format = None,
     dpi: options.Dpi = 150,
     json_: options.Json = False,
@@ -46,16 +47,20 @@ def compare(
     matrices.
     """
     if folders:
-        comparison = hindi_bn.compare(options.runs(folders), data_dir=data_dir, out=out)
+        comparison = hindi_bn.compare(options.runs(folders, labels), data_dir=data_dir, out=out)
     else:
         changes = options.overrides(set_, data=data, device=device, threads=threads)
         study = hindi_bn.load_study(config, changes)
         digits = hindi_bn.load_digits(data_dir, study.data)
         note(f"Data: {digits.title}", quiet=quiet)
+        how: dict[str, Any] = {"digits": digits, "out": out, "command": typed_command()}
+        how["reporter"] = partial(training_progress, quiet=quiet)
         comparison = hindi_bn.compare(
-            study, digits, out=out, command=typed_command(),
-            reporter=partial(training_progress, quiet=quiet),
-        )  # fmt: skip
+            options.labelled_runs(hindi_bn.train(study, resume=True, **how), labels)
+            if labels
+            else study,
+            **how,
+        )
     target = to or comparison.folder
     _show(comparison.write(target, options.formats(format_), dpi), target, json_=json_)
 
@@ -67,6 +72,7 @@ def plot_descent(
     data: options.Data = None,
     out: options.Out = Path("results"),
     to: To = None,
+    labels: options.Labels = None,
     format_: options.Format = None,
     dpi: options.Dpi = 150,
     json_: options.Json = False,
@@ -81,7 +87,7 @@ def plot_descent(
         study = hindi_bn.load_study(config, options.overrides(None, data=data))
         folders = [str(study.folder(out) / run.name) for run in study.runs]
     written = hindi_bn.plot_descent(
-        options.runs(folders), folder=to, out=out, formats=options.formats(format_), dpi=dpi
+        options.runs(folders, labels), folder=to, out=out, formats=options.formats(format_), dpi=dpi
     )
     options.tell_files(written, json_=json_)
     note("The path of (wx, wy, training loss), a point per epoch.", quiet=quiet)

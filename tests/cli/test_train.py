@@ -220,6 +220,23 @@ def test_compare_takes_run_folders_and_prints_json() -> None:
 
 
 @pytest.mark.usefixtures("unrendered")
+def test_labels_say_what_tables_and_figures_call_the_runs() -> None:
+    labels = ["--labels", "no-bn=without it", "--labels", "bn=with it"]
+    document = json.loads(run("compare", *TINY, *labels, "--json").stdout)
+    assert document["runs"] == ["without it", "with it"]
+    assert Path("results/article/comparison/with it.history.csv").exists()
+    folders = ["results/article/no-bn", "results/article/bn"]
+    document = json.loads(run("compare", *folders, *labels[2:], "--json", "--to", "x").stdout)
+    assert document["runs"] == ["no-bn", "with it"]
+    run("plot-descent", *labels)
+    assert Path("results/article/comparison/descent-with it.png").exists()
+    for wrong in ("bm=with it", "bn", "bn="):
+        assert "RUN=LABEL" in " ".join(
+            run("compare", *TINY, "--labels", wrong, code=2).stderr.split()
+        )
+
+
+@pytest.mark.usefixtures("unrendered")
 def test_repeats_of_a_run_are_told_apart_by_their_paths_or_labels() -> None:
     run("train", *TINY)
     run("train", "--bn", *TINY, "--out", "results/again", "--set", "runs.bn.epochs=1")
