@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hindi_bn.api.listing import describe_run, list_runs, remove_runs, size_of_run
     from hindi_bn.api.measures import measure
     from hindi_bn.api.networks import describe_network, describe_networks, draw_network
-    from hindi_bn.api.prediction import predict
+    from hindi_bn.api.prediction import predict, save_seen, score
     from hindi_bn.api.runs import plot, read_run, read_runs, train
     from hindi_bn.api.study import (
         check_study,
@@ -61,7 +61,7 @@ _HOMES = {
     "listing": ("describe_run", "list_runs", "remove_runs", "size_of_run"),
     "measures": ("measure",),
     "networks": ("describe_network", "describe_networks", "draw_network"),
-    "prediction": ("predict",),
+    "prediction": ("predict", "save_seen", "score"),
     "runs": ("plot", "read_run", "read_runs", "train"),
     "study": (
         "check_study", "choose_runs", "list_studies", "load_study", "new_study", "study_schema",
@@ -77,7 +77,7 @@ __all__ = [
     "list_runs", "list_studies", "load_digits", "load_study", "measure", "measure_speed",
     "new_study", "plan_claims_power", "plot", "plot_descent", "predict", "read_claims",
     "read_run", "read_runs", "register_claims", "remove_runs", "reproduce", "run_claims",
-    "size_of_run", "study_schema", "sweep", "train", "verify_evidence",
+    "save_seen", "score", "size_of_run", "study_schema", "sweep", "train", "verify_evidence",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # for mypy only the names above are there

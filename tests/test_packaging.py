@@ -111,7 +111,12 @@ def test_the_wheel_carries_the_studies_and_the_typing_mark(wheel: Path) -> None:
         assert f"hindi_bn/configs/{study.relative_to(ROOT / 'configs').as_posix()}" in names
     assert "hindi_bn/py.typed" in names
     assert "hindi_bn/article/published_head.csv" in names
-    assert not [name for name in names if name.endswith((".png", ".safetensors"))]
+    weights = {
+        f"hindi_bn/article/trained_networks/{run}/weights.safetensors" for run in ("bn", "no-bn")
+    }
+    measured = "hindi_bn/article/trained_networks/likeness.safetensors"
+    there = {name for name in names if name.endswith((".png", ".safetensors"))}
+    assert there == {measured, *weights}
 
 
 @pytest.mark.slow

@@ -1,77 +1,115 @@
-"""One's own images, made into what the networks were trained on: 32 x 32, white on black.
-
-The data set's images were cut out at the strokes' box and stretched to fill 28 x 28 pixels inside
-an empty margin of two, whatever the proportions of the handwriting: in all 3,000 test images the
-strokes are 27 or 28 pixels wide and 26 to 28 high. An own image is prepared the same way.
-"""
+"""One's own images: read, cleaned and made what the networks were trained on, a digit each."""
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from scipy import ndimage
 
+from hindi_bn.digits.cleaning import find_strokes
+from hindi_bn.digits.shapes import BOX, MARGIN, SIDE, boxes_of_digits, cut_out, doubts_about, fitted
 from hindi_bn.errors import DataError
 
-SIDE, MARGIN = 32, 2
-BOX = SIDE - 2 * MARGIN
 OPAQUE = 255
 LARGEST = 64_000_000  # pixels; more is no photograph of a digit
-FAINT = 0.2  # share of the strongest ink that still counts as paper
-LEAST_CONTRAST = 8 / 255  # below this an image is taken for empty paper
+WORK = 640  # pixels of the longer side on which strokes are looked for
+TURNS = 0, -8, 8  # degrees: the views of a digit that answer together
+MANY = 40  # digits; more pieces are no handwriting
+
+Source = Path | BinaryIO
+Images = NDArray[np.uint8]
 
 
-def prepare(path: Path) -> tuple[NDArray[np.uint8], list[str]]:
-    """Read an image of one digit and prepare it like the data set's.
+@dataclass(frozen=True)
+class Written:
+    """A digit found in an image.
 
-    Any size; grey, colour, palette or transparent; dark on light or light on dark (known by
-    the border). The strokes' box is stretched to 28 x 28 and stands inside two empty pixels. An
-    image that looks like the data set's already is left as it is. DataError when the file cannot be
-    read as an image, or shows nothing.
-
-    Returns:
-        The image, uint8 (32, 32), white strokes on black; and what was done, a sentence per step.
+    Attributes:
+        views: uint8 (views, 32, 32), white strokes on black: as it stands, and turned a little
+            either way; one view of an image that looks like the data set's already.
+        steps: What was done, a sentence per step.
+        doubts: Why it may be no digit.
     """
-    grey, done = _read_grey(path)
+
+    views: Images
+    steps: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+
+
+def read_digits(source: Source, name: str = "") -> list[Written]:
+    """Read an image, and find the digits written in it, line by line, left to right.
+
+    Any size; grey, colour, palette or transparent; dark on light or light on dark. Uneven light,
+    the paper's lines, specks and edges are removed. DataError when it cannot be read as an image,
+    or shows nothing.
+    """
+    name = name or str(source)
+    grey, done = _read_grey(source, name)
     if _is_prepared(grey):
-        done.append("taken as it is: 32 x 32, white on black")
-        return (grey * 255).round().astype(np.uint8), done
-    ink, steps = _ink(path, grey)
-    rows, columns = np.flatnonzero(ink.max(axis=1)), np.flatnonzero(ink.max(axis=0))
-    box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    done += [*steps, f"cropped to the strokes' box, {box.shape[1]} x {box.shape[0]} pixels"]
-    enlarged = min(box.shape) < BOX  # interpolated; averaged over pixels when shrunk
-    resampling = Image.Resampling.BICUBIC if enlarged else Image.Resampling.BOX
-    scaled = Image.fromarray(box.astype(np.float32)).resize((BOX, BOX), resampling)
-    strokes = np.asarray(scaled, dtype=np.float64).clip(0.0, 1.0)
-    done.append(
-        f"stretched to {BOX} x {BOX} inside a margin of {MARGIN} pixels, as the data set is"
-    )
-    prepared = np.zeros((SIDE, SIDE), dtype=np.uint8)
-    inner = slice(MARGIN, MARGIN + BOX)
-    prepared[inner, inner] = (strokes / strokes.max() * 255).round().astype(np.uint8)
-    return prepared, done
+        steps = (*done, "taken as it is: 32 x 32, white on black")
+        return [Written((grey * 255).round().astype(np.uint8)[np.newaxis], steps)]
+    strokes = find_strokes(grey)
+    digits = [] if strokes is None else boxes_of_digits(strokes.pieces)
+    if strokes is None or len(digits) > MANY:
+        raise DataError(
+            f"{name} shows no strokes." if not digits else f"{name} shows no digits.",
+            f"{len(digits)} separate pieces stand out from the paper.",
+            "give an image of dark strokes on plain ground, with some ground around them",
+        )
+    found = []
+    for place, (box, mask) in enumerate(digits, start=1):
+        near = ndimage.binary_dilation(np.pad(mask, 2), iterations=2)
+        around = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in box)
+        ink = strokes.ink[around]
+        from_top, from_left = (2 - (s.start - max(s.start - 2, 0)) for s in box)
+        near = near[from_top : from_top + ink.shape[0], from_left : from_left + ink.shape[1]]
+        cut = cut_out(np.where(near, ink, 0.0))
+        which = f"digit {place} of {len(digits)}, " if len(digits) > 1 else ""
+        steps = (
+            *done, *strokes.steps,
+            f"{which}cropped to the strokes' box, {cut.shape[1]} x {cut.shape[0]} pixels",
+            f"stretched to {BOX} x {BOX} inside a margin of {MARGIN} pixels, as the data set is",
+        )  # fmt: skip
+        views = np.stack([fitted(cut, degrees) for degrees in TURNS])
+        found.append(Written(views, steps, tuple(doubts_about(cut))))
+    return found
 
 
-def _read_grey(path: Path) -> tuple[NDArray[np.float64], list[str]]:
+def prepare(path: Path) -> tuple[Images, list[str]]:
+    """Read an image of one digit: uint8 (32, 32) as it stands, and what was done.
+
+    DataError when it cannot be read, shows nothing, or shows several digits.
+    """
+    digits = read_digits(path)
+    if len(digits) > 1:
+        raise DataError(
+            f"{path} shows {len(digits)} digits.", "One is needed here.", "cut one of them out"
+        )
+    return digits[0].views[0], list(digits[0].steps)
+
+
+def _read_grey(source: Source, name: str) -> tuple[NDArray[np.float64], list[str]]:
     """Grey values 0..1 (height, width), upright, with transparency laid on a plain ground."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
+            with Image.open(source) as opened:
                 if opened.width * opened.height > LARGEST:
                     raise DataError(
-                        f"{path} is too large: {opened.width} x {opened.height} pixels.",
+                        f"{name} is too large: {opened.width} x {opened.height} pixels.",
                         f"At most {LARGEST:,} pixels are read.",
                         "crop the digit out of it, or scale it down",
                     )
                 opened.load()
                 image = ImageOps.exif_transpose(opened)
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise _unreadable(path, str(error)) from error
+        raise _unreadable(name, str(error)) from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise _unreadable(path, getattr(error, "strerror", None) or str(error)) from error
+        raise _unreadable(name, getattr(error, "strerror", None) or str(error)) from error
     done = [f"read {image.width} x {image.height}, mode {image.mode}"]
     if image.has_transparency_data:
         image, ground = _flatten(image.convert("RGBA"))
@@ -79,13 +117,20 @@ def _read_grey(path: Path) -> tuple[NDArray[np.float64], list[str]]:
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image, dtype=np.float64)
         low, high = values.min(), values.max()
-        return (values - low) / max(high - low, 1e-12), [*done, "grey values brought to 0..1"]
-    return np.asarray(image.convert("L"), dtype=np.float64) / 255, done
+        done.append("grey values brought to 0..1")
+        image = Image.fromarray(((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8))
+    image = image.convert("L")
+    if max(image.size) > WORK:
+        share = WORK / max(image.size)
+        width, height = (max(round(side * share), 1) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BOX)
+        done.append(f"reduced to {image.width} x {image.height}")
+    return np.asarray(image, dtype=np.float64) / 255, done
 
 
-def _unreadable(path: Path, why: str) -> DataError:
+def _unreadable(name: str, why: str) -> DataError:
     return DataError(
-        f"{path} cannot be read as an image.", why, "give a PNG, JPEG or other image of one digit"
+        f"{name} cannot be read as an image.", why, "give a PNG, JPEG or other image of one digit"
     )
 
 
@@ -111,21 +156,3 @@ def _is_prepared(grey: NDArray[np.float64]) -> bool:
 def _extent(marked: NDArray[np.bool_]) -> int:
     places = np.flatnonzero(marked)
     return int(places[-1] - places[0] + 1) if len(places) else 0
-
-
-def _ink(path: Path, grey: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[str]]:
-    """Strength of the strokes, 0..1 (height, width); the paper, known by the border, is 0."""
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    paper, low, high = float(np.median(border)), float(grey.min()), float(grey.max())
-    inverted = paper > (low + high) / 2
-    ink = (paper - grey if inverted else grey - paper).clip(0.0, None)
-    if ink.max() < LEAST_CONTRAST:
-        raise DataError(
-            f"{path} shows no strokes.",
-            f"Its grey values differ by {100 * float(ink.max()):.1f} % at most from its border.",
-            "give an image of one digit on plain ground, with some ground around it",
-        )
-    ink /= ink.max()
-    ink[ink < FAINT] = 0.0
-    done = ["inverted (dark on light)"] if inverted else ["kept as light on dark"]
-    return ink, [*done, f"paper (fainter than {100 * FAINT:.0f} % of the strongest ink) made black"]
