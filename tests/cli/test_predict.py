@@ -169,6 +169,7 @@ def test_the_temperature_is_the_one_under_which_labels_were_drawn() -> None:
     assert stats.entropy(calibrated(stated, 5.0)[0]) > stats.entropy(stated[0])
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_what_doubt_rests_on_is_that_of_the_digits(real_data_dir: Path, tmp_path: Path) -> None:
     """Temperatures by a search over a grid, distances by scipy's inverse and numpy's sums."""
