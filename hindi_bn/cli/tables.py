@@ -83,7 +83,8 @@ def plan_tables(found: Estimate) -> Parts:
     workers = "1 run at a time" if found.workers == 1 else f"{found.workers} runs side by side"
     text = (
         f"{counted(found.todo, 'run')} to train, {counted(found.epochs_left, 'epoch')}: about "
-        f"{duration(found.seconds)} with {workers}. "
+        f"{duration(found.seconds)} with {workers}, "
+        f"{found.seconds * found.workers / 60:.0f} core-minutes in all. "
         "This is an estimate from a few measured steps of each network; nothing was written."
     )
     return [table, text]

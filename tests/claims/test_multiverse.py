@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import hindi_bn.api.claims as api
 from hindi_bn.claims import rule
-from hindi_bn.claims.claim import Claim
+from hindi_bn.claims.claim import Claim, load_family
 from hindi_bn.claims.effects import ArmTable
 from hindi_bn.claims.multiverse import Sample, multiverse
 from hindi_bn.claims.power import needed_by, write_seeds
@@ -191,8 +191,10 @@ def test_the_command_writes_tables_and_figures(written: Path) -> None:
 
 def test_the_command_computes_the_seeds_of_the_confirmation(written: Path) -> None:
     (one,) = json.loads(invoke("power", "--json", "--out", str(written)).stdout)
-    assert (one["seeds"], one["expects"], one["pilot"]) == (10, "supported", 10)
-    assert one["level"] == pytest.approx(0.05 / 17)
+    family = len(load_family())
+    fewest = next(n for n in range(10, 41) if family * 2 / 2**n <= 0.05)  # what signs allow
+    assert (one["seeds"], one["expects"], one["pilot"]) == (fewest, "supported", 10)
+    assert one["level"] == pytest.approx(0.05 / family)
     assert '"Accuracy" (4.57 points, the claim holds above 0 points' in one["why"]
     assert "supported" in invoke("power", "--out", str(written)).stdout
     assert invoke("power", "--out", str(written / "nowhere")).exit_code == 1

@@ -72,7 +72,7 @@ def test_runs_are_named_one_by_one_or_by_their_folder(results: Path, tmp_path: P
 
 def test_claims_are_listed_with_the_runs_that_they_have(tmp_path: Path, results: Path) -> None:
     row = rows_of(results)[0]
-    settings = {"seed": 7, "numerics": "fast", "run": {"norm": {"name": "batch"}}}
+    settings = {"seed": 7, "numerics": "engine", "run": {"norm": {"name": "batch"}}}
     from hindi_bn.evidence.keys import key_of
 
     key = key_of(settings, row.data["sha256"])
