@@ -24,7 +24,7 @@ PAIRS = (5, 10, 30, 50)  # above 40 signs are flipped at random
 TRIALS = 2_000
 FEWER = 500  # of them, to check the page by
 VERDICT_SIZES = (3, 5, 10, 20, 30)
-LEVELS = (0.05, 0.05 / 17)  # of one test, and of the first of seventeen by Holm's method
+LEVELS = (0.05, 0.05 / 36)  # of one test, and of the first of thirty-six by Holm's method
 VERDICT_TRIALS = 20_000
 
 
