@@ -11,7 +11,7 @@ from hindi_bn.records import RunFolder
 from hindi_bn.runners.jobs import Job
 from hindi_bn.runners.ray_task import Message, pack
 
-TIMES = {"history.csv", "environment.json", "checkpoint/state.json"}
+TIMES = {"history.csv", "environment.json", "checkpoint/state.json", "log.txt"}
 """Files in which seconds or dates stand."""
 
 

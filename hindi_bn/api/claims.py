@@ -48,9 +48,9 @@ def read_claims(
     """Read the claims, all or those named by number or name, each with its result if it has one.
 
     Examples:
-        >>> ((claim, result),) = read_claims(["13"], out="nowhere")
+        >>> ((claim, result),) = read_claims(["left-out"], out="nowhere")
         >>> claim.title, result
-        ('Prediction must use the running statistics', None)
+        ('A network trained with BN cannot do without its layers', None)
     """
     found = {result.id: result for result in read_results(found_folder(Path(out)))}
     return [

@@ -5,6 +5,7 @@ Each claim is a file under `configs/claims/`; docs/statistics.md says how a verd
 
 import datetime
 import itertools
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -145,6 +146,10 @@ class Test(Contrast):
             raise ValueError("above or below must say where the claim holds")
         if self.above is not None and self.below is not None and self.above >= self.below:
             raise ValueError("above must be less than below")
+        low = -inf if self.above is None else self.above
+        high = inf if self.below is None else self.below
+        if self.least is not None and not low < self.least < high:
+            raise ValueError(f"least is an effect with which the claim holds, {self.region}")
         return self
 
     @property

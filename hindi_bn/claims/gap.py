@@ -1,4 +1,4 @@
-"""Claim 1's second question: where the published gap falls among seeds and stopping epochs."""
+"""Where the published gap in accuracy falls among seeds and stopping epochs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -103,7 +103,7 @@ def section(result: ClaimResult, figures: str = "figures") -> str:
     parts = [
         f"## {heading(result)}",
         f"**{sentence(result.with_n)}** ({corrected}, corrected).",
-        f"*Source.* {result.source}" + (f" {result.says}" if result.says else ""),
+        f"*Source.* {result.source}" + (f": {result.says}" if result.says else ""),
         f"*Claim.* {result.statement}",
         f"*Test.* {result.method}",
         _effects_table(result),

@@ -31,8 +31,8 @@ from hindi_bn.claims.verdict import (
 )
 from hindi_bn.errors import ClaimsError, StudyError
 from hindi_bn.files import plain_json, refused, write_json
+from hindi_bn.stats.intervals import EVERYWHERE, summarise
 from hindi_bn.stats.intervals import FEWEST as SHOWN_FROM
-from hindi_bn.stats.intervals import summarise
 
 FILE = "claims.json"
 
@@ -176,7 +176,8 @@ def _besides(claim: Claim, trained: TrainedClaim) -> Iterator[str]:
     """Say what was found besides, each with its interval and number of seeds."""
     for comparison in claim.besides:
         values = effects(comparison, trained.tables, trained.first).to_numpy()
-        found = summarise(values[np.isfinite(values)])
+        share = comparison.unit == "points" and not comparison.minus
+        found = summarise(values[np.isfinite(values)], possible=(0, 100) if share else EVERYWHERE)
         unit = f" {comparison.unit}" if comparison.unit else ""
         between = f" [{number(found.low)}, {number(found.high)}]" if found.n >= SHOWN_FROM else ""
         yield f"{comparison.label}: {number(found.mean)}{between}{unit} (n = {found.n})."

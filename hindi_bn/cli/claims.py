@@ -272,7 +272,8 @@ def _claim_text(claim: Claim, result: ClaimResult | None) -> list[Any]:
 
     parts: list[Any] = [
         Text(f"Claim {claim.id} ({claim.name}): {claim.title}", style="bold"),
-        *_paragraph("Source", f"{claim.sources} {claim.says}"),
+        *_paragraph("Source", claim.sources),
+        *_paragraph("It says", claim.says),
         *_paragraph("Claim", claim.statement),
         *_paragraph("Test", claim.method),
         *_paragraph("Runs", *map(_runs_text, claim.sweeps)),

@@ -32,7 +32,7 @@ def test_the_snippets_run(
         exec(compile(snippet, str(PAGE), "exec"), names)
     printed = capsys.readouterr().out
     assert "no-bn" in printed
-    assert "14 The momentum" in printed
+    assert "27 The momentum" in printed
     for written in ("compared/comparison.md", "compared/loss.svg", "figures/curves.png", "bn.svg"):
         assert Path(written).exists()
 

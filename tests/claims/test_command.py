@@ -55,7 +55,9 @@ def test_the_command_lists_explains_and_runs(tmp_path: Path, here: Here) -> None
     again = ("run", "27", "--stage", "smoke", "--seeds", "3", "--json", "--quiet", *out)
     document = json.loads(invoke(*again).stdout)
     assert len(here.trained) == 9
-    assert document[0]["effects"][0]["label"] == "Range of test accuracy over momenta after one epoch"
+    assert (
+        document[0]["effects"][0]["label"] == "Range of test accuracy over momenta after one epoch"
+    )
     assert document[0]["verdict"] == "pilot"
     assert "smoke" in invoke(*out).stdout
     assert "Its tests" in invoke("show", "27", *out).stdout

@@ -240,6 +240,7 @@ def a_test(**changes: Any) -> dict[str, Any]:
     [
         (a_test(), "above or below"),
         (a_test(above=1, below=0), "less"),
+        (a_test(below=0, least=1), "least is an effect"),
         (a_test(above=1, plus=[{"sweep": "z"}]), "z"),
         (a_test(above=1, plus=[{"key": "lr"}]), "largest"),
         (a_test(above=1, unit="doublings"), "minus"),

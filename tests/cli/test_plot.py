@@ -212,9 +212,9 @@ def test_training_curves_show_both_splits_of_every_run() -> None:
     caption = Caption("tiny", "n = 1 run each")
     figure = drawn.curves_figure({"bn": history, "no-bn": history}, caption)
     loss, accuracy = figure.get_axes()
-    assert lines(loss)["bn, training"] == ([0, 1], [2.0, 1.0])
-    assert lines(loss)["no-bn, test"] == ([0, 1], [1.5, 1.25])
-    assert lines(accuracy)["bn, test"] == ([0, 1], [60.0, 70.0])
+    assert lines(loss)["with BN, training"] == ([0, 1], [2.0, 1.0])
+    assert lines(loss)["without BN, test"] == ([0, 1], [1.5, 1.25])
+    assert lines(accuracy)["with BN, test"] == ([0, 1], [60.0, 70.0])
     assert "tiny · n = 1 run each" in figure.texts[-1].get_text()
     with mpl.rc_context():
         assert loss.get_yscale() == "log"
@@ -306,9 +306,9 @@ def test_figures_on_the_stand_in_say_so(runs: Path, monkeypatch: pytest.MonkeyPa
     titles: list[str] = []
     original = drawn.curves_figure
 
-    def seen(histories: Any, caption: Caption) -> Any:
+    def seen(histories: Any, caption: Caption, title: str) -> Any:
         titles.append(caption.data)
-        return original(histories, caption)
+        return original(histories, caption, title)
 
     monkeypatch.setattr(drawn, "curves_figure", seen)
     record = RunFolder(runs / "bn").read()

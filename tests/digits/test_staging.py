@@ -64,7 +64,8 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(HindiBnError, match="Cannot write to") as error:
         fetch("archive", tmp_path / "file" / "data", tmp_path / "small.zip")
-    assert "--data-dir" in error.value.next_step
+    assert error.value.why == "A file is where a folder should be."
+    assert "choose a folder" in error.value.next_step
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from scipy import stats
 
 RESULTS = Path(__file__).parent.parent.parent / "results"
 ENGINE = RESULTS / "engine-agreement" / "runs.csv"  # of configs/sweeps/engine-agreement.yaml
-TORCH = RESULTS / "claims" / "runs" / "01-accuracy.csv"  # the same seeds by numerics fast
+TORCH = RESULTS / "engine-agreement" / "fast.csv"  # the same seeds by numerics fast
 POINTS = 0.001  # of accuracy
 SHARE = 0.1  # of a metric's standard deviation over seeds
 IMAGE = 1 / 3000

@@ -87,7 +87,7 @@ def test_a_default_counts_the_same_written_out_or_not() -> None:
 
 @cache
 def known() -> dict[str, Cell]:
-    """Cells by the old keys under which they were once trained: a table's, and others of all kinds."""
+    """Cells by the keys under which they were once trained: a table's, and some of all kinds."""
     keys = set(pd.read_csv(RESULTS / "engine-agreement" / "runs.csv")["key"])
     kinds = yaml.safe_load((Path(__file__).parents[1] / "old_runs.yaml").read_text())
     found = list(cells(load_sweep("engine-agreement")))

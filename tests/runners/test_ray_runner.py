@@ -146,7 +146,7 @@ def test_a_run_whose_worker_dies_goes_on_from_what_it_had_sent(
     notes = [event.text for event in events if event.kind == "note"]
     assert notes[0] == "WorkerCrashedError: given out again (1 of 3)."
     resumed = [text for text in notes if text.startswith("Resuming")]
-    assert resumed == [f"Resuming {given.folder} after {n} epochs." for n in (1, 2)]
+    assert resumed == [f"Resuming {given.folder} after {n}." for n in ("1 epoch", "2 epochs")]
     assert [e.worker for e in events if e.kind == "started"] == [0, 0, 1]
     own = train_run(result.job.study, "bn", tiny_digits(), tmp_path / "own")
     assert_same(given.folder, own.folder)
