@@ -75,7 +75,7 @@ def _row(result: ClaimResult, effect: Effect) -> dict[str, Any]:
     below = np.inf if effect.below is None else effect.below
     by_above = effect.mean - above <= below - effect.mean  # the nearer end
     end, inward = (above, 1) if by_above else (below, -1)
-    margin = abs(end) or effect.least or 1.0
+    margin = abs(end) or abs(effect.least or 1.0)
     estimate, *ends = (inward * (value - end) / margin for value in (effect.mean, low, high))
     stage = "" if result.stage == "confirm" else result.stage
     notes = (f"n = {effect.n}", stage, "runs missing" if result.incomplete else "")

@@ -72,6 +72,11 @@ def test_a_claim_stands_as_many_margins_inside_its_region_as_its_effect_does() -
     )
 
 
+def test_an_effect_that_should_be_negative_is_measured_in_its_least_too() -> None:
+    decline = result(1, [-value for value in SURE], below=0, least=-0.5)
+    assert xs(marks(draw_all([decline]).axes[0])[0]) == pytest.approx([8.0])
+
+
 def test_an_interval_is_that_of_the_verdict() -> None:
     (effect,) = RESULTS[1].effects
     ax = draw_all(RESULTS[1:2]).axes[0]
