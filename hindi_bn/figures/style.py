@@ -32,7 +32,8 @@ FORMATS = ("png", "svg", "pdf")
 
 _NOTE, _NOTE_LINE = 0.36, 0.135  # inches kept free for the note, and of one of its lines
 _NOTE_LETTERS = 15.0  # an inch
-_TITLE_LETTERS = 7.6  # an inch
+_TITLE_LETTERS = 8.6  # an inch
+_TITLE_LINE = 0.3  # inches
 _LABEL_INCHES = 0.15  # between labels at the ends of lines
 
 # What a format would write about the moment and the software: left out, so equal input gives equal
@@ -150,11 +151,9 @@ def compose(title: str, caption: Caption, *parts: Part) -> Figure:
     """Compose parts below each other under one title; the caption gains what it says of each."""
     width = max(part.width for part in parts)
     heights = [part.height for part in parts]
-    letters = int(_TITLE_LETTERS * width)
-    lines = "\n".join(textwrap.fill(line, letters) for line in title.split("\n"))
-    height = sum(heights) + 0.3 * (1 + lines.count("\n"))
+    height = sum(heights) + _TITLE_LINE * (1 + title.count("\n"))
     caption = caption.plus(*dict.fromkeys(detail for part in parts for detail in part.details))
-    with composing(lines, caption, width, height) as figure:
+    with composing(title, caption, width, height) as figure:
         places: list[Any] = [figure]
         if len(parts) > 1:
             rows = figure.subfigures(len(parts), 1, height_ratios=heights, squeeze=False)
@@ -193,6 +192,9 @@ def composing(
         width, height, bottom: In inches; `bottom` is what stays free for the caption at least.
         row_gap: Space between rows of panels, a share of a panel's height.
     """
+    letters = int(_TITLE_LETTERS * width)
+    heading = "\n".join(textwrap.fill(line, letters) for line in title.split("\n"))
+    height += _TITLE_LINE * (heading.count("\n") - title.count("\n"))
     lines = math.ceil(len(str(caption)) / (_NOTE_LETTERS * (width - 0.3)))
     share = max(bottom, 0.12 + _NOTE_LINE * lines) / height
     with theme():
@@ -201,7 +203,7 @@ def composing(
         )
         figure = Figure(figsize=(width, height), layout=layout)
         if title:
-            figure.suptitle(title, fontweight="bold")
+            figure.suptitle(heading, fontweight="bold")
         yield figure
         if caption is not None:
             figure.text(
