@@ -5,6 +5,7 @@ Each claim is a file under `configs/claims/`; docs/statistics.md says how a verd
 
 import datetime
 import itertools
+import re
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -20,6 +21,11 @@ from hindi_bn.study.settings import NAME, Settings
 Stage = Literal["smoke", "pilot", "confirm"]
 STAGES: tuple[Stage, ...] = ("smoke", "pilot", "confirm")
 """A later one's result takes the place of an earlier one's."""
+
+SOURCES = {
+    "A": "the article", "D": "Dive into Deep Learning", "T": "a tutorial", "L": "the Apple book",
+}  # fmt: skip
+"""Sources whose statements have a number, as in docs/sources.md."""
 
 FAMILY = "family.yaml"
 """File beside the claims with the numbers of those that verdicts are corrected over."""
@@ -225,8 +231,16 @@ class Claim(Settings):
 
     @property
     def sources(self) -> str:
-        """Who says so, as text."""
-        return self.source if isinstance(self.source, str) else ", ".join(self.source)
+        """Who says so, as text: numbered statements by the name of their source."""
+        if isinstance(self.source, str):
+            return self.source
+        named: dict[str, list[str]] = {}
+        for source in self.source:
+            statement = re.fullmatch(r"([ADTL])\d+", source)
+            named.setdefault(SOURCES[statement[1]] if statement else source, []).append(source)
+        return ", ".join(
+            name if ids == [name] else f"{name} ({', '.join(ids)})" for name, ids in named.items()
+        )
 
     @property
     def comparisons(self) -> tuple[Contrast, ...]:

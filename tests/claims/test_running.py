@@ -57,6 +57,12 @@ def test_they_are_numbered_and_every_test_finds_its_arms() -> None:
                         assert len(chosen) == 1
 
 
+def test_sources_are_named_beside_the_numbers_of_their_statements() -> None:
+    claim = a_claim(source=["A2", "T2", "A3", "Wu and He 2018, figure 1"])
+    assert claim.sources == "the article (A2, A3), a tutorial (T2), Wu and He 2018, figure 1"
+    assert a_claim(source="Nobody.").sources == "Nobody."
+
+
 def test_the_pilot_has_ten_seeds_from_the_articles_on() -> None:
     for claim in choose(CLAIMS, ["accuracy", "loss", "left-out"]):
         cells = cells_of([plan_claim(claim, "pilot", 17_000)])
