@@ -23,6 +23,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from scipy.optimize import isotonic_regression
 
 from hindi_bn.errors import HindiBnError
 from hindi_bn.files import replacing
@@ -230,17 +231,20 @@ def label_ends(ax: Axes, labels: Sequence[tuple[float, str, str]], height: float
     lowest = ax.get_ylim()[0]  # there stand the labels of lines without a value
     labels = sorted((y if math.isfinite(y) else lowest, text, c) for y, text, c in labels)
     to_share = ax.transData + ax.transAxes.inverted()
+    if not labels:
+        return
     ends = [min(1.0, max(0.0, to_share.transform((0.0, value))[1])) for value, _, _ in labels]
-    gap, places = _LABEL_INCHES / height, list(ends)
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + gap)
-    for i in reversed(range(len(places))):
-        places[i] = min(places[i], 1.0 if i == len(places) - 1 else places[i + 1] - gap)
+    steps = np.arange(len(ends)) * _LABEL_INCHES / height
+    nearest = isotonic_regression(np.array(ends) - steps).x  # in order, and a step apart
+    places = np.clip(nearest, 0.0, max(0.0, 1.0 - steps[-1])) + steps
     for (_, text, colour), end, place in zip(labels, ends, places, strict=True):
         ax.annotate(
-            text, (1.0, end), (1.03, place), "axes fraction", "axes fraction", fontsize=8,
+            text, (1.0, end), (1.05, place), "axes fraction", "axes fraction", fontsize=8,
             color=colour, va="center", annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkB": 0},
+            arrowprops={
+                "arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkB": 0,
+                "relpos": (0.0, 0.5),
+            },
         )  # fmt: skip
 
 
