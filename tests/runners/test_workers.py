@@ -30,18 +30,30 @@ from hindi_bn.runners.workers import Event, run_jobs
 from hindi_bn.training.run import train_run
 
 GIB = 2**30
+TASKS = Path("/proc/self/task")
 
 
 def job(out: Path, run: str = "bn", **settings: Any) -> Job:
     return Job(tiny_study(**settings), run, out)
 
 
+EARLIER: set[int] = set()
+"""Children that this process had before a test: servers that other tests' multiprocessing keeps."""
+
+
+@pytest.fixture(autouse=True)
+def _children_of_this_test_alone() -> None:
+    EARLIER.clear()
+    if TASKS.is_dir():
+        EARLIER.update(children())
+
+
 def children() -> list[int]:
     """Worker processes of this process."""
-    tasks = Path("/proc/self/task")
-    if not tasks.is_dir():
+    if not TASKS.is_dir():
         pytest.skip("needs /proc to find processes")
-    return [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+    found = [int(pid) for one in TASKS.iterdir() for pid in (one / "children").read_text().split()]
+    return [pid for pid in found if pid not in EARLIER]
 
 
 def assert_same(one: Path, other: Path) -> None:
