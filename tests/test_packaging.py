@@ -33,8 +33,10 @@ def python(*arguments: str, cwd: Path, **environment: str) -> subprocess.Complet
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["--version"]])
-def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["--version"], ["networks"]]
+)
+def test_what_needs_no_network_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     """0.4 s is the bound; what costs the time is importing torch and its like."""
     program = (
         "import sys; from hindi_bn.cli import app\n"

@@ -1,5 +1,6 @@
 """`hindi-bn networks`: the networks that can be trained, and each layer by layer."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json
 from hindi_bn.cli.tables import Parts, show, table_of
 from hindi_bn.study import network_names, norm_names
+
+LIST = Path(__file__).with_name("networks.json")
 
 
 @app.command()
@@ -41,7 +44,8 @@ def networks(
     if name is None:
         if figure is not None or assignments or norm is not None:
             raise typer.BadParameter("--norm, --set and --figure need the NAME of a network.")
-        document = {"image_size": image_size, "networks": hindi_bn.describe_networks(image_size)}
+        rows = _stored(image_size) or hindi_bn.describe_networks(image_size)
+        document = {"image_size": image_size, "networks": rows}
         print_json(document) if json_ else show(_list(document))
         return
     settings = options.overrides(assignments)
@@ -50,6 +54,14 @@ def networks(
         hindi_bn.draw_network(figure, name, norm, settings, image_size=image_size)
         note(f"Drawn: {figure}", quiet=quiet)
     print_json(document) if json_ else show(_layers(document))
+
+
+def _stored(image_size: int) -> list[dict[str, Any]]:
+    """Return the list as `make docs` wrote it, without importing torch; none if it is another."""
+    stored = json.loads(LIST.read_text(encoding="utf-8"))
+    names = [row["name"] for row in stored["networks"]]
+    same = (stored["image_size"], names) == (image_size, list(network_names()))
+    return list(stored["networks"]) if same else []
 
 
 def _list(document: dict[str, Any]) -> Parts:

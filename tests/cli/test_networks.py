@@ -30,6 +30,12 @@ def test_the_list_names_every_network_with_its_sizes() -> None:
         assert count in shown
 
 
+def test_the_list_that_is_stored_is_the_one_that_there_is() -> None:
+    """Made again by `make docs`."""
+    stored = json.loads(run("--json").stdout)
+    assert stored == {"image_size": 32, "networks": hindi_bn.describe_networks()}
+
+
 def test_the_list_as_json() -> None:
     document = json.loads(run("--json", "--image-size", "28").stdout)
     assert document["image_size"] == 28
