@@ -31,6 +31,7 @@ from hindi_bn.claims.verdict import (
 )
 from hindi_bn.errors import ClaimsError, StudyError
 from hindi_bn.files import plain_json, refused, write_json
+from hindi_bn.measures import metric_named
 from hindi_bn.stats.intervals import EVERYWHERE, summarise
 from hindi_bn.stats.intervals import FEWEST as SHOWN_FROM
 
@@ -176,8 +177,10 @@ def _besides(claim: Claim, trained: TrainedClaim) -> Iterator[str]:
     """Say what was found besides, each with its interval and number of seeds."""
     for comparison in claim.besides:
         values = effects(comparison, trained.tables, trained.first).to_numpy()
-        share = comparison.unit == "points" and not comparison.minus
-        found = summarise(values[np.isfinite(values)], possible=(0, 100) if share else EVERYWHERE)
+        metric = metric_named(comparison.metric)
+        ends = [metric.factor * end for end in metric.possible]  # of a value, not of a difference
+        possible = EVERYWHERE if comparison.minus else (ends[0], ends[1])
+        found = summarise(values[np.isfinite(values)], possible=possible)
         unit = f" {comparison.unit}" if comparison.unit else ""
         between = f" [{number(found.low)}, {number(found.high)}]" if found.n >= SHOWN_FROM else ""
         yield f"{comparison.label}: {number(found.mean)}{between}{unit} (n = {found.n})."
