@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import math
 import os
@@ -59,6 +60,11 @@ def refused(what: str, next_step: str, kind: type[HindiBnError] = RunError) -> I
         raise kind(what, f"It has no entry {error}.", next_step) from error
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise kind(what, one_line(error), next_step) from error
+
+
+def sha256_of(file: Path) -> str:
+    """Return the sha256 of a file's bytes, in hexadecimal; OSError as reading gives it."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def one_line(error: BaseException) -> str:

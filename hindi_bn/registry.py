@@ -5,7 +5,6 @@ recording, a measure, a data set or a plot is added by adding a file.
 """
 
 import difflib
-import hashlib
 import importlib
 import inspect
 import pkgutil
@@ -17,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from hindi_bn.errors import StudyError
+from hindi_bn.files import sha256_of
 
 PACKAGE = Path(__file__).parent
 DIGITS_OF_A_SOURCE = 16
@@ -40,6 +40,18 @@ def summaries(folder: str) -> dict[str, str]:
         name: file.read_text(encoding="utf-8").split('"""')[1].partition("\n")[0]
         for name, file in files.items()
     }
+
+
+def find_known(folder: str, name: str, what: str) -> ModuleType:
+    """Import a thing's file as `find`; StudyError, which calls it a `what`, for an unknown name."""
+    known = names(folder)
+    if name not in known:
+        raise StudyError(
+            f"There is no {what} {name!r}.",
+            f"There are {', '.join(known)}.{nearest(name, known)}",
+            "choose one of them",
+        )
+    return find(folder, name)
 
 
 def find(folder: str, name: str) -> ModuleType:
@@ -121,7 +133,7 @@ def find_outside(name: str, base: type, what: str) -> Any:
 def source_digest(thing: type) -> str:
     """Return the sha256 of the file that a thing from outside is written in."""
     try:
-        return hashlib.sha256(Path(inspect.getfile(thing)).read_bytes()).hexdigest()
+        return sha256_of(Path(inspect.getfile(thing)))
     except (OSError, TypeError) as error:
         raise StudyError(
             f"{thing.__qualname__} is in no file.",

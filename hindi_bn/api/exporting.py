@@ -7,7 +7,6 @@ from hindi_bn import digits as source
 from hindi_bn import exports, registry
 from hindi_bn.api.runs import RunLike, read_run
 from hindi_bn.digits import Digits
-from hindi_bn.errors import StudyError
 from hindi_bn.exports import Exported
 
 
@@ -29,13 +28,9 @@ def export(
     Raises:
         RunError: The run is unfinished, the data are others, or the file answers otherwise.
     """
-    formats = registry.names(exports.FOLDER)
-    if format not in formats:
-        near = registry.nearest(format, formats)
-        why = f"The formats are: {', '.join(formats)}.{near}"
-        raise StudyError(f"There is no format {format!r}.", why, "choose one of them")
+    chosen = registry.find_known(exports.FOLDER, format, "format")
     record = read_run(run)
     data = source.load(Path(data_dir), record.study.data) if digits is None else digits
     target = Path(folder) if folder else record.folder / format
-    written: list[Exported] = registry.find(exports.FOLDER, format).export(record, data, target)
+    written: list[Exported] = chosen.export(record, data, target)
     return written

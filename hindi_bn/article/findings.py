@@ -10,6 +10,7 @@ import pandas as pd
 from hindi_bn.article.facts import FINDINGS, PublishedFinding
 from hindi_bn.stats.metrics import LAST_CHANGES, check_histories
 from hindi_bn.stats.paths import mean_turning_angle, scaled_to_range, tortuosity
+from hindi_bn.study.words import counted
 
 ACCURACY, LOSS, DESCENT = FINDINGS
 _WITHOUT_NORM = ("no-bn", "none")
@@ -45,20 +46,16 @@ def findings(
     common = min(map(len, histories.values()))
     cut = {run: history.iloc[:common] for run, history in histories.items()}
     unequal = len({*map(len, histories.values())}) > 1
-    end = _epochs(common) if unequal else "the last epoch"
+    end = counted(common, "epoch") if unequal else "the last epoch"
     measured = [_accuracy(cut, end), _loss(cut), _smoothness(cut)]
     if unequal:
         lengths = ", ".join(f"{run} {len(history)}" for run, history in histories.items())
         note = f"The runs have different numbers of epochs ({lengths}): here all are compared "
-        measured[0].sentences.insert(0, f"{note}after {_epochs(common)}.")
+        measured[0].sentences.insert(0, f"{note}after {counted(common, 'epoch')}.")
     if of_article:
         return measured
     plain = [replace(each, statement="") for each in measured]
     return plain if measured[2].measured else plain[:2]
-
-
-def _epochs(count: int) -> str:
-    return f"{count} epoch{'' if count == 1 else 's'}"
 
 
 def baseline(runs: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 `python -m hindi_bn.article.trained RUN RUN --data-dir DIR` makes the folder from finished runs.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ import numpy as np
 from hindi_bn.digits import Digits
 from hindi_bn.digits.likeness import FARTHEST, Likeness, likeness_of
 from hindi_bn.errors import RunError
-from hindi_bn.files import refused, replacing, write_json
+from hindi_bn.files import refused, replacing, sha256_of, write_json
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.stats.calibration import temperature_of
 from hindi_bn.training.loop import predict
@@ -81,24 +80,20 @@ def write_trained(runs: Sequence[Path], digits: Digits, folder: Path = FOLDER) -
     apart = Likeness(**arrays).distances(digits.test_images.numpy())
     farthest = float(np.percentile(apart, FARTHEST))
     write_json(folder / packed[1], {"farthest": farthest, "temperatures": temperatures})
-    write_json(folder / "manifest.json", {file: _sha256(folder / file) for file in packed})
+    write_json(folder / "manifest.json", {file: sha256_of(folder / file) for file in packed})
 
 
 @cache
 def _checked() -> None:
     with refused("The networks that come with hindi-bn cannot be read.", AGAIN):
         manifest = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
-        changed = [file for file, digest in manifest.items() if _sha256(FOLDER / file) != digest]
+        changed = [file for file, digest in manifest.items() if sha256_of(FOLDER / file) != digest]
     if changed:
         raise RunError(
             "The networks that come with hindi-bn are damaged.",
             f"The sha256 of {', '.join(changed)} is not that of its manifest.",
             AGAIN,
         )
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -17,13 +17,14 @@ from hindi_bn.figures import all_claims, claims, dose, sweeps
 from hindi_bn.figures.style import Caption, Part, compose
 from hindi_bn.measures import metric_named
 from hindi_bn.stats.tables import epoch_values, summary_by, values_of
+from hindi_bn.study.words import counted
 
 
 def draw(result: ClaimResult, trained: TrainedClaim) -> Figure:
     """Draw what the claim's file asks for, and below it the tests that the verdict rests on."""
     name = trained.plan.claim.figure.sweep or trained.first
     count = result.sizes[name]["epochs"]
-    size = f"claim {result.id}, {result.stage}, {count} epoch{'s' * (count != 1)}"
+    size = f"claim {result.id}, {result.stage}, {counted(count, 'epoch')}"
     effect = decisive(result)
     found = all_claims.effect_in_words(
         effect.mean, effect.corrected_low, effect.corrected_high, effect.unit

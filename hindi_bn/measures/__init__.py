@@ -17,7 +17,7 @@ from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError, StudyError
 from hindi_bn.files import refused, write_json
 from hindi_bn.records import RunFolder
-from hindi_bn.registry import find, names
+from hindi_bn.registry import find_known
 from hindi_bn.stats import metrics
 
 FOLDER = "measures"
@@ -87,13 +87,7 @@ def metric_named(name: str) -> metrics.Metric:
 
 
 def _found(name: str) -> ModuleType:
-    if name not in names(FOLDER):
-        raise StudyError(
-            f"There is no measure {name!r}.",
-            f"The measures are {', '.join(names(FOLDER))}.",
-            "name one of these, and a value after a dot",
-        )
-    return find(FOLDER, name)
+    return find_known(FOLDER, name, "measure")
 
 
 def _read(file: Path, version: int) -> dict[str, float] | None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hindi_bn import registry
-from hindi_bn.errors import StudyError
 from hindi_bn.records import Record
 
 if TYPE_CHECKING:
@@ -43,14 +42,8 @@ def write_plot(
     """
     from hindi_bn.figures.style import save
 
-    kinds = registry.names("plots")
-    if kind not in kinds:
-        raise StudyError(
-            f"There is no plot {kind!r}.",
-            f"The kinds are: {', '.join(kinds)}.{registry.nearest(kind, kinds)}",
-            "choose one of them",
-        )
     written = []
-    for name, figure in registry.find("plots", kind).figures(records, image).items():
+    plot = registry.find_known("plots", kind, "plot")
+    for name, figure in plot.figures(records, image).items():
         written += save(figure, folder / name, formats, dpi)
     return written

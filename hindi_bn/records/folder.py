@@ -9,7 +9,6 @@ are safetensors and state is JSON: nothing here loads a pickle. What else a stud
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from hindi_bn.errors import RunError
-from hindi_bn.files import refused, replacing, write_json, write_text
+from hindi_bn.files import refused, replacing, sha256_of, write_json, write_text
 from hindi_bn.study import Run, Study
 from hindi_bn.study.files import as_yaml, read_yaml, validate
 
@@ -197,7 +196,7 @@ class RunFolder:
         _write_tensors(file, checkpoint.tensors)
         state = {
             "tensors": name,
-            "sha256": _sha256(file),
+            "sha256": sha256_of(file),
             "rows": checkpoint.rows,
             "settings": checkpoint.settings,
         }
@@ -218,7 +217,7 @@ class RunFolder:
         with refused(what, "history.csv is untouched; start this run again with --overwrite"):
             state = json.loads((self.checkpoint_folder / "state.json").read_text(encoding="utf-8"))
             file = self.checkpoint_folder / str(state["tensors"])
-            if _sha256(file) != state["sha256"]:
+            if sha256_of(file) != state["sha256"]:
                 raise ValueError(f"the sha256 of {file.name} is not the recorded one")
             return Checkpoint(_read_tensors(file), list(state["rows"]), dict(state["settings"]))
 
@@ -315,7 +314,3 @@ def _read_tensors(file: Path) -> dict[str, torch.Tensor]:
         return load(file.read_bytes())
     except SafetensorError as error:
         raise ValueError(str(error)) from error
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

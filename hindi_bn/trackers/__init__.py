@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from hindi_bn import registry
-from hindi_bn.errors import StudyError
 from hindi_bn.plots import Image
 from hindi_bn.records import Record
 from hindi_bn.study import Study
@@ -101,10 +100,7 @@ def tracking(names: Sequence[str], study: Study, run: str, out: Path) -> Iterato
     StudyError for an unknown tracker; HindiBnError where its package is not installed.
     """
     for name in names:
-        if name not in (known := registry.names(FOLDER)):
-            why = f"The trackers are: {', '.join(known)}.{registry.nearest(name, known)}"
-            raise StudyError(f"There is no tracker {name!r}.", why, "choose one of them")
-        registry.find(FOLDER, name)  # before an hour of training
+        registry.find_known(FOLDER, name, "tracker")  # before an hour of training
     opened, failed = Tracking(names, study, run, out), True
     try:
         yield opened
