@@ -67,7 +67,7 @@ def describe_run(folder: Where) -> dict[str, Any]:
     record = RunFolder(path).read()
     files = {str(file.relative_to(path)): file.stat().st_size for file in _files(path)}
     return {
-        "summary": _row(path), "command": record.environment.get("command", ""),
+        "summary": _row(path, record), "command": record.environment.get("command", ""),
         "study": record.study.model_dump(mode="json"),
         "history": plain_json(record.history.to_dict("records")),
         "environment": record.environment, "files": files,
@@ -108,11 +108,11 @@ def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.is_file())
 
 
-def _row(path: Path) -> dict[str, Any]:
-    """Return a run as a flat row; what cannot be read is a row that says why."""
+def _row(path: Path, record: Record | None = None) -> dict[str, Any]:
+    """Return a run as a flat row, read unless it is given; if it cannot be, the row says why."""
     named = {"folder": str(path), "study": path.parent.name, "run": path.name}
     try:
-        record = RunFolder(path).read()
+        record = record or RunFolder(path).read()
         return named | {"study": record.study.name, "status": _status(path)} | _facts(record)
     except HindiBnError as error:
         return named | {"status": "damaged", "why": f"{error.what} {error.why}".strip()}

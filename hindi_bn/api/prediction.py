@@ -13,7 +13,7 @@ import torch
 
 from hindi_bn import digits as source
 from hindi_bn.api.runs import RunLike, read_run
-from hindi_bn.article.trained import NAMES, read_doubt, read_trained, temperature_on_test
+from hindi_bn.article.trained import NAMES, Doubt, read_doubt, read_trained, temperature_on_test
 from hindi_bn.digits.own_images import Source, Written, read_digits
 from hindi_bn.digits.shapes import SIDE
 from hindi_bn.errors import DataError, HindiBnError, RunError
@@ -129,6 +129,7 @@ class _Asked:
     network: torch.nn.Module
     constants: tuple[float, float]
     temperature: float
+    doubt: Doubt
 
     @classmethod
     def of(cls, run: RunLike, data_dir: Path) -> "_Asked":
@@ -143,7 +144,8 @@ class _Asked:
                 "choose a --run that was trained on the Hindi digits",
             )
         constants = scaling_constants(torch.empty(0), "unit")
-        temperature = read_doubt().temperatures[packed] if packed else 1.0
+        doubt = read_doubt()
+        temperature = doubt.temperatures[packed] if packed else 1.0
         if not packed:
             try:
                 digits = source.load(data_dir, record.study.data)
@@ -154,7 +156,7 @@ class _Asked:
                     raise
                 constants = scaling_constants(torch.empty(0), record.run.scaling)
         name = f"{packed} (comes with hindi-bn)" if packed else str(record.folder)
-        return cls(name, record, load_network(record), constants, temperature)
+        return cls(name, record, load_network(record), constants, temperature, doubt)
 
     def answers(self, file: str) -> Iterator[Prediction]:
         from_where = self.name, self.record.data_title
@@ -166,8 +168,7 @@ class _Asked:
         for place, written in enumerate(digits, start=1):
             row = self._probabilities(written)
             doubts = list(written.doubts)
-            doubt = read_doubt()
-            if doubt.likeness.distances(written.views[:1])[0] > doubt.farthest:
+            if self.doubt.likeness.distances(written.views[:1])[0] > self.doubt.farthest:
                 doubts.append("unlike every digit of the training images")
             if row.max() < SURE:
                 doubts.append(f"probability below {100 * SURE:.0f} %")

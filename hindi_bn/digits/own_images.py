@@ -62,12 +62,9 @@ def read_digits(source: Source, name: str = "") -> list[Written]:
         )
     found = []
     for place, (box, mask) in enumerate(digits, start=1):
-        near = ndimage.binary_dilation(np.pad(mask, 2), iterations=2)
-        around = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in box)
-        ink = strokes.ink[around]
-        from_top, from_left = (2 - (s.start - max(s.start - 2, 0)) for s in box)
-        near = near[from_top : from_top + ink.shape[0], from_left : from_left + ink.shape[1]]
-        cut = cut_out(np.where(near, ink, 0.0))
+        ink = np.zeros_like(strokes.pieces, dtype=bool)
+        ink[box] = mask
+        cut = cut_out(np.where(ndimage.binary_dilation(ink, iterations=2), strokes.ink, 0.0))
         which = f"digit {place} of {len(digits)}, " if len(digits) > 1 else ""
         steps = (
             *done, *strokes.steps,
