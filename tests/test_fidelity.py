@@ -59,12 +59,15 @@ def history_of(
     return train_run(study, run, load(data_dir), out).history
 
 
-def check(run: str, history: pd.DataFrame) -> None:
-    for epoch, row in enumerate(published(run)[: len(history)]):
-        for column, value in row.items():
-            ours = history[column].iloc[epoch]
-            allowed = TOLERANCES[run][column] + HALF_DIGIT
-            assert abs(ours - value) <= allowed * (1 + 1e-9), (run, epoch, column, ours, value)
+def apart(run: str, history: pd.DataFrame) -> list[tuple[int, str, float, float]]:
+    """Published numbers that ours miss by more than they may: epoch, column, ours, published."""
+    return [
+        (epoch, column, float(history[column].iloc[epoch]), value)
+        for epoch, row in enumerate(published(run)[: len(history)])
+        for column, value in row.items()
+        if not abs(history[column].iloc[epoch] - value)
+        <= (TOLERANCES[run][column] + HALF_DIGIT) * (1 + 1e-9)
+    ]
 
 
 @pytest.mark.real
@@ -72,7 +75,7 @@ def check(run: str, history: pd.DataFrame) -> None:
 def test_the_first_epoch_gives_the_published_numbers(
     run: str, real_data_dir: Path, tmp_path: Path
 ) -> None:
-    check(run, history_of(run, 1, real_data_dir, tmp_path, threads=1))
+    assert apart(run, history_of(run, 1, real_data_dir, tmp_path, threads=1)) == []
 
 
 @pytest.mark.real
@@ -82,5 +85,5 @@ def test_all_thirty_epochs_give_the_published_numbers(
     run: str, real_data_dir: Path, tmp_path: Path
 ) -> None:
     history = history_of(run, 30, real_data_dir, tmp_path, threads=None)
-    check(run, history)
+    assert apart(run, history) == []
     assert history["test_accuracy"].iloc[-1] == pytest.approx(FINAL[run], abs=0.002)
