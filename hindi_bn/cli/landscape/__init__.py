@@ -1,0 +1,1 @@
+"""`hindi-bn landscape`: the loss around a network's weights, a file per command."""
