@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         list_evidence,
         verify_evidence,
     )
-    from hindi_bn.api.explanation import explain_batch_norm
+    from hindi_bn.api.explanation import explain_batch_norm, explain_scaling
     from hindi_bn.api.exporting import export
     from hindi_bn.api.listing import describe_run, list_runs, remove_runs, size_of_run
     from hindi_bn.api.measures import measure
@@ -56,7 +56,7 @@ _HOMES = {
     "diagnosis": ("diagnose",),
     "digits": ("describe_digits", "download", "draw_contact_sheet", "load_digits"),
     "evidence": ("add_evidence", "audit_evidence", "list_evidence", "verify_evidence"),
-    "explanation": ("explain_batch_norm",),
+    "explanation": ("explain_batch_norm", "explain_scaling"),
     "exporting": ("export",),
     "listing": ("describe_run", "list_runs", "remove_runs", "size_of_run"),
     "measures": ("measure",),
@@ -73,7 +73,8 @@ __all__ = [
     "add_evidence", "audit_evidence", "check_study", "choose_runs", "claims_multiverse",
     "compare", "describe_digits", "describe_network", "describe_networks", "describe_run",
     "diagnose", "download", "draw_claims", "draw_contact_sheet", "draw_network",
-    "estimate_claims", "estimate_sweep", "explain_batch_norm", "export", "list_evidence",
+    "estimate_claims", "estimate_sweep", "explain_batch_norm", "explain_scaling", "export",
+    "list_evidence",
     "list_runs", "list_studies", "load_digits", "load_study", "measure", "measure_speed",
     "new_study", "plan_claims_power", "plot", "plot_descent", "predict", "read_claims",
     "read_run", "read_runs", "register_claims", "remove_runs", "reproduce", "run_claims",

@@ -1,4 +1,4 @@
-"""Batch norm worked through, on a small example or on a real batch of a trained run."""
+"""Batch norm worked through, on a small example or a trained run's real batch; and scaling."""
 
 import os
 from pathlib import Path
@@ -8,6 +8,7 @@ from hindi_bn.api.runs import RunLike, read_run
 from hindi_bn.explain.batches import batch_of_digit, batch_of_image
 from hindi_bn.explain.document import Explanation
 from hindi_bn.explain.real_batch import explain_run
+from hindi_bn.explain.scaling import explain_scaling_by_hand
 from hindi_bn.explain.worked import Example, explain_worked
 
 REAL_BATCH = 32  # images
@@ -61,5 +62,35 @@ def explain_batch_norm(
             drawn = worked_figure(explanation.arrays, *about)
         else:
             drawn = batch_figure(explanation.arrays, images, *about)
+        save_as(drawn, Path(figure))
+    return explanation
+
+
+def explain_scaling(
+    data: str | None = None,
+    *,
+    data_dir: str | os.PathLike[str] = "data",
+    figure: str | os.PathLike[str] | None = None,
+) -> Explanation:
+    """Work through how features of one range round the error surface, checked by closed forms.
+
+    Args:
+        data: Also take the numbers of what a 3 x 3 convolution sees of this data's training images.
+        figure: Also draw surfaces and paths into this .png, .svg or .pdf file.
+
+    Examples:
+        >>> explanation = explain_scaling()
+        >>> explanation.agrees, len(explanation.steps)
+        (True, 5)
+    """
+    from hindi_bn.figures.scaling import scaling_figure
+    from hindi_bn.figures.style import Caption, format_of, save_as
+
+    if figure is not None:
+        format_of(Path(figure))  # refuses a wrong name before anything is computed
+    digits = None if data is None else source.load(Path(data_dir), data)
+    explanation = explain_scaling_by_hand(digits)
+    if figure is not None:
+        drawn = scaling_figure(explanation.arrays, explanation.title, Caption(explanation.data))
         save_as(drawn, Path(figure))
     return explanation

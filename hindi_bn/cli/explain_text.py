@@ -1,6 +1,7 @@
 """An explanation as text for the terminal; imported only when one is printed."""
 
 import sys
+from dataclasses import replace
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -32,7 +33,7 @@ def print_explanation(explanation: Explanation) -> None:
 def _write(explanation: Explanation, out: Console) -> None:
     """Write the numbered steps with formulas, shapes, numbers and checks."""
     out.print(Text(explanation.title, style="bold"))
-    out.print(Text(f"Batch: {explanation.data}"))
+    out.print(Text(f"{'Batch' if explanation.layer else 'Data'}: {explanation.data}"))
     for number, step in enumerate(explanation.steps, start=1):
         out.print()
         out.print(Text(f"{number}. {step.title}", style="bold cyan"))
@@ -40,8 +41,9 @@ def _write(explanation: Explanation, out: Console) -> None:
             out.print(Padding(part, INDENT))
     out.print()
     agree = [check.agrees for step in explanation.steps for check in step.checks]
-    counts = f"{sum(agree)} of {len(agree)} checks agree with torch"
-    out.print(Text(f"{counts} (by hand in float64, torch in float32).", style="bold"))
+    counts = f"{sum(agree)} of {len(agree)} checks agree with {explanation.against}"
+    how = " (by hand in float64, torch in float32)" if explanation.layer else ""
+    out.print(Text(f"{counts}{how}.", style="bold"))
 
 
 def _parts(step: Step) -> list[RenderableType]:
@@ -50,7 +52,7 @@ def _parts(step: Step) -> list[RenderableType]:
         parts.append(Text(step.text))
     for values in step.values:
         if values.numbers.ndim == 0:
-            parts.append(Text(f"{values.name}: {_texts(values.numbers)[0]}"))
+            parts.append(Text(f"{values.name}: {_texts(values)[0]}"))
     flat = [values for values in step.values if values.numbers.ndim == 1]
     if flat:
         parts += [_statistics(flat), *_more(len(flat[0].numbers) - ROWS, "")]
@@ -64,15 +66,16 @@ def _statistics(flat: list[Values]) -> Table:
     """Show values (channels,): a row each for few channels, a column each for many."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     axis, count = flat[0].axis, len(flat[0].numbers)
-    texts = [_texts(values.numbers) for values in flat]
+    texts = [_texts(values) for values in flat]
     if count <= ACROSS:
         table.add_column("", no_wrap=True)
         for place in range(count):
-            table.add_column(f"{axis} {place}", justify="right", no_wrap=True)
+            head = f"{axis} {place}" if isinstance(axis, str) else axis[place]
+            table.add_column(head, justify="right", no_wrap=True)
         for values, row in zip(flat, texts, strict=True):
             table.add_row(Text(values.name), *row)
         return table
-    table.add_column(axis, justify="right", no_wrap=True)
+    table.add_column(str(axis), justify="right", no_wrap=True)
     for values in flat:
         table.add_column(Text(values.name), justify="right")
     for place in range(min(count, ROWS)):
@@ -85,7 +88,8 @@ def _batch(values: Values) -> list[RenderableType]:
     numbers = values.numbers
     title = Text(f"{values.name}, shape {numbers.shape}:")
     if numbers.ndim == 2:  # noqa: PLR2004
-        return [title, Text(_matrix(numbers[:ROWS])), *_more(len(numbers) - ROWS, " rows")]
+        matrix = _matrix(replace(values, numbers=numbers[:ROWS]))
+        return [title, Text(matrix), *_more(len(numbers) - ROWS, " rows")]
     maps = [Text(_maps(image, place)) for place, image in enumerate(numbers[:IMAGES])]
     return [title, *maps, *_more(len(numbers) - IMAGES, " images")]
 
@@ -94,16 +98,16 @@ def _more(left: int, unit: str) -> list[Text]:
     return [Text(f"and {left} more{unit}: see --json")] if left > 0 else []
 
 
-def _matrix(rows: Array) -> str:
+def _matrix(rows: Values) -> str:
     texts = _texts(rows)
     width = max(map(len, texts))
-    size = rows.shape[1]
+    size = rows.numbers.shape[1]
     lines = (texts[start : start + size] for start in range(0, len(texts), size))
     return "\n".join("  " + "  ".join(text.rjust(width) for text in line) for line in lines)
 
 
 def _maps(image: Array, place: int) -> str:
-    blocks = [_matrix(channel).split("\n") for channel in image]
+    blocks = [_matrix(Values("", channel)).split("\n") for channel in image]
     heads = [f"  image {place}, channel {channel}" for channel in range(len(blocks))]
     widths = [
         max(len(line) for line in (head, *block)) for head, block in zip(heads, blocks, strict=True)
@@ -121,8 +125,10 @@ def _check(check: Check) -> Text:
     return Text(word, style=style).append(text, style="default")
 
 
-def _texts(numbers: Array) -> list[str]:
+def _texts(values: Values) -> list[str]:
     """Write numbers alike: with four decimals, or as whole numbers if all are; no minus zero."""
-    flat = numbers.ravel()
+    flat = values.numbers.ravel()
+    if values.form:
+        return [format(float(value), values.form) for value in flat]
     whole = bool((flat == flat.round()).all())
     return [f"{round(float(value), 4) + 0.0:.{0 if whole else 4}f}" for value in flat]

@@ -16,17 +16,19 @@ class Values:
     """Numbers of a step, named with their symbol (`mean μ`).
 
     (channels,), (batch, channels), (batch, channels, height, width), or without axes; `axis` is
-    what is counted along the one axis of (channels,).
+    what is counted along the one axis of (channels,), or what stands at each of its places. `form`
+    writes a number, where four decimals would not do.
     """
 
     name: str
     numbers: Array
-    axis: str = "channel"
+    axis: str | tuple[str, ...] = "channel"
+    form: str = ""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A comparison of a step by hand with torch; differences are absolute."""
+    """A comparison of a step by hand with torch, or a closed form; differences are absolute."""
 
     against: str
     largest_difference: float
@@ -53,8 +55,8 @@ class Step:
 class Explanation:
     """The steps in order, on the batch that `data` describes.
 
-    `layer` is torch's that is explained, `BatchNorm1d` or `BatchNorm2d`; `arrays` are what figures
-    draw, by name, and no part of `document`.
+    `layer` is torch's that is explained, `BatchNorm1d` or `BatchNorm2d`, or none; `arrays` are what
+    figures draw, by name, and no part of `document`; `against` is what the checks compare with.
     """
 
     title: str
@@ -62,6 +64,7 @@ class Explanation:
     layer: str
     steps: tuple[Step, ...]
     arrays: Mapping[str, Array] = field(default_factory=dict, repr=False)
+    against: str = "torch"
 
     @property
     def agrees(self) -> bool:
@@ -72,7 +75,7 @@ class Explanation:
         """Return everything for JSON, numbers at full precision; 0/0 is None."""
         return {
             "title": self.title, "data": self.data, "layer": self.layer,
-            "agrees_with_torch": self.agrees,
+            f"agrees_with_{self.against.replace(' ', '_')}": self.agrees,
             "steps": [_step(number, step) for number, step in enumerate(self.steps, start=1)],
         }  # fmt: skip
 

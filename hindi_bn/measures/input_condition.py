@@ -44,12 +44,7 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
     )
     first = next(layers, None)
     images = scale(used.train_images, run_constants(digits, record.run))
-    moments, count = torch.zeros((), dtype=torch.float64), 0
-    for batch in images.split(AT_ONCE):
-        seen = _seen(first, batch).double()
-        seen = torch.cat([seen, torch.ones(len(seen), 1, dtype=torch.float64)], dim=1)
-        moments, count = moments + seen.T @ seen, count + len(seen)
-    values = torch.linalg.eigvalsh(moments / count)
+    values = torch.linalg.eigvalsh(second_moments(first, images))
     smallest, largest = float(values[0]), float(values[-1])
     round_ = smallest > ROUNDING * largest
     return {
@@ -57,6 +52,19 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
         "largest_over_mean": largest / float(values.mean()),
         "largest": largest,
     }
+
+
+def second_moments(layer: nn.Module | None, images: torch.Tensor) -> torch.Tensor:
+    """Average x x' over what a layer's weights are multiplied with, 1 for the bias at its end.
+
+    `images` are scaled, (n, 1, height, width); returns float64 (inputs + 1, inputs + 1).
+    """
+    moments, count = torch.zeros((), dtype=torch.float64), 0
+    for batch in images.split(AT_ONCE):
+        seen = _seen(layer, batch).double()
+        seen = torch.cat([seen, torch.ones(len(seen), 1, dtype=torch.float64)], dim=1)
+        moments, count = moments + seen.T @ seen, count + len(seen)
+    return moments / count
 
 
 def _seen(layer: nn.Module | None, images: torch.Tensor) -> torch.Tensor:
