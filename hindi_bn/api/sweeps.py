@@ -146,4 +146,4 @@ def _resolved(
     else:
         file = find_sweep(os.fspath(what))
         chosen, origin = load_sweep(str(file)).changed(changes, seeds), str(file)
-    return chosen, cells(chosen, origin)
+    return chosen, cells(chosen, origin, changes)

@@ -1,6 +1,6 @@
 """The article's three findings with what was measured beside them, for any runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import pandas as pd
 from hindi_bn.article.facts import FINDINGS, PublishedFinding
 from hindi_bn.stats.metrics import LAST_CHANGES, check_histories
 from hindi_bn.stats.paths import mean_turning_angle, scaled_to_range, tortuosity
-from hindi_bn.study.words import counted
+from hindi_bn.study.words import arms_in_words, counted
 
 ACCURACY, LOSS, DESCENT = FINDINGS
 _WITHOUT_NORM = ("no-bn", "none")
@@ -24,7 +24,7 @@ class MeasuredFinding(PublishedFinding):
         statement: Empty where the runs are of another study.
         measured: Metrics by run (findings 1 and 3), or by compared run (finding 2); None where the
             history is too short for one.
-        sentences: What was measured, in words; no verdict.
+        sentences: What was measured, in words, runs too; no verdict.
         method: How it was measured.
     """
 
@@ -49,7 +49,8 @@ def findings(
     end = counted(common, "epoch") if unequal else "the last epoch"
     measured = [_accuracy(cut, end), _loss(cut), _smoothness(cut)]
     if unequal:
-        lengths = ", ".join(f"{run} {len(history)}" for run, history in histories.items())
+        words = arms_in_words(histories)
+        lengths = ", ".join(f"{words[run]} {len(history)}" for run, history in histories.items())
         note = f"The runs have different numbers of epochs ({lengths}): here all are compared "
         measured[0].sentences.insert(0, f"{note}after {counted(common, 'epoch')}.")
     if of_article:
@@ -65,13 +66,15 @@ def baseline(runs: Sequence[str]) -> str:
 
 def _accuracy(histories: Mapping[str, pd.DataFrame], end: str) -> MeasuredFinding:
     measured = {run: steadiness(history) for run, history in histories.items()}
-    sentences = [_accuracy_sentence(run, values, end) for run, values in measured.items()]
+    words, plain = _at_start(histories), arms_in_words(histories)
+    sentences = [_accuracy_sentence(words[run], values, end) for run, values in measured.items()]
     first = baseline(list(histories))
     for run in histories:
         if run != first:
             gap = measured[run]["final_test_accuracy"] - measured[first]["final_test_accuracy"]
             side = "below" if gap < 0 else "above"
-            sentences.append(f"{run} ends {100 * abs(gap):.2f} percentage points {side} {first}.")
+            away = f"{100 * abs(gap):.2f} percentage points {side} {plain[first]}"
+            sentences.append(f"{words[run]}: ends {away}.")
     method = (
         "One run each. A fall is an epoch with a lower test accuracy than the epoch before. The "
         f"deviation is the sample standard deviation of the changes into the last {LAST_CHANGES} "
@@ -97,6 +100,12 @@ def steadiness(history: pd.DataFrame) -> dict[str, Any]:
         "lowest_of_last_ten": float(accuracy[-10:].min()),
         "highest_of_last_ten": float(accuracy[-10:].max()),
     }  # fmt: skip
+
+
+def _at_start(runs: Iterable[str]) -> dict[str, str]:
+    """Write runs as they begin a sentence; what has no words of ours stays as it is typed."""
+    return {r: words if words == r else words[0].upper() + words[1:]
+            for r, words in arms_in_words(runs).items()}  # fmt: skip
 
 
 def _accuracy_sentence(run: str, values: Mapping[str, Any], end: str) -> str:
@@ -125,7 +134,8 @@ def _loss(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
             epoch = stays_below(history, histories[first])
             common = min(len(history), len(histories[first]))
             measured[run] = {"compared_with": first, "below_from_epoch": epoch, "epochs": common}
-    sentences = [_loss_sentence(run, values) for run, values in measured.items()]
+    words = arms_in_words(histories)
+    sentences = [_loss_sentence(words[r], words[first], v) for r, v in measured.items()]
     sentences = sentences or ["There is one run only: no training loss to compare it with."]
     method = (
         "The first epoch, counted from 0, from which the training loss (mean over the epoch's "
@@ -146,23 +156,24 @@ def stays_below(history: pd.DataFrame, other: pd.DataFrame) -> int | None:
     return first if first < common else None
 
 
-def _loss_sentence(run: str, values: Mapping[str, Any]) -> str:
-    other, epochs, start = (values[key] for key in ("compared_with", "epochs", "below_from_epoch"))
+def _loss_sentence(run: str, other: str, values: Mapping[str, Any]) -> str:
+    epochs, start = values["epochs"], values["below_from_epoch"]
     if epochs == 1:
         side = "not below" if start is None else "below"
-        return f"The training loss of {run} is {side} that of {other} in the only epoch."
+        return f"Training loss: {run} is {side} {other} in the only epoch."
     if start is None:
-        return f"The training loss of {run} is not below that of {other} at epoch {epochs - 1}."
+        return f"Training loss: {run} is not below {other} at epoch {epochs - 1}."
     return (
-        f"The training loss of {run} is below that of {other} from epoch {start} (counted from 0) "
+        f"Training loss: {run} is below {other} from epoch {start} (counted from 0) "
         f"to epoch {epochs - 1}, the last that both have."
     )
 
 
 def _smoothness(histories: Mapping[str, pd.DataFrame]) -> MeasuredFinding:
     measured = {run: smoothness(h) for run, h in histories.items() if "wx" in h}
-    sentences = [_smoothness_sentence(run, values) for run, values in measured.items()]
-    others = [run for run in histories if run not in measured]
+    words = _at_start(histories)
+    sentences = [_smoothness_sentence(words[run], values) for run, values in measured.items()]
+    others = [words[run] for run in histories if run not in measured]
     sentences += [f"{run}: no pair of weights was recorded." for run in others]
     method = (
         "The path has a point per epoch; every axis is scaled to its own range. Turning angle: "

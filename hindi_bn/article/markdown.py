@@ -5,6 +5,7 @@ from typing import Any
 
 from hindi_bn.article.compare import FINAL_TOLERANCE
 from hindi_bn.article.facts import HALF_LAST_DIGIT
+from hindi_bn.study.words import arms_in_words, rows_in_words
 
 Row = Mapping[str, Any]
 Column = tuple[str, str, Callable[[Any], str]]  # key, heading, how to write a value
@@ -12,16 +13,20 @@ Column = tuple[str, str, Callable[[Any], str]]  # key, heading, how to write a v
 
 def comparison_markdown(document: Mapping[str, Any]) -> str:
     """Write a comparison's document (see `report.Comparison`) as Markdown."""
-    runs = ", ".join(f"`{run}`" for run in document["runs"])
+    words = arms_in_words(document["runs"])
+    said = {**document} | {
+        name: rows_in_words(document[name])
+        for name in ("summary", "published", "agreement", "per_class")
+    }
     parts = [
-        f"# Runs compared: {runs}",
+        f"# Runs compared: {', '.join(words.values())}",
         f"Data: **{document['data']}**. Made by `{document['command']}`.",
-        _summary(document),
-        *_published(document),
+        _summary(said),
+        *_published(said),
         _figure(document, "accuracy", "Test accuracy by epoch"),
         _figure(document, "loss", "Training loss by epoch"),
         *_findings(document["findings"], published=document["published_compared"]),
-        *_classes(document),
+        *_classes(said),
         _runs(document),
     ]
     return "\n\n".join(parts) + "\n"
@@ -148,12 +153,13 @@ def _classes(document: Mapping[str, Any]) -> list[str]:
 
 
 def _runs(document: Mapping[str, Any]) -> str:
-    rows = []
+    rows, words = [], arms_in_words(document["runs"])
     for row in document["summary"]:
         about = document["environments"].get(row["run"], {})
         rows.append(
             {
-                "run": f"`{row['run']}`",
+                "run": words[row["run"]],
+                "name": f"`{row['run']}`",
                 "device": about.get("device_name") or about.get("device"),
                 "threads": about.get("threads"),
                 "torch": about.get("versions", {}).get("torch"),
@@ -161,7 +167,8 @@ def _runs(document: Mapping[str, Any]) -> str:
             }
         )
     columns: list[Column] = [
-        ("run", "run", str), ("device", "device", str), ("threads", "threads", str),
+        ("run", "run", str), ("name", "its name", str), ("device", "device", str),
+        ("threads", "threads", str),
         ("torch", "torch", str), ("command", "command", str),
     ]  # fmt: skip
     copies = ", ".join(f"`{name}`" for name in document["files"])

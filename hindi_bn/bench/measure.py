@@ -166,7 +166,7 @@ class Arm:
         raise HindiBnError(
             f"The benchmark's process {self.measured.way!r} failed.",
             (self.child.last_words.splitlines() or [how])[-1],
-            "mend what it names, or bench another study with --config",
+            "correct what it names, or bench another study with --config",
         )
 
 

@@ -37,7 +37,7 @@ class ArmTable:
             raise StudyError(
                 f"No arm has {dict(where)}.",
                 f"The arms are {'; '.join(self.arms)}.",
-                "mend `where` in the claim's file",
+                "correct `where` in the claim's file",
             )
         return chosen
 
@@ -119,7 +119,7 @@ def _edges(by_arm: pd.DataFrame, table: ArmTable, term: Term) -> pd.DataFrame:
         raise StudyError(
             f"The {term.take} {term.key} that works cannot be told.",
             "Only one value of it was tried, so that there is no grid step.",
-            "vary it in the claim's grid, or mend `where`",
+            "vary it in the claim's grid, or correct `where`",
         )
     below, above = 2 * tried[0] - tried[1], 2 * tried[-1] - tried[-2]
     works = by_arm >= term.at_least

@@ -15,6 +15,7 @@ from hindi_bn.digits.dataset import Note
 from hindi_bn.digits.fetching import no_note
 from hindi_bn.files import write_text
 from hindi_bn.study import results_folder
+from hindi_bn.study.words import arms_in_words
 from hindi_bn.sweeps.cells import Cell
 from hindi_bn.sweeps.store import RunStore
 
@@ -27,9 +28,10 @@ def cells_of(plans: Sequence[ClaimPlan]) -> list[Cell]:
     Runs that several claims share stand here several times, and are trained once.
     """
     return [
-        replace(cell, arm=f"{plan.claim.id} {name}: {cell.arm}")
+        replace(cell, arm=f"{plan.claim.id} {name}: {words[cell.arm]}")
         for plan in plans
         for name, chosen in plan.cells.items()
+        for words in [arms_in_words(cell.arm for cell in chosen)]
         for cell in chosen
     ]
 

@@ -15,7 +15,7 @@ from hindi_bn.cli.app import group_of, note, print_json
 from hindi_bn.cli.progress import loader
 from hindi_bn.cli.tables import duration, show, table_of
 from hindi_bn.errors import EvidenceError
-from hindi_bn.study.words import counted
+from hindi_bn.study.words import counted, rows_in_words
 
 if TYPE_CHECKING:
     from hindi_bn.evidence.audit import Audited
@@ -69,7 +69,7 @@ def list_(
         "claim": ("claim", ""), "sweep": ("sweep", ""), "arm": ("arm", ""), "data": ("data", ""),
         "numerics": ("numerics", ""), "seeds": ("seeds", "d"), "rows": ("rows", "d"),
     }  # fmt: skip
-    show([table_of(arms, "Evidence by arm", columns)])
+    show([table_of(rows_in_words(arms), "Evidence by arm", columns)])
 
 
 @evidence_app.command()
@@ -94,7 +94,7 @@ def verify(
         raise EvidenceError(
             f"The evidence in {found.folder} is not in order.",
             f"Problems: {len(found.problems)}.",
-            "mend what is named; nothing was changed",
+            "correct what is named; nothing was changed",
         )
 
 

@@ -12,6 +12,7 @@ from hindi_bn.cli import options
 from hindi_bn.cli.app import app, note, print_json, typed_command
 from hindi_bn.cli.progress import download_progress, training_progress
 from hindi_bn.cli.tables import Parts, show, table_of
+from hindi_bn.study.words import rows_in_words
 
 Folders = Annotated[list[str] | None, typer.Argument(
     metavar="[RUN]...", show_default="the study's runs",
@@ -148,7 +149,7 @@ def _parts(document: dict[str, Any]) -> Parts:
         "last_five_mean_test_accuracy": ("last 5", ".4f"), "final_train_loss": ("loss", ".4f"),
         "seconds": ("s", ".0f"),
     }  # fmt: skip
-    parts: Parts = [table_of(document["summary"], title, columns)]
+    parts: Parts = [table_of(rows_in_words(document["summary"]), title, columns)]
     if document["published_compared"]:
         parts += _published(document["published"])
     else:
@@ -172,6 +173,6 @@ def _published(rows: list[dict[str, Any]]) -> Parts:
     }  # fmt: skip
     agreeing = sum(row["verdict"] == "agrees" for row in rows)
     return [
-        table_of(rows, "Ours against the article's published numbers", columns),
+        table_of(rows_in_words(rows), "Ours against the article's published numbers", columns),
         f"{agreeing} of {len(rows)} published numbers agree within the stated tolerances.",
     ]

@@ -13,6 +13,7 @@ from hindi_bn.cli.app import app, note, print_json, typed_command
 from hindi_bn.cli.progress import loader
 from hindi_bn.cli.sweep_progress import sweep_progress
 from hindi_bn.cli.tables import Parts, plan_tables, show, table_of
+from hindi_bn.study.words import arms_in_words, rows_in_words
 
 METRIC = "final_test_accuracy"
 
@@ -92,20 +93,21 @@ def _result_tables(document: dict[str, Any]) -> Parts:
         "mean": ("mean", ".2f"), "std": ("std", ".2f"), "low": ("low", ".2f"),
         "high": ("high", ".2f"), "method": ("interval", ""),
     }  # fmt: skip
-    parts: Parts = [table_of(summary, title, columns)]
+    words = arms_in_words(row["arm"] for row in document["arms"])
+    parts: Parts = [table_of(rows_in_words(summary), title, columns)]
     if paired:
-        title = f"Points above {paired[0]['baseline']}, paired by seed"
+        title = f"Points above {words[paired[0]['baseline']]}, paired by seed"
         columns = {
             "arm": ("arm", ""), "n": ("n", "d"), "mean_difference": ("mean", "+.2f"),
             "low": ("low", "+.2f"), "high": ("high", "+.2f"), "p": ("p (t)", ".4f"),
             "p_holm": ("p (t, Holm)", ".4f"), "p_sign_flip": ("p (sign-flip)", ".4f"),
         }  # fmt: skip
-        parts.append(table_of(paired, title, columns))
+        parts.append(table_of(rows_in_words(paired), title, columns))
     diverged = [end for end in document["bad_ends"] if end["status"] == "diverged"]
     if diverged:
         parts.append(
             f"{len(diverged)} runs diverged and count as guessing (10 %): "
-            + "; ".join(f"{end['arm']}, seed {end['seed']}" for end in diverged)
+            + "; ".join(f"{words[end['arm']]}, seed {end['seed']}" for end in diverged)
         )
     return parts
 

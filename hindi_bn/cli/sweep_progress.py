@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hindi_bn.cli.app import note
 from hindi_bn.cli.tables import duration, table_of
-from hindi_bn.study.words import counted
+from hindi_bn.study.words import counted, rows_in_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -129,4 +129,4 @@ def arms_table(progress: Progress) -> Any:
         rows.append({"arm": arm, "n": f"{len(values)}/{len(names)}", "mean": mean})
     title = "" if len(arms) <= MOST_ARMS else f"The first {MOST_ARMS} of {len(arms)} arms"
     columns = {"arm": ("arm", ""), "n": ("n", ""), "mean": ("mean final test accuracy", ".4f")}
-    return table_of(rows, title, columns)
+    return table_of(rows_in_words(rows), title, columns)

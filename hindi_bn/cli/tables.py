@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hindi_bn.study.words import counted
+from hindi_bn.study.words import counted, rows_in_words
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -77,7 +77,7 @@ def plan_tables(found: Estimate) -> Parts:
     }  # fmt: skip
     if any(arm.refused for arm in found.arms):
         columns["refused"] = ("cannot be trained", "")
-    table = table_of(rows, "What would be trained", columns)
+    table = table_of(rows_in_words(rows), "What would be trained", columns)
     if not found.todo:
         return [table, "Nothing is left to train."]
     workers = "1 run at a time" if found.workers == 1 else f"{found.workers} runs side by side"

@@ -29,7 +29,7 @@ DOCUMENTS = (
 )  # fmt: skip
 """Columns that hold JSON."""
 
-AGAIN = "mend what its record lacks, or train the run again"
+AGAIN = "add what its record lacks, or train the run again"
 
 
 @dataclass(frozen=True)

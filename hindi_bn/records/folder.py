@@ -259,7 +259,7 @@ class RunFolder:
         """Read history.csv as a DataFrame with `COLUMNS`; RunError when it is damaged."""
         import pandas as pd
 
-        next_step = "mend it, or train this run again with --overwrite"
+        next_step = "correct it, or train this run again with --overwrite"
         with refused(f"{self.history_file} cannot be read.", next_step):
             history = pd.read_csv(self.history_file, dtype=str)  # read as text: exact floats
             columns = list(map(str, history.columns))

@@ -11,6 +11,8 @@ from hindi_bn.errors import StudyError
 from hindi_bn.registry import nearest
 
 FEW = 8  # keys, which are listed even where one of them is near
+BY_COMMAND = "correct the command"
+"""The next step where all that is wrong was typed."""
 LONGEST = 60  # characters of a refused value that are repeated
 
 WORDS: Mapping[str, str] = {
@@ -82,7 +84,7 @@ def refusal(
         of = f"run {' and '.join(map(repr, within))}" if within[0] and within != names else ""
         said[_subject(words, key_, "" if "runs." in words else of, where, bool(typed))] = why
     by_command = all(words for words, _, _ in grouped)
-    next_step = "correct the command" if by_command else next_step
+    next_step = BY_COMMAND if by_command else next_step
     if len(said) > 1:
         lines = [f"\n  {subject}: {why}" for subject, why in said.items()]
         return StudyError(f"{len(said)} settings are wrong.", "".join(lines), next_step)

@@ -1,7 +1,8 @@
 """What runs, arms and keys are called wherever a person reads them: on figures and in tables."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 _RUNS = {"no-bn": "without BN", "none": "without BN", "bn": "with BN", "batch": "with BN"}
 _NORMS = {
@@ -14,6 +15,10 @@ _KEYS = {
     "lr": "learning rate", "init": "initial weights", "norm": "normalisation",
     "batch_size": "batch size", "train_images": "training images", "augment": "augmentation",
     "scaling": "input scaling", "dropout": "Dropout", "dropout_place": "Dropout placed",
+}  # fmt: skip
+_QUANTITIES = {
+    "train_loss": "training loss", "train_accuracy": "training accuracy",
+    "test_loss": "test loss", "test_accuracy": "test accuracy",
 }  # fmt: skip
 _VALUES = {
     "placement": {"before": "before the ReLU", "after": "after the ReLU"},
@@ -56,6 +61,17 @@ def arms_in_words(arms: Iterable[str]) -> dict[str, str]:
     """
     words = {arm: ", ".join(map(_part, _parts(arm))) for arm in arms}
     return words if len(set(words.values())) == len(words) else {arm: arm for arm in words}
+
+
+def rows_in_words(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Write the `run` or `arm`, and the `quantity`, of a table's rows as they are read."""
+    rows = list(rows)
+    words = {key: arms_in_words(row[key] for row in rows if key in row) for key in ("run", "arm")}
+    words["quantity"] = _QUANTITIES
+    return [
+        {key: words[key].get(value, value) if key in words else value for key, value in row.items()}
+        for row in rows
+    ]
 
 
 def counted(number: int, what: str) -> str:

@@ -24,6 +24,7 @@ from hindi_bn.study.files import (
     validate,
 )
 from hindi_bn.study.old_names import new_key, with_new_names
+from hindi_bn.study.refusal import BY_COMMAND
 from hindi_bn.sweeps.sweep_file import RUN, Sweep, same, varied_by
 
 Shown = str | int | float
@@ -56,15 +57,18 @@ class Cell:
         return self.study.runs[0]
 
 
-def cells(sweep: Sweep, origin: str = "") -> tuple[Cell, ...]:
+def cells(
+    sweep: Sweep, origin: str = "", typed: Mapping[str, Any] | None = None
+) -> tuple[Cell, ...]:
     """Return a sweep's cells: runs of the study, times the grid, times the seeds, in this order.
 
-    `origin` is where the sweep came from, for messages: its file. StudyError when the study cannot
+    For messages: `origin` is where the sweep came from, its file; `typed` are the keys and values
+    that the command gave it. StudyError when the study cannot
     be read, a key or a value is wrong (the message names the cell, the key, the file and the
     nearest valid name), or nothing is left of the grid.
     """
     origin = origin or f"sweep {sweep.name!r}"
-    arms = list(_arms(sweep, origin))
+    arms = list(_arms(sweep, origin, typed or {}))
     if not arms:
         raise StudyError(
             f"There is nothing to train in {origin}.", "Every cell of its grid is excluded.",
@@ -87,9 +91,11 @@ def text_of(value: Shown) -> str:
     return value if isinstance(value, str) else f"{value:.12g}"
 
 
-def _arms(sweep: Sweep, origin: str) -> Iterator[tuple[Study, dict[str, Any]]]:
+def _arms(
+    sweep: Sweep, origin: str, typed: Mapping[str, Any]
+) -> Iterator[tuple[Study, dict[str, Any]]]:
     """Give each arm's study and varied values, as validated: models, numbers, texts."""
-    base = _Base(sweep, origin)
+    base = _Base(sweep, origin, typed)
     for name in base.names:
         for chosen in sweep.combinations():
             if not any(_fits(entry, {RUN: name, **chosen}) for entry in sweep.exclude):
@@ -101,7 +107,8 @@ def _arms(sweep: Sweep, origin: str) -> Iterator[tuple[Study, dict[str, Any]]]:
 class _Base:
     """A sweep's study, expanded once; a cell changes one of its runs."""
 
-    def __init__(self, sweep: Sweep, origin: str) -> None:
+    def __init__(self, sweep: Sweep, origin: str, typed: Mapping[str, Any]) -> None:
+        self._typed = typed
         raw, self._where = _study(sweep, origin)
         # What is set before the first key of the grid is the same in all cells.
         varied = varied_by(sweep.grid)
@@ -119,12 +126,12 @@ class _Base:
             study = self._validate(self._override(name, chosen))
             return fitting(study, [self._own[name]] if name in self._own else [])
         except StudyError as error:
-            if not chosen:
+            if not chosen or error.next_step == BY_COMMAND:
                 raise
             cell = ", ".join(f"{key}: {value}" for key, value in chosen.items())
             raise StudyError(
                 error.what, f"{error.why} The cell is {{{cell}}}.",
-                "mend the sweep, or leave this cell out with exclude",
+                "correct the sweep, or leave this cell out with exclude",
             ) from error  # fmt: skip
 
     def _override(self, name: str, chosen: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +150,7 @@ class _Base:
             with contextlib.suppress(ValidationError):  # the whole study's error names the key
                 run = Run.model_validate(mapping["runs"][0])
                 return self._validated[beside].model_copy(update={"runs": (run,)})
-        self._validated[beside] = validate(mapping, self._where)
+        self._validated[beside] = validate(mapping, self._where, self._typed)
         return self._validated[beside]
 
 

@@ -125,12 +125,14 @@ def test_findings_of_the_two_runs() -> None:
     accuracy, loss, descent = findings({"no-bn": without, "bn": with_bn})
     assert [accuracy.figure, loss.figure, descent.figure] == [6, 7, 8]
     assert accuracy.measured["no-bn"]["falls"] == 1
-    assert "bn ends 7.00 percentage points above no-bn." in accuracy.sentences
+    assert "With BN: ends 7.00 percentage points above without BN." in accuracy.sentences
     assert any("it falls in 1 of 3 epoch-to-epoch changes" in text for text in accuracy.sentences)
     assert loss.measured == {"bn": {"compared_with": "no-bn", "below_from_epoch": 2, "epochs": 4}}
-    assert "below that of no-bn from epoch 2" in loss.sentences[0]
+    assert "with BN is below without BN from epoch 2" in loss.sentences[0]
     assert set(descent.measured) == {"no-bn", "bn"}
-    assert descent.sentences[0].startswith("no-bn: the path of (wx, wy, training loss) turns by")
+    assert descent.sentences[0].startswith(
+        "Without BN: the path of (wx, wy, training loss) turns by"
+    )
     assert "of (wx, wy) alone" in descent.sentences[0]
     every = [dataclasses.asdict(finding) for finding in (accuracy, loss, descent)]
     json.dumps(every, allow_nan=False)
@@ -140,21 +142,21 @@ def test_findings_of_any_runs_keep_to_what_was_measured() -> None:
     slow, fast = history([1.0, 0.9], [0.6, 0.7]), history([2.0, 1.8, 1.7], [0.5, 0.4, 0.3])
     accuracy, loss, _ = findings({"layer": slow, "group": fast})
     assert accuracy.sentences[0] == (
-        "The runs have different numbers of epochs (layer 2, group 3): here all are compared after "
-        "2 epochs."
+        "The runs have different numbers of epochs (layer norm 2, group norm 3): here all are "
+        "compared after 2 epochs."
     )
-    assert "group ends 30.00 percentage points below layer." in accuracy.sentences
-    assert loss.sentences == ["The training loss of group is not below that of layer at epoch 1."]
+    assert "Group norm: ends 30.00 percentage points below layer norm." in accuracy.sentences
+    assert loss.sentences == ["Training loss: group norm is not below layer norm at epoch 1."]
 
 
 def test_one_run_of_one_epoch_has_findings_too() -> None:
     accuracy, loss, descent = findings({"bn": history([1.0], [0.875])})
     assert accuracy.sentences == [
-        "bn: 87.50 % after the last epoch.",
+        "With BN: 87.50 % after the last epoch.",
     ]
     assert accuracy.measured["bn"]["change_deviation"] is None
     assert "one run only" in loss.sentences[0]
-    assert descent.sentences == ["bn: the path is too short to measure."]
+    assert descent.sentences == ["With BN: the path is too short to measure."]
     assert descent.measured["bn"]["tortuosity"] is None
 
 

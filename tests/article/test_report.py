@@ -125,12 +125,12 @@ def test_the_markdown_shows_tables_figures_and_how_the_runs_were_made(
     folder, _ = real
     text = (folder / "comparison.md").read_text()
     assert "**24 of 24 published numbers agree.**" in text
-    assert "| no-bn | 2 | 90.07 % |" in text
+    assert "| without BN | 2 | 90.07 % |" in text
     for name in ("accuracy", "loss", "confusion", "per_class"):
         assert f"({name}.png)" in text
     assert "`hindi-bn compare`" in text
-    assert "| `bn` | Testing CPU \\| 2 | 2 | 2.15.0 | `hindi-bn train --bn` |" in text
-    assert "| `no-bn` | – | – | – | – |" in text
+    assert "| with BN | `bn` | Testing CPU \\| 2 | 2 | 2.15.0 | `hindi-bn train --bn` |" in text
+    assert "| without BN | `no-bn` | – | – | – | – |" in text
     assert "| 1 | 3 | 100.00 % | 66.67 % | 80.00 % |" in text
     assert "not comparable" not in text
 

@@ -62,7 +62,7 @@ def run(*arguments: str, code: int = 0) -> Result:
 
 def test_a_sweep_prints_and_writes_its_results() -> None:
     result = run("tiny.yaml", "--format", "svg", "--seeds", "2")
-    assert "lr=0.1" in result.stdout
+    assert "learning rate 0.1" in result.stdout
     assert "paired by seed" in result.stdout
     assert "2 runs diverged and count as guessing (10 %)" in result.stdout
     lines = result.stderr.splitlines()
@@ -77,6 +77,16 @@ def test_a_sweep_prints_and_writes_its_results() -> None:
     document = json.loads((folder / "summary.json").read_text())
     assert document["sweep"]["seeds"] == 2
     assert document["complete"]
+
+
+def test_a_wrong_setting_is_told_as_it_was_typed() -> None:
+    said = run("tiny.yaml", "--set", "batch_size=-1", "--set", "lr=abc", code=1).stderr
+    assert "--set batch_size=-1: It must be 1 or greater (it is -1)." in said
+    assert "--set lr=abc: It must be a number (it is 'abc')." in said  # a key of the grid
+    assert "tiny.yaml" not in said
+    said = run("tiny.yaml", "--set", "batch_sizes=8", code=1).stderr
+    assert "--set batch_sizes=8 cannot be used" in said
+    assert "Next: correct the command" in said
 
 
 @pytest.mark.usefixtures("unrendered")

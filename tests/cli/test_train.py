@@ -245,7 +245,7 @@ def test_repeats_of_a_run_are_told_apart_by_their_paths_or_labels() -> None:
     document = json.loads(result.stdout)
     assert document["runs"] == ["no-bn", "bn-results", "bn-again"]
     assert Path("paths/bn-again.history.csv").exists()
-    note = "no-bn 2, bn-results 2, bn-again 1): here all are compared after 1 epoch."
+    note = "without BN 2, bn-results 2, bn-again 1): here all are compared after 1 epoch."
     sentences = document["findings"][0]["sentences"]
     assert note in sentences[0]
     first = pd.read_csv("results/article/bn/history.csv")["test_accuracy"][0]
