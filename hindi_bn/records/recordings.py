@@ -86,4 +86,4 @@ def _epoch_file(folder: RunFolder, epoch: int) -> Path:
 
 
 def _mended(file: Path) -> contextlib.AbstractContextManager[None]:
-    return refused(f"{file} cannot be read.", f"mend it, or {ANEW}")
+    return refused(f"{file} cannot be read.", f"correct it, or {ANEW}")

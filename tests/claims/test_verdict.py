@@ -293,5 +293,5 @@ def test_missing_metrics_can_be_replaced() -> None:
 
 
 def test_arms_that_do_not_exist_are_named() -> None:
-    with pytest.raises(StudyError, match="mend `where`"):
+    with pytest.raises(StudyError, match="correct `where`"):
         effects(a_test(plus=[{"where": {"norm": "layer"}}]), TABLES, "one")
