@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from hindi_bn.engine.library import Floats, Shape, Tensors, load
+from hindi_bn.errors import StudyError
 from hindi_bn.networks.table import kind_of
 from hindi_bn.study import Run
 
@@ -81,6 +82,28 @@ class EngineLearner:
             ))  # fmt: skip
             right += hits.value
         return sum(losses) / len(losses), right / len(labels)
+
+    def look(
+        self, images: torch.Tensor, labels: torch.Tensor, *, read: bool = True
+    ) -> tuple[float, int]:
+        """Return mean loss and right answers of a batch in train mode; nothing is changed.
+
+        `read` is False where the weights are those of the last call. StudyError where the library
+        was compiled before it could do this.
+        """
+        images, labels = self._readable(images, labels, self._run.batch_size)
+        right = ctypes.c_int32()
+        if not hasattr(self._library, "engine_look"):
+            raise StudyError(
+                "The engine cannot take losses in train mode.",
+                "Its library was compiled by an earlier version of hindi-bn.",
+                "compile it again with `make engine`, or install hindi-bn again",
+            )
+        loss = self._library.engine_look(
+            self._engine, self._tensors, images.data_ptr(), labels.data_ptr(), len(labels), read,
+            right,
+        )  # fmt: skip
+        return float(loss), right.value
 
     def _readable(
         self, images: torch.Tensor, labels: torch.Tensor, most: int

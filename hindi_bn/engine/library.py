@@ -73,6 +73,8 @@ def load(lanes: int = 0) -> ctypes.CDLL:
     _declare(
         library.engine_evaluate, [*batch, ctypes.c_int32, ctypes.c_void_p, right], ctypes.c_float
     )
+    if hasattr(library, "engine_look"):  # not in a library that was compiled before it was there
+        _declare(library.engine_look, [*batch, ctypes.c_int32, right], ctypes.c_float)
     _declare(library.engine_attend, [engine, ctypes.c_int32], None)
     _declare(library.engine_end, [engine], None)
     return library

@@ -84,7 +84,7 @@ struct engine {
   const float *images;
   const int64_t *labels;
   float lr, sgd_momentum;
-  int32_t count, training, update, stage, pooled;
+  int32_t count, training, back, update, stage, pooled; /* back: slopes too, not the loss alone */
   float *first, *forward[MOST], *backward[MOST], *linear; /* weights as the kernels read them */
   float *pools;                                           /* (images, pooled, C) */
   float *sums[GROUPS][MOST];                              /* slopes of each group's images */
@@ -164,7 +164,7 @@ static void one_stage(engine *e, int thread, int group, int image, int stage) {
     pool(e, map, pooled);
     classify(e, pooled, of->logits);
     judge(e, e->labels[image], of);
-    if (!e->training) return;
+    if (!e->back) return;
     unpool(e, of, map, pooled, s->slopes);
     collect(e, s, image, layers - 1, s->slopes);
   }
@@ -174,7 +174,7 @@ static void one_stage(engine *e, int thread, int group, int image, int stage) {
 static void group_work(engine *e, int thread, int group) {
   int first = (int)((int64_t)e->count * group / GROUPS);
   int end = (int)((int64_t)e->count * (group + 1) / GROUPS), layers = e->shape.convolutions;
-  if (e->training && e->stage <= 0)
+  if (e->back && e->stage <= 0)
     for (int l = 0; l < layers; l++)
       for (int i = 0; i < (l ? POINTS * C : TAPS) * C; i++) e->sums[group][l][i] = 0;
   for (int image = first; image < end; image++) {
@@ -182,7 +182,7 @@ static void group_work(engine *e, int thread, int group) {
       one_stage(e, thread, group, image, e->stage);
       continue;
     }
-    for (int stage = 0; stage <= (e->training ? 2 * layers : layers); stage++)
+    for (int stage = 0; stage <= (e->back ? 2 * layers : layers); stage++)
       one_stage(e, thread, group, image, stage);
   }
 }
@@ -195,10 +195,10 @@ static void all_stages(engine *e) {
     share(e, &e->team, group_work, GROUPS);
     return;
   }
-  for (e->stage = 0; e->stage <= 2 * layers; e->stage++) {
+  for (e->stage = 0; e->stage <= (e->back ? 2 * layers : layers); e->stage++) {
     share(e, &e->team, group_work, GROUPS);
     if (e->stage < layers) settle_batch(e, e->stage);
-    else if (e->stage < 2 * layers) bend_batch(e, 2 * layers - 1 - e->stage);
+    else if (e->back && e->stage < 2 * layers) bend_batch(e, 2 * layers - 1 - e->stage);
   }
 }
 
@@ -327,7 +327,7 @@ static float run(engine *e, const tensors *at, const float *images, const int64_
   e->at = *at, e->images = images, e->labels = labels, e->count = count;
   if (read) share(e, &e->team, read_work, items);
   all_stages(e);
-  if (e->training) share(e, &e->team, update_work, items);
+  if (e->back) share(e, &e->team, update_work, items);
   double loss = 0;
   *right = 0;
   for (int i = 0; i < count; i++) loss += e->records[i].loss, *right += e->records[i].right;
@@ -338,7 +338,7 @@ static float run(engine *e, const tensors *at, const float *images, const int64_
    the number of right answers. Where `update` is 0, only gradients are computed. */
 EXPORT float engine_step(engine *e, const tensors *at, const float *images, const int64_t *labels,
                          int32_t count, float lr, float momentum, int32_t update, int32_t *right) {
-  e->lr = lr, e->sgd_momentum = momentum, e->update = update, e->training = 1;
+  e->lr = lr, e->sgd_momentum = momentum, e->update = update, e->training = e->back = 1;
   return run(e, at, images, labels, count, 1, right);
 }
 
@@ -347,11 +347,18 @@ EXPORT float engine_step(engine *e, const tensors *at, const float *images, cons
 EXPORT float engine_evaluate(engine *e, const tensors *at, const float *images,
                              const int64_t *labels, int32_t count, int32_t read, float *logits,
                              int32_t *right) {
-  e->training = e->update = 0;
+  e->training = e->back = e->update = 0;
   float loss = run(e, at, images, labels, count, read, right);
   for (int i = 0; i < count; i++)
     for (int k = 0; k < CLASSES; k++) logits[i * CLASSES + k] = e->records[i].logits[k];
   return loss;
+}
+
+/* Mean loss and right answers of a batch in training, without gradients: nothing is changed. */
+EXPORT float engine_look(engine *e, const tensors *at, const float *images, const int64_t *labels,
+                         int32_t count, int32_t read, int32_t *right) {
+  e->training = 1, e->back = e->update = 0;
+  return run(e, at, images, labels, count, read, right);
 }
 
 #ifdef THREADS
