@@ -193,7 +193,7 @@ class RunFolder:
         """Write tensors, then the state that names them: a kill between leaves the older pair."""
         name = f"epoch-{len(checkpoint.rows)}.safetensors"
         file = self.checkpoint_folder / name
-        _write_tensors(file, checkpoint.tensors)
+        write_tensors(file, checkpoint.tensors)
         state = {
             "tensors": name,
             "sha256": sha256_of(file),
@@ -219,11 +219,11 @@ class RunFolder:
             file = self.checkpoint_folder / str(state["tensors"])
             if sha256_of(file) != state["sha256"]:
                 raise ValueError(f"the sha256 of {file.name} is not the recorded one")
-            return Checkpoint(_read_tensors(file), list(state["rows"]), dict(state["settings"]))
+            return Checkpoint(read_tensors(file), list(state["rows"]), dict(state["settings"]))
 
     def finish(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Write the trained weights, then drop the checkpoint: the run is finished."""
-        _write_tensors(self.weights_file, dict(weights))
+        write_tensors(self.weights_file, dict(weights))
         self.drop_checkpoint()
 
     def drop_checkpoint(self) -> None:
@@ -239,7 +239,7 @@ class RunFolder:
                 "train it first with `hindi-bn train`, or go on with --resume",
             )
         with refused(f"{self.weights_file} is damaged.", "train again with --overwrite"):
-            return _read_tensors(self.weights_file)
+            return read_tensors(self.weights_file)
 
     def read(self) -> Record:
         """Read what was recorded; RunError when something is missing or damaged."""
@@ -299,14 +299,16 @@ class RunFolder:
             return study, study.run(str(name))
 
 
-def _write_tensors(file: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+def write_tensors(file: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write tensors by name to a safetensors file in one step."""
     from safetensors.torch import save
 
     with replacing(file) as temporary:
         temporary.write_bytes(save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}))
 
 
-def _read_tensors(file: Path) -> dict[str, torch.Tensor]:
+def read_tensors(file: Path) -> dict[str, torch.Tensor]:
+    """Read a safetensors file; ValueError when it is damaged."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 

@@ -38,6 +38,9 @@ class Recording(Settings):
     columns: ClassVar[tuple[str, ...]] = ()
     """Columns of history.csv that hold it; if there are none it stands in captures.csv."""
 
+    own_files: ClassVar[bool] = False
+    """Whether it stands in files of its own instead."""
+
     def fits(self, run: "Run", side: int) -> bool:
         """Tell whether the run's network, on images of this side, has what it reads."""
         return True

@@ -28,7 +28,7 @@ class Recorder:
         readers = readers_of(run, network, data)
         self._readers = sorted(readers, key=lambda reader: not isinstance(reader, Series))
         self._watching = [reader for reader in readers if isinstance(reader, Series)]
-        self._in_a_file = any(not recording.columns for recording in run.recordings)
+        self._in_a_file = any(not (one.columns or one.own_files) for one in run.recordings)
         self._steps = batches(len(data.train_labels), run.batch_size)
         self._done = 0
 
@@ -36,6 +36,8 @@ class Recorder:
         """Return what to call after every step; RunError when finished epochs lost recordings."""
         if self._in_a_file:
             check_epochs(self._folder, epochs_done)
+        for reader in self._readers:
+            reader.check(self._folder, epochs_done)
         if not self._watching:
             return on_step
         self._done = epochs_done * self._steps
@@ -59,6 +61,8 @@ class Recorder:
 
     def keep(self, epoch: int) -> dict[str, float]:
         """Write an epoch's recordings, before its checkpoint; give its columns of history.csv."""
+        for reader in self._readers:
+            reader.write(self._folder, epoch)
         if self._in_a_file:
             rows = (row for reader in self._readers for row in reader.rows())
             write_epoch(self._folder, epoch, rows)

@@ -13,6 +13,7 @@ import torch
 from pydantic import BeforeValidator, Field
 from torch import nn
 
+from hindi_bn.records import RunFolder
 from hindi_bn.records.recordings import Row
 from hindi_bn.study import model
 from hindi_bn.training.tensors import Tensors
@@ -36,6 +37,12 @@ class Reader:
     def rows(self) -> Iterator[Row]:
         """Give the rows of captures.csv that were read since the last call, and forget them."""
         yield from ()
+
+    def check(self, folder: RunFolder, epochs: int) -> None:
+        """Refuse a run whose finished epochs have lost files of the recording's own: RunError."""
+
+    def write(self, folder: RunFolder, epoch: int) -> None:
+        """Write an epoch into files of the recording's own, and forget it."""
 
     def columns(self) -> dict[str, float]:
         """Give the values of the recording's columns of history.csv as they are now."""
