@@ -10,7 +10,7 @@ from pathlib import Path
 from hindi_bn import digits as source
 from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError, StudyError
-from hindi_bn.plots import Image, write_plot
+from hindi_bn.plots import Choice, write_plot
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.study import Run, Study
 from hindi_bn.trackers import tracking
@@ -134,6 +134,7 @@ def plot(
     folder: str | os.PathLike[str] | None = None,
     digit: int = 3,
     index: int = 0,
+    channel: int = 0,
     data_dir: str | os.PathLike[str] = "data",
     formats: Sequence[str] = ("png",),
     dpi: int = 150,
@@ -141,10 +142,11 @@ def plot(
     """Draw one kind of figure of runs (`hindi-bn plot --help` lists the kinds); return the files.
 
     They are in `folder`, or in `figures` in the run's folder or beside the first of several.
-    `digit` and `index` say which test image is sent through the networks for `maps`.
+    `digit` and `index` say which test image is sent through the networks for `maps`, `channel`
+    which channel of each layer `percentiles` shows.
     """
     records = read_runs(runs)
     first = records[0].folder
     target = (first if len(records) == 1 else first.parent) / "figures"
-    image = Image(Path(data_dir), digit, index)
-    return write_plot(kind, records, Path(folder or target), image, formats, dpi)
+    choice = Choice(Path(data_dir), digit, index, channel)
+    return write_plot(kind, records, Path(folder or target), choice, formats, dpi)

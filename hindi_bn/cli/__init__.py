@@ -10,6 +10,7 @@ from hindi_bn.cli import (
     evidence,
     explain,
     export,
+    landscape,
     networks,
     plot,
     predict,

@@ -25,7 +25,7 @@ _silent = contextvars.ContextVar("silent", default=False)
 ORDER = (
     "reproduce", "download", "data", "train", "runs", "compare", "plot-descent", "predict",
     "explain", "export", "networks", "config", "plot", "bench", "sweep", "claims",
-    "evidence", "doctor",
+    "landscape", "evidence", "doctor",
 )  # fmt: skip
 """Commands in the order of `hindi-bn --help`: the way of a study first."""
 

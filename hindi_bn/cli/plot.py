@@ -35,6 +35,9 @@ def plot(
     index: Annotated[
         int, typer.Option("--index", min=0, help="For maps: which of its test images, from 0.")
     ] = 0,
+    channel: Annotated[
+        int, typer.Option("--channel", min=0, help="For percentiles: the channel shown, from 0.")
+    ] = 0,
     data_dir: options.DataDir = Path("data"),
     labels: options.Labels = None,
     format_: options.Format = None,
@@ -46,7 +49,7 @@ def plot(
     What was not recorded is refused with what to put into the study.
     """
     written = hindi_bn.plot(
-        kind, options.runs(folders, labels), folder=to, digit=digit, index=index, data_dir=data_dir,
-        formats=options.formats(format_), dpi=dpi,
+        kind, options.runs(folders, labels), folder=to, digit=digit, index=index, channel=channel,
+        data_dir=data_dir, formats=options.formats(format_), dpi=dpi,
     )  # fmt: skip
     options.tell_files(written, json_=json_)

@@ -7,6 +7,7 @@ import torch
 from hindi_bn.digits import Digits
 from hindi_bn.errors import StudyError
 from hindi_bn.records import Record
+from hindi_bn.study import Run
 from hindi_bn.training.tensors import run_constants, scale, training_digits
 
 IMAGES = 1000
@@ -29,13 +30,17 @@ class Subset:
 
 
 def subset_of(record: Record, digits: Digits, images: int = IMAGES, seed: int = 0) -> Subset:
+    """Draw images for a run; see `subset`. RunError for digits that it was not trained on."""
+    record.check_data(digits)
+    return subset(digits, record.run, images, seed)
+
+
+def subset(digits: Digits, run: Run, images: int = IMAGES, seed: int = 0) -> Subset:
     """Draw as many training images of each class, scaled as the run's; equal seeds draw the same.
 
-    RunError for digits that the run was not trained on; StudyError when there are not so many, or
-    they cannot be the same number of each class.
+    StudyError when there are not so many, or they cannot be the same number of each class.
     """
-    record.check_data(digits)
-    used = training_digits(digits, record.run)
+    used = training_digits(digits, run)
     classes, counts = used.train_labels.unique(return_counts=True)
     each, most = images // len(classes), int(counts.min())
     if not 1 <= each <= most or each * len(classes) != images:
@@ -50,5 +55,5 @@ def subset_of(record: Record, digits: Digits, images: int = IMAGES, seed: int = 
     labels = used.train_labels[order]
     drawn = torch.cat([order[labels == one][:each] for one in classes])
     drawn = drawn[torch.randperm(len(drawn), generator=generator)]
-    scaled = scale(used.train_images[drawn], run_constants(digits, record.run))
+    scaled = scale(used.train_images[drawn], run_constants(digits, run))
     return Subset(scaled, used.train_labels[drawn], seed)

@@ -10,6 +10,7 @@ from hindi_bn.records import Record
 from hindi_bn.stats.metrics import Metric
 
 KEYS = ["layer", "index", "quantity"]
+COMPARED = ("p5", "p50", "p95")
 
 RECORDING = "percentiles"
 VERSION = 1
@@ -34,6 +35,7 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
     then is left out. Means over percentiles and channels, then over layers, then over readings.
     """
     rows = rows_of(record, RECORDING)
+    rows = rows[rows["quantity"].isin(COMPARED)]
     table = rows.pivot(index="step", columns=KEYS, values="value")  # noqa: PD010
     epochs = rows.drop_duplicates("step").set_index("step")["epoch"].loc[table.index]
     ends = table[epochs == 0].iloc[[-1]]

@@ -1,6 +1,6 @@
 """Figures of runs: a file per kind, named as the kind; its first line is the help of the command.
 
-A file has one function, `figures(records, image)`: it takes from the runs what it needs, refuses
+A file has one function, `figures(records, choice)`: it takes from the runs what it needs, refuses
 what is not there, hands tables to `hindi_bn.figures`, and returns the figures by the names of their
 files. Nothing else needs to be changed for a new one.
 """
@@ -23,16 +23,20 @@ Figures = dict[str, "Figure"]
 
 
 @dataclass(frozen=True)
-class Image:
-    """The `index`-th test image of a digit, counted from 0, of the data in a folder."""
+class Choice:
+    """What is shown of the runs, where a kind asks: one image, one channel of each layer.
+
+    The image is the `index`-th test image of a digit of the data in a folder; all count from 0.
+    """
 
     data_dir: Path
     digit: int
     index: int
+    channel: int = 0
 
 
 def write_plot(
-    kind: str, records: Sequence[Record], folder: Path, image: Image,
+    kind: str, records: Sequence[Record], folder: Path, choice: Choice,
     formats: Sequence[str] = ("png",), dpi: int = 150,
 ) -> list[Path]:  # fmt: skip
     """Draw one kind of figure of runs, whose names differ, into a folder; return the files.
@@ -44,6 +48,6 @@ def write_plot(
 
     written = []
     plot = registry.find_known("plots", kind, "plot")
-    for name, figure in plot.figures(records, image).items():
+    for name, figure in plot.figures(records, choice).items():
         written += save(figure, folder / name, formats, dpi)
     return written

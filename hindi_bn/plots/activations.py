@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from hindi_bn.figures.recordings import activations_figure
-from hindi_bn.plots import Figures, Image
+from hindi_bn.plots import Choice, Figures
 from hindi_bn.plots._runs import caption, file_name, layers_by_run, recorded
 from hindi_bn.records import Record
 from hindi_bn.training.recordings.activations import Activations
 
 
-def figures(records: Sequence[Record], image: Image) -> Figures:
+def figures(records: Sequence[Record], choice: Choice) -> Figures:
     """Draw mean and standard deviation of every layer's output."""
     found = recorded(records, "activations", "{kind: activations, every: 50}")
     layers, drawn = layers_by_run(records), {}

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from hindi_bn.errors import StudyError
 from hindi_bn.figures.maps import filters_figure
 from hindi_bn.networks import weight_of
-from hindi_bn.plots import Figures, Image
+from hindi_bn.plots import Choice, Figures
 from hindi_bn.plots._runs import caption, described, layers_of
 from hindi_bn.records import Record
 from hindi_bn.training.run import load_network
 
 
-def figures(records: Sequence[Record], image: Image) -> Figures:
+def figures(records: Sequence[Record], choice: Choice) -> Figures:
     """Draw the filters of each run's network."""
     drawn = {}
     for record in records:

@@ -10,21 +10,21 @@ from hindi_bn.digits import Digits
 from hindi_bn.errors import StudyError
 from hindi_bn.figures.maps import maps_figure
 from hindi_bn.figures.style import Caption
-from hindi_bn.plots import Figures, Image
+from hindi_bn.plots import Choice, Figures
 from hindi_bn.plots._runs import described, layers_of
 from hindi_bn.records import Record
 from hindi_bn.training.run import load_network
 from hindi_bn.training.tensors import run_constants, scale
 
 
-def figures(records: Sequence[Record], image: Image) -> Figures:
+def figures(records: Sequence[Record], choice: Choice) -> Figures:
     """Draw the maps and features that each run's network makes of the image."""
-    digits = source.load(image.data_dir, records[0].study.data)
-    about = f"n = 1: test image {image.index} of digit {image.digit}; eval mode"
+    digits = source.load(choice.data_dir, records[0].study.data)
+    about = f"n = 1: test image {choice.index} of digit {choice.digit}; eval mode"
     drawn = {}
     for record in records:
         record.check_data(digits)
-        pixels = pick(digits, image.digit, image.index)
+        pixels = pick(digits, choice.digit, choice.index)
         scaled = scale(pixels.unsqueeze(0), run_constants(digits, record.run))[0]
         outputs = feature_maps(load_network(record), scaled)
         named = {layer.name: described(layer) for layer in layers_of(record)}
@@ -34,7 +34,7 @@ def figures(records: Sequence[Record], image: Image) -> Figures:
             shown.append((f"{named[name]}\n{shape}", output))
         probability, guess = outputs[-1][1].softmax(0).max(0)
         title = (
-            f"{record.name}: what each layer makes of a {image.digit} "
+            f"{record.name}: what each layer makes of a {choice.digit} "
             f"(taken for a {int(guess)}, {100 * float(probability):.1f} %)"
         )
         drawn[f"maps-{record.name}"] = maps_figure(shown, title, Caption(digits.title, about))

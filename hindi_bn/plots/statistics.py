@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hindi_bn.figures.recordings import statistics_figure
-from hindi_bn.plots import Figures, Image
+from hindi_bn.plots import Choice, Figures
 from hindi_bn.plots._runs import caption, file_name, layers_of, recorded
 from hindi_bn.records import Record
 from hindi_bn.stats.recordings import channel_medians
@@ -11,7 +11,7 @@ from hindi_bn.stats.recordings import channel_medians
 NONE = "Its network has no layer with gamma, beta or running averages."
 
 
-def figures(records: Sequence[Record], image: Image) -> Figures:
+def figures(records: Sequence[Record], choice: Choice) -> Figures:
     """Draw the statistics of each run's layers."""
     drawn = {}
     for record in records:

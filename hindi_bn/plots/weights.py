@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from hindi_bn.figures.recordings import weights_figure
-from hindi_bn.plots import Figures, Image
+from hindi_bn.plots import Choice, Figures
 from hindi_bn.plots._runs import caption, recorded
 from hindi_bn.records import Record
 from hindi_bn.stats.recordings import weight_changes
@@ -13,7 +13,7 @@ from hindi_bn.stats.recordings import weight_changes
 EXAMPLE = "{kind: weight, name: wx, layer: last-conv, index: [3, 4, 1, 0]}"
 
 
-def figures(records: Sequence[Record], image: Image) -> Figures:
+def figures(records: Sequence[Record], choice: Choice) -> Figures:
     """Draw all recorded weights, a panel for each."""
     found = recorded(records, "weight", EXAMPLE)
     runs = [record.name for record in records]

@@ -1,4 +1,4 @@
-"""Recordings condensed for figures: norms of whole layers, medians over channels."""
+"""Recordings condensed for figures: norms of layers, medians over channels, percentiles."""
 
 import pandas as pd
 
@@ -18,6 +18,18 @@ def channel_medians(statistics: pd.DataFrame) -> pd.DataFrame:
     """Return the median over channels: `layer`, `quantity`, `step` and `value`."""
     groups = statistics.groupby(["layer", "quantity", "step"], sort=False)
     return groups["value"].median().reset_index()
+
+
+def channel_percentiles(percentiles: pd.DataFrame) -> pd.DataFrame:
+    """Put the percentiles of a reading side by side.
+
+    A row per layer, channel and step, in the network's order: `layer`, `index` (the channel, a
+    number) and `step`, and a column for each percentile, such as `p5`.
+    """
+    wide = percentiles.pivot_table(
+        "value", ["layer", "index", "step"], "quantity", sort=False
+    ).reset_index()
+    return wide.astype({"index": int})
 
 
 def weight_changes(weights: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from hindi_bn import registry
-from hindi_bn.plots import Image
+from hindi_bn.plots import Choice
 from hindi_bn.records import Record
 from hindi_bn.study import Study
 from hindi_bn.study.flat import flat_settings
@@ -79,7 +79,7 @@ class Tracking:
     def finished(self, record: Record) -> None:
         """Tell the trackers of a run that finished, and draw its curves for them."""
         for tracker in self.trackers:
-            plots = registry.find("plots", "curves").figures([record], Image(Path(), 0, 0))
+            plots = registry.find("plots", "curves").figures([record], Choice(Path(), 0, 0))
             tracker.finished(self._last, plots)
 
     def _begin(self) -> None:

@@ -22,13 +22,14 @@ from hindi_bn.cli import app
 from hindi_bn.errors import StudyError
 from hindi_bn.figures import recordings as drawn
 from hindi_bn.figures.maps import filters_figure, logit_bars, maps_figure, tiles
+from hindi_bn.figures.percentiles import channel_figure, ridges
 from hindi_bn.figures.style import Caption
 from hindi_bn.networks import build, layer_table
-from hindi_bn.plots import Image, write_plot
+from hindi_bn.plots import Choice, write_plot
 from hindi_bn.plots.maps import feature_maps, pick
 from hindi_bn.records import RunFolder
 from hindi_bn.records.recordings import read_recordings
-from hindi_bn.stats.recordings import channel_medians, weight_changes
+from hindi_bn.stats.recordings import channel_medians, channel_percentiles, weight_changes
 from hindi_bn.training.run import Reporter, RunInterrupted, load_network, train_run
 
 TINY = Caption("tiny")
@@ -40,6 +41,7 @@ CAPTURES: list[Any] = [
     {"kind": "activations", "per_class": 2, "mode": "train", "name": "in-train"},
     {"kind": "weight", "name": "wx", "layer": "last-conv", "index": [3, 4, 1, 0]},
     {"kind": "weight", "name": "corner", "layer": "0", "index": [0, 0, 0, 0]},
+    {"kind": "percentiles", "per_class": 1},
 ]
 
 
@@ -79,6 +81,7 @@ def plot(*arguments: Any, code: int = 0) -> Result:
         ("weights", ["weights"]),
         ("filters", ["filters-no-bn", "filters-bn"]),
         ("maps", ["maps-no-bn", "maps-bn"]),
+        ("percentiles", ["percentiles", *(f"percentiles-channels-{n}" for n in ("no-bn", "bn"))]),
     ],
 )
 def test_every_kind_is_drawn_for_two_runs(runs: Path, kind: str, names: list[str]) -> None:
@@ -221,6 +224,46 @@ def test_training_curves_show_both_splits_of_every_run() -> None:
         assert accuracy.get_yscale() == "linear"
 
 
+def percentile_rows() -> pd.DataFrame:
+    """Channels 0 and 1 of one layer at two steps; percentiles p5, p15, p50, p85, p95."""
+    values = {(0, 0): range(5), (0, 10): range(10, 15), (1, 0): range(5), (1, 10): range(-5, 0)}
+    return frame(
+        layer="2", index=[str(channel) for channel, _ in values for _ in range(5)],
+        step=[step for _, step in values for _ in range(5)],
+        quantity=["p5", "p15", "p50", "p85", "p95"] * 4,
+        value=[float(each) for five in values.values() for each in five],
+    )  # fmt: skip
+
+
+def edges(band: Any) -> set[tuple[float, float]]:
+    return {(float(x), float(y)) for x, y in band.get_paths()[0].vertices}
+
+
+def test_a_channel_s_bands_lie_between_its_percentiles() -> None:
+    table = channel_percentiles(percentile_rows())
+    figure = channel_figure({"bn": table, "old": table.drop(columns=["p15", "p85"])}, 1, TINY)
+    both, old = figure.get_axes()
+    outer, inner = both.collections
+    assert edges(outer) == {(0, 0), (0, 4), (10, -5), (10, -1)}
+    assert edges(inner) == {(0, 1), (0, 3), (10, -4), (10, -2)}
+    (median,) = both.lines
+    assert (list(median.get_xdata()), list(median.get_ydata())) == ([0, 10], [2, -3])
+    assert len(old.collections) == 1
+
+
+def test_ridges_stand_one_span_apart() -> None:
+    ax = ridges(channel_percentiles(percentile_rows()), Figure().add_subplot(), "black")
+    medians = [list(line.get_ydata()) for line in ax.lines if len(line.get_xdata()) == 2]
+    assert [2, 12] in medians
+    assert [2 - 4, -3 - 4] in medians  # the largest span is 4
+    assert list(ax.get_yticks()) == [0, -4]
+    assert "4 apart" in ax.texts[0].get_text()
+
+
+def test_a_channel_that_no_layer_has_is_refused(runs: Path) -> None:
+    assert "no channel 16" in plot("percentiles", runs / "bn", "--channel", 16, code=1).stderr
+
+
 def test_every_layer_with_statistics_has_a_column(runs: Path) -> None:
     record = RunFolder(runs / "bn").read()
     captured = read_recordings(RunFolder(runs / "bn"))
@@ -314,5 +357,5 @@ def test_figures_on_the_stand_in_say_so(runs: Path, monkeypatch: pytest.MonkeyPa
     record = RunFolder(runs / "bn").read()
     data = record.environment["data"] | {"title": "drawn stand-in, not the article's data"}
     stood_in = dataclasses.replace(record, environment=record.environment | {"data": data})
-    write_plot("curves", [stood_in], Path("here"), Image(Path("data"), 3, 0), dpi=40)
+    write_plot("curves", [stood_in], Path("here"), Choice(Path("data"), 3, 0), dpi=40)
     assert titles == ["drawn stand-in, not the article's data"]

@@ -89,13 +89,13 @@ def test_percentiles_are_numpys_of_what_goes_into_relu(record: Record) -> None:
         network(TEST[places])
     assert len(seen) == 3
     rows = frame[(frame["name"] == "percentiles") & (frame["epoch"] == 1)]
-    assert len(rows) == 3 * 16 * 3
+    assert len(rows) == 3 * 16 * 5
     for layer, maps in seen.items():
         for channel in (0, 15):
-            expected = np.percentile(maps[:, channel], (5, 50, 95))
+            expected = np.percentile(maps[:, channel], (5, 15, 50, 85, 95))
             found = [
                 value(rows, layer=layer, index=str(channel), quantity=quantity)
-                for quantity in ("p5", "p50", "p95")
+                for quantity in ("p5", "p15", "p50", "p85", "p95")
             ]
             assert found == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
@@ -222,6 +222,9 @@ def test_changes_of_percentiles_by_hand(record: Record, tmp_path: Path) -> None:
         "readings": 2,
     })  # fmt: skip
     assert set(found) == set(distribution_change.VALUES)
+    between = [(row[0], "p15", *row[2:6], 99.0) for row in rows if row[1] == "p5"]
+    more = rewritten(record, rows + between, tmp_path / "more")
+    assert distribution_change.measure(more, DIGITS) == found
 
 
 def test_gradient_shift_is_averaged_by_hand(record: Record, tmp_path: Path) -> None:

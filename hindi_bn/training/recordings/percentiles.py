@@ -14,11 +14,11 @@ from hindi_bn.training.recordings import Label, Reading
 from hindi_bn.training.recordings._layers import OfFixedBatch
 from hindi_bn.training.tensors import Tensors
 
-PERCENTS = (5, 50, 95)
+PERCENTS = (5, 15, 50, 85, 95)
 
 
 class Percentiles(OfFixedBatch):
-    """Percentiles 5, 50 and 95 of what goes into each activation, channel by channel.
+    """Percentiles 5, 15, 50, 85 and 95 of what goes into each activation, channel by channel.
 
     Where BN stands before the activation that is its output. Ioffe and Szegedy (2015), figure 1,
     show such percentiles over training; Santurkar et al. (2018), figure 2, whole distributions.
