@@ -135,6 +135,7 @@ def run(*arguments: str, code: int = 0) -> Result:
     return result
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_command_prints_what_was_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,7 +145,7 @@ def test_the_command_prints_what_was_computed(
     assert "14 of 14 checks agree with closed forms." in text
     assert "condition κ    77599.7249     29.0000         4.0000" in text
     assert "largest rate 2/λ₂            2.67e-05       0.172           1.25" in text
-    assert Path("a.png").read_bytes()[:4] == b"\x89PNG"
+    assert Path("a.png").is_file()
 
 
 def test_json_holds_every_number() -> None:

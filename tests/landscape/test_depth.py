@@ -173,6 +173,7 @@ def run(*arguments: str, code: int = 0) -> Result:
     return result
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_command_writes_tables_figures_and_a_document() -> None:
     common = ("--depth", "3", "--seeds", "1", "--images", "10", "--dpi", "40")
     document = json.loads(run(*common, "--to", "a", "--json").stdout)
