@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hindi_bn.api.explanation import explain_batch_norm, explain_scaling
     from hindi_bn.api.exporting import export
     from hindi_bn.api.landscape.depth import landscape_depth
+    from hindi_bn.api.landscape.gradient import landscape_gradient
     from hindi_bn.api.listing import describe_run, list_runs, remove_runs, size_of_run
     from hindi_bn.api.measures import measure
     from hindi_bn.api.networks import describe_network, describe_networks, draw_network
@@ -60,6 +61,7 @@ _HOMES = {
     "explanation": ("explain_batch_norm", "explain_scaling"),
     "exporting": ("export",),
     "landscape.depth": ("landscape_depth",),
+    "landscape.gradient": ("landscape_gradient",),
     "listing": ("describe_run", "list_runs", "remove_runs", "size_of_run"),
     "measures": ("measure",),
     "networks": ("describe_network", "describe_networks", "draw_network"),
@@ -76,7 +78,7 @@ __all__ = [
     "compare", "describe_digits", "describe_network", "describe_networks", "describe_run",
     "diagnose", "download", "draw_claims", "draw_contact_sheet", "draw_network",
     "estimate_claims", "estimate_sweep", "explain_batch_norm", "explain_scaling", "export",
-    "landscape_depth", "list_evidence",
+    "landscape_depth", "landscape_gradient", "list_evidence",
     "list_runs", "list_studies", "load_digits", "load_study", "measure", "measure_speed",
     "new_study", "plan_claims_power", "plot", "plot_descent", "predict", "read_claims",
     "read_run", "read_runs", "register_claims", "remove_runs", "reproduce", "run_claims",

@@ -1,13 +1,16 @@
 """Records what a run's study asks for while it trains."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 
 from hindi_bn.records import RunFolder
 from hindi_bn.records.recordings import check_epochs, join_epochs, write_epoch
 from hindi_bn.study import Run, batches
-from hindi_bn.training.loop import OnStep
-from hindi_bn.training.recordings import Reader, Recording, Series
+from hindi_bn.training.loop import Learner, OnStep
+from hindi_bn.training.recordings import BatchSeries, Reader, Recording, Series
 from hindi_bn.training.tensors import Tensors
 
 
@@ -54,6 +57,23 @@ class Recorder:
 
         return after_step
 
+    def watched(self, learner: Learner) -> Learner:
+        """Return a learner whose batches are shown before their steps, if a recording asks for it.
+
+        On CUDA it makes its steps one by one: a captured one shows no batch.
+        """
+        readers = [reader for reader in self._watching if isinstance(reader, BatchSeries)]
+        if not readers:
+            return learner
+
+        def before_step(images: torch.Tensor, labels: torch.Tensor) -> None:
+            epoch, place = divmod(self._done, self._steps)
+            for reader in readers:
+                last = place + 1 == self._steps
+                reader.before_step(epoch, self._done + 1, last, images, labels)
+
+        return _WatchedLearner(learner, before_step)
+
     def losses(self, epoch: int, losses: torch.Tensor) -> None:
         """Take the losses of an epoch's steps, float (steps,) on the CPU."""
         for reader in self._readers:
@@ -72,3 +92,26 @@ class Recorder:
         """Write `captures.csv` from all epochs."""
         if self._in_a_file:
             join_epochs(self._folder, self._epochs)
+
+
+@dataclass(frozen=True)
+class _WatchedLearner:
+    """A learner, and what is called with every batch before its step."""
+
+    learner: Learner
+    before_step: Callable[[torch.Tensor, torch.Tensor], None]
+
+    @property
+    def layers(self) -> nn.Module:
+        return self.learner.layers
+
+    def step(
+        self, images: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor | float, torch.Tensor | int]:
+        self.before_step(images, labels)
+        return self.learner.step(images, labels)
+
+    def evaluate(
+        self, images: torch.Tensor, labels: torch.Tensor, batch_size: int
+    ) -> tuple[float, float]:
+        return self.learner.evaluate(images, labels, batch_size)

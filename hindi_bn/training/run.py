@@ -174,7 +174,7 @@ def _train(
     def save() -> None:
         folder.write_checkpoint(Checkpoint(snapshot(network, optimizer), rows, settings))
 
-    learner = learner_of(run, network, optimizer, study.precision, numerics)
+    learner = recorder.watched(learner_of(run, network, optimizer, study.precision, numerics))
     step = noticing(reporter.step, reporter.note) if device.type == "cpu" else reporter.step
     trainer = trainer_of(learner, data, run, reporter.note)
     training = run_epochs(

@@ -19,7 +19,7 @@ from hindi_bn.study import model
 from hindi_bn.training.tensors import Tensors
 
 Label = tuple[str, str, str]  # quantity, layer, index
-Reading = tuple[list[Label], Callable[[], torch.Tensor]]
+Reading = tuple[list[Label], Callable[..., torch.Tensor]]
 
 
 class Reader:
@@ -27,6 +27,11 @@ class Reader:
 
     def begin(self) -> None:
         """Read the network before its first step."""
+
+    def before_step(
+        self, epoch: int, step: int, last: bool, images: torch.Tensor, labels: torch.Tensor
+    ) -> None:
+        """Read the network and the batch of step number `step` before it is made."""
 
     def after_step(self, epoch: int, step: int, last: bool) -> None:
         """Read after step number `step` of the run, the epoch's last or not; nothing may wait."""
@@ -64,13 +69,16 @@ def _every(value: Any) -> Any:
     return value
 
 
+Every = Annotated[Literal["epoch"] | int, BeforeValidator(_every)]
+
+
 class Timed(Recording):
     """Something that is read every so many steps, or after each epoch."""
 
     at_start: ClassVar[bool] = True
     """Whether the untrained network is read, as step 0."""
 
-    every: Annotated[Literal["epoch"] | int, BeforeValidator(_every)] = Field(
+    every: Every = Field(
         "epoch", description="Record after each epoch, or after every so many steps."
     )
 
@@ -90,7 +98,7 @@ class Series(Reader):
     name: str
     every: str | int
     labels: list[Label]
-    read: Callable[[], torch.Tensor]
+    read: Callable[..., torch.Tensor]
     at_start: bool
     values: list[torch.Tensor] = field(default_factory=list)
     times: list[tuple[int, int]] = field(default_factory=list)  # epoch, step
@@ -102,12 +110,15 @@ class Series(Reader):
 
     def after_step(self, epoch: int, step: int, last: bool) -> None:
         """Read the values if they are due."""
-        due = last if isinstance(self.every, str) else step % self.every == 0
-        if due and self.labels:
+        if self.due(step, last) and self.labels:
             self._record(epoch, step)
 
-    def _record(self, epoch: int, step: int) -> None:
-        self.values.append(self.read())
+    def due(self, step: int, last: bool) -> bool:
+        """Tell whether step number `step`, the epoch's last or not, is one of those asked for."""
+        return last if isinstance(self.every, str) else step % self.every == 0
+
+    def _record(self, epoch: int, step: int, *batch: torch.Tensor) -> None:
+        self.values.append(self.read(*batch))
         self.times.append((epoch, step))
 
     def rows(self) -> Iterator[Row]:
@@ -118,3 +129,17 @@ class Series(Reader):
                 yield (self.name, *label, epoch, step, value)
         self.values.clear()
         self.times.clear()
+
+
+class BatchSeries(Series):
+    """Values that are read of steps' own batches before they are made: the first and those due."""
+
+    def before_step(
+        self, epoch: int, step: int, last: bool, images: torch.Tensor, labels: torch.Tensor
+    ) -> None:
+        """Read the batch if its step is due."""
+        if step == 1 or self.due(step, last):
+            self._record(epoch, step, images, labels)
+
+    def after_step(self, epoch: int, step: int, last: bool) -> None:
+        """Read nothing: the step is made."""

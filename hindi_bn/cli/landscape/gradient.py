@@ -1,0 +1,45 @@
+"""`hindi-bn landscape gradient`."""
+
+import typer
+
+import hindi_bn
+from hindi_bn.cli import options
+from hindi_bn.cli.app import print_json
+from hindi_bn.cli.landscape.group import Runs, To, landscape
+from hindi_bn.cli.tables import show, table_of
+from hindi_bn.files import plain_json
+from hindi_bn.study.words import arms_in_words
+
+
+@landscape.command()
+def gradient(
+    folders: Runs,
+    to: To = None,
+    format_: options.Format = None,
+    dpi: options.Dpi = 150,
+    json_: options.Json = False,
+) -> None:
+    """Show loss, gradient and smoothness along the gradient as networks train, over seeds.
+
+    Of runs with a recording `along-gradient`. Runs that differ in the seed alone are an arm, and so
+    are those of one LABEL.
+    """
+    found = hindi_bn.landscape_gradient(options.runs(folders))
+    written = found.write(to, options.formats(format_), dpi)
+    if json_:
+        print_json({**found.document, "files": [str(path) for path in written]})
+        return
+    document = plain_json(found.document)
+    words = arms_in_words(row["arm"] for row in document["values"])
+    rows = [
+        {**row, "arm": words[row["arm"]]}
+        for row in document["values"]
+        if not row["quantity"].endswith("_epoch")
+    ]
+    columns = {
+        "label": ("median over the run", ""), "arm": ("arm", ""), "n": ("n", "d"),
+        "mean": ("mean", ".4g"), "low": ("from", ".4g"), "high": ("to", ".4g"),
+    }  # fmt: skip
+    show([table_of(rows, "Along the gradient", columns)])
+    for path in written:
+        typer.echo(path)
