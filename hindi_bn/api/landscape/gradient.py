@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hindi_bn.api.landscape.results import described, results_of, write_result
 from hindi_bn.api.runs import RunLike, read_run
+from hindi_bn.files import plain_json
 from hindi_bn.landscape.gradient import (
     asked_of,
     bands_of,
@@ -39,11 +40,12 @@ class AlongGradient:
     @property
     def document(self) -> dict[str, Any]:
         """What `gradient.json` holds: the runs, the lengths of the steps, `values`, the machine."""
-        return {
+        document = {
             "recording": asked_of(self.records[0]).model_dump(mode="json"),
             "values": self.values.to_dict("records"),
             **described(self.records),
         }
+        return dict(plain_json(document))
 
     def write(
         self, to: str | os.PathLike[str] | None = None, formats: Sequence[str] = ("png",),

@@ -7,7 +7,6 @@ from hindi_bn.cli import options
 from hindi_bn.cli.app import print_json
 from hindi_bn.cli.landscape.group import Runs, To, landscape
 from hindi_bn.cli.tables import show, table_of
-from hindi_bn.files import plain_json
 from hindi_bn.study.words import arms_in_words
 
 
@@ -25,11 +24,10 @@ def gradient(
     are those of one LABEL.
     """
     found = hindi_bn.landscape_gradient(options.runs(folders))
-    written = found.write(to, options.formats(format_), dpi)
+    written, document = found.write(to, options.formats(format_), dpi), found.document
     if json_:
-        print_json({**found.document, "files": [str(path) for path in written]})
+        print_json({**document, "files": [str(path) for path in written]})
         return
-    document = plain_json(found.document)
     words = arms_in_words(row["arm"] for row in document["values"])
     rows = [
         {**row, "arm": words[row["arm"]]}
@@ -40,6 +38,6 @@ def gradient(
         "label": ("median over the run", ""), "arm": ("arm", ""), "n": ("n", "d"),
         "mean": ("mean", ".4g"), "low": ("from", ".4g"), "high": ("to", ".4g"),
     }  # fmt: skip
-    show([table_of(rows, "Along the gradient", columns)])
+    show([table_of(rows, "Along the gradient: means over seeds, 95 % t-intervals from n = 4 on", columns)])
     for path in written:
         typer.echo(path)
