@@ -9,18 +9,20 @@ from hindi_bn.study.words import counted
 
 
 def arms_of(records: Sequence[Record]) -> list[str]:
-    """Name each run's arm: its label, or what differs among the runs, as `norm=batch, lr=0.1`.
+    """Name each run's arm: by its label, its name, or what differs, as `norm=batch, lr=0.1`.
 
-    StudyError where an arm has a seed twice.
+    Names are taken where each stands for settings of its own. StudyError where an arm has a seed
+    twice.
     """
     settings = [{**flat_settings(each.run), "data": each.study.data} for each in records]
     keys = list(dict.fromkeys(key for each in settings for key in each if key != "recordings"))
     differing = [k for k in keys if len({repr(each[k]) for each in settings if k in each}) > 1]
+    texts = [", ".join(f"{k}={each[k]}" for k in differing if k in each) for each in settings]
+    names = [record.run.name for record in records]
+    tell = len({*zip(names, texts, strict=True)}) == len({*names}) == len({*texts})
     arms = [
-        record.label
-        or ", ".join(f"{key}={own[key]}" for key in differing if key in own)
-        or record.run.name
-        for record, own in zip(records, settings, strict=True)
+        record.label or (record.run.name if tell else text)
+        for record, text in zip(records, texts, strict=True)
     ]
     seeds = [(arm, record.study.seed) for arm, record in zip(arms, records, strict=True)]
     for arm, seed in seeds:

@@ -115,8 +115,8 @@ _INITS: Mapping[str, type[Settings]] = {
 class Options(Settings):
     """What can be varied in a network; unset means the network's own choice."""
 
-    activation: Literal["relu", "sigmoid", "tanh"] | None = Field(
-        None, description="Activation after every hidden layer."
+    activation: Literal["relu", "sigmoid", "tanh", "none"] | None = Field(
+        None, description="Activation after every hidden layer; none: linear layers alone."
     )
     pooling: Literal["max", "avg", "none"] | None = Field(
         None, description="Halving of the maps; none: by a 2 x 2 convolution of stride 2 instead."

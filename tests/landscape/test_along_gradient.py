@@ -104,8 +104,12 @@ def test_a_run_is_measured_from_its_own_recording(records: list[Record]) -> None
 
 
 def test_arms_are_what_differs_but_for_the_seed(records: list[Record]) -> None:
-    assert arms_of(records) == ["norm=none", "norm=batch"] * 2
-    assert arms_of(records[:1]) == ["no-bn"]
+    assert arms_of(records) == ["no-bn", "bn"] * 2
+    alike = [
+        dataclasses.replace(each, run=each.run.model_copy(update={"name": "run"}))
+        for each in records
+    ]
+    assert arms_of(alike) == ["norm=none", "norm=batch"] * 2
     labelled_ones = [dataclasses.replace(each, label="all") for each in (records[0], records[3])]
     assert arms_of(labelled_ones) == ["all", "all"]
     with pytest.raises(HindiBnError, match="seed 1"):
@@ -117,7 +121,7 @@ def test_medians_are_over_seeds(records: list[Record]) -> None:
     medians = bands_over_seeds(bands)
     assert medians["n"].unique().tolist() == [2]
     assert len(medians) == 2 * 2 * 4  # arms, scales, steps
-    here = {"arm": "norm=batch", "scale": "relative", "step": 4}
+    here = {"arm": "bn", "scale": "relative", "step": 4}
     ours, seeds = (
         table.loc[(table[list(here)] == list(here.values())).all(axis=1)]
         for table in (medians, bands)
@@ -161,7 +165,7 @@ def test_the_command_writes_table_settings_and_figure(
     names = ("gradient.csv", "gradient.json", "gradient.png")
     first = [(tmp_path / name).read_bytes() for name in names]
     table = pd.read_csv(tmp_path / "gradient.csv")
-    assert set(table["arm"]) == {"norm=none", "norm=batch"}
+    assert set(table["arm"]) == {"no-bn", "bn"}
     pd.testing.assert_frame_equal(table, bands_of(records), rtol=1e-12)
     document = json.loads(first[1])
     assert document["recording"]["multiples"] == [1, 2]

@@ -197,3 +197,11 @@ def test_the_sources_studies_have_the_sources_settings(name: str) -> None:
         assert (run.batch_size, run.test_batch_size, run.scaling) == (64, 128, "half")
         assert run.epochs == {"lenet": 10, "conv_pair": 5, "mlp": 10}[name]
         check(run, 17000)
+
+
+def test_a_network_without_activations_is_linear() -> None:
+    network = build("fully_connected", options={"activation": "none", "hidden_layers": 4}).double()
+    one, other = torch.rand(2, 3, 1, 32, 32).double()
+    nothing = torch.zeros(1, 1, 32, 32).double()
+    together = network(one + other) - network(nothing)
+    torch.testing.assert_close(together, network(one) + network(other) - 2 * network(nothing))

@@ -38,6 +38,14 @@ def gradient(
         "label": ("median over the run", ""), "arm": ("arm", ""), "n": ("n", "d"),
         "mean": ("mean", ".4g"), "low": ("from", ".4g"), "high": ("to", ".4g"),
     }  # fmt: skip
-    show([table_of(rows, "Along the gradient: means over seeds, 95 % t-intervals from n = 4 on", columns)])
+    show(
+        [
+            table_of(
+                rows,
+                "Along the gradient: means over seeds, 95 % t-intervals from n = 4 on",
+                columns,
+            )
+        ]
+    )
     for path in written:
         typer.echo(path)
