@@ -35,13 +35,18 @@ def wait_politely() -> None:
 
 def versions() -> dict[str, str]:
     """Versions of this program, Python and the packages it stands on."""
-    found = {"hindi-bn": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return {
+        "hindi-bn": __version__, "python": platform.python_version(),
+        **{package: _version(package) for package in PACKAGES},
+    }  # fmt: skip
+
+
+@functools.cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 @contextlib.contextmanager

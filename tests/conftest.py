@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.main
+import typer.testing
 from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +32,15 @@ def find_real_archive() -> Path | None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--render", action="store_true", help="draw the figures of all tests")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _not_waited_for() -> Iterator[None]:
+    """Disks, and the making of the same commands again and again, are not waited for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr(typer.testing, "_get_command", functools.cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture

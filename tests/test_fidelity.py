@@ -71,6 +71,7 @@ def apart(run: str, history: pd.DataFrame) -> list[tuple[int, str, float, float]
 
 
 @pytest.mark.real
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["no-bn", "bn"])
 def test_the_first_epoch_gives_the_published_numbers(
     run: str, real_data_dir: Path, tmp_path: Path

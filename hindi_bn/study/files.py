@@ -197,6 +197,12 @@ class _Loader(yaml.SafeLoader):
 
 
 def _load(text: str) -> Any:
+    return copy.deepcopy(_parsed(text))
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(text: str) -> Any:
+    """Parse a text once: a command reads the claims' files again and again."""
     return yaml.load(text, _Loader)
 
 
