@@ -72,7 +72,7 @@ def epochs_table(
             shown = [c for c in (*COLUMNS, *run.cell.run.history_columns) if c in history.columns]
             named: dict[str, Any] = {"arm": run.cell.arm, "seed": run.cell.seed, "key": run.key}
             part = history.assign(**named, **run.cell.values)
-            parts.append(part[[*first, *(c for c in shown if c != "seconds")]])
+            parts.append(part.reindex(columns=[*first, *(c for c in shown if c != "seconds")]))
     parts = [part for part in parts if len(part)]  # one that diverged at once has none
     if not parts:
         return pd.DataFrame(columns=[*first, *(c for c in COLUMNS if c != "seconds")])

@@ -82,6 +82,18 @@ def test_smoke_keeps_the_proportions_of_training_images() -> None:
     assert {cell.run.train_images for cell in pilot} == {1700, None}
 
 
+def test_claims_whose_sweeps_vary_different_keys_are_trained_together(tmp_path: Path) -> None:
+    """The first names its arms by the runs of a study, the second varies the norm."""
+    study = {"name": "tiny", "threads": 1, "epochs": 1,
+             "runs": [{"name": "no-bn"}, {"name": "bn", "norm": "batch"}]}  # fmt: skip
+    test = {**claim_file()["tests"][0], "plus": [{"where": {"run": "bn"}}],
+            "minus": [{"where": {"run": "no-bn"}}]}  # fmt: skip
+    by_run = a_claim(id=2, name="runs", sweeps=[{"name": "runs", "study": study}], tests=[test])
+    results, here = run([by_run, a_claim()], tmp_path, seeds=1)
+    assert len(here.trained) == 4
+    assert [result.id for result in results] == [1, 2]
+
+
 def registered(**changes: Any) -> Claim:
     claim = a_claim(confirm={"seeds": 12, "why": "enough"}, **changes)
     return a_claim(
