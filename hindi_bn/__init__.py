@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from hindi_bn.api.exporting import export
     from hindi_bn.api.landscape.depth import landscape_depth
     from hindi_bn.api.landscape.gradient import landscape_gradient
+    from hindi_bn.api.landscape.surface import (
+        landscape_line,
+        landscape_surface,
+        landscape_twin,
+    )
     from hindi_bn.api.listing import describe_run, list_runs, remove_runs, size_of_run
     from hindi_bn.api.measures import measure
     from hindi_bn.api.networks import describe_network, describe_networks, draw_network
@@ -62,6 +67,7 @@ _HOMES = {
     "exporting": ("export",),
     "landscape.depth": ("landscape_depth",),
     "landscape.gradient": ("landscape_gradient",),
+    "landscape.surface": ("landscape_line", "landscape_surface", "landscape_twin"),
     "listing": ("describe_run", "list_runs", "remove_runs", "size_of_run"),
     "measures": ("measure",),
     "networks": ("describe_network", "describe_networks", "draw_network"),
@@ -78,7 +84,8 @@ __all__ = [
     "compare", "describe_digits", "describe_network", "describe_networks", "describe_run",
     "diagnose", "download", "draw_claims", "draw_contact_sheet", "draw_network",
     "estimate_claims", "estimate_sweep", "explain_batch_norm", "explain_scaling", "export",
-    "landscape_depth", "landscape_gradient", "list_evidence",
+    "landscape_depth", "landscape_gradient", "landscape_line", "landscape_surface",
+    "landscape_twin", "list_evidence",
     "list_runs", "list_studies", "load_digits", "load_study", "measure", "measure_speed",
     "new_study", "plan_claims_power", "plot", "plot_descent", "predict", "read_claims",
     "read_run", "read_runs", "register_claims", "remove_runs", "reproduce", "run_claims",

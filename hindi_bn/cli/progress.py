@@ -66,6 +66,33 @@ def loader(data_dir: Path, *, quiet: bool) -> Load:
 
 
 @contextlib.contextmanager
+def points_progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Give what a computation calls with what it does, the points done and all of them."""
+    from rich import progress as bars
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    if quiet:
+        yield lambda what, done, points: None
+        return
+    with bars.Progress(
+        bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn(),
+        bars.TimeElapsedColumn(), bars.TextColumn("left"), bars.TimeRemainingColumn(),
+        console=console, transient=True, disable=not console.is_terminal,
+    ) as bar:  # fmt: skip
+        tasks: dict[str, bars.TaskID] = {}
+
+        def advance(what: str, done: int, points: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=points, completed=done)
+            bar.update(tasks[what], completed=done)
+            if done == points:
+                note(f"{what}: {points:,} points", quiet=quiet)
+
+        yield advance
+
+
+@contextlib.contextmanager
 def training_progress(run: Run, *, quiet: bool) -> Iterator[Reporter]:
     """Open a reporter for a run's training; on a terminal it draws a bar."""
     from rich.console import Console

@@ -14,7 +14,7 @@ from hindi_bn.figures.style import Caption, composing, count_axis, looks
 from hindi_bn.study.words import arms_in_words
 
 BANDS = {("p5", "p95"): 0.2, ("p15", "p85"): 0.35}  # opacity
-RIDGES = 32  # channels of a layer that are drawn, at most
+RIDGES = 64  # channels of a layer that are drawn, at most
 NOTE = "bands: percentiles 5 to 95 and 15 to 85, line: median"
 
 
@@ -29,10 +29,7 @@ def channel_figure(tables: Mapping[str, pd.DataFrame], channel: int, caption: Ca
             table = tables[run]
             for row, ax in enumerate(panels[:, column]):
                 here = table["layer"] == layers[run][row] if row < len(layers[run]) else []
-                shown = table[here][table[here]["index"] == channel]
-                bands(shown, ax, look.colour)
-                if shown.empty:
-                    ax.text(0.5, 0.5, "no such channel", ha="center", transform=ax.transAxes)
+                bands(table[here][table[here]["index"] == channel], ax, look.colour)
             panels[0, column].set_title(words[run], color=look.colour, fontweight="bold")
             count_axis(panels[-1, column], "Steps made", 5)
         for row, ax in enumerate(panels[:, 0]):
@@ -52,11 +49,8 @@ def ridges_figure(
     with composing(title, note, max(7.5, 4.2 * len(names)), 0.32 * channels + 2.0) as figure:
         panels = figure.subplots(1, len(names), sharex=True, squeeze=False)[0]
         for name, ax in zip(names, panels, strict=True):
-            of_layer = table[table["layer"] == name]
-            ridges(of_layer[of_layer["index"] < channels], ax, colour)
-            count = of_layer["index"].nunique()
-            part = f", {channels} of {count} channels" if count > channels else ""
-            ax.set_title(f"{layers[name]}{part}", fontsize=10)
+            ridges(table[(table["layer"] == name) & (table["index"] < channels)], ax, colour)
+            ax.set_title(layers[name], fontsize=10)
             count_axis(ax, "Steps made", 5)
         panels[0].set_ylabel("Channel")
     return figure
@@ -64,7 +58,7 @@ def ridges_figure(
 
 def ridges(table: pd.DataFrame, ax: Axes, colour: str) -> Axes:
     """Draw each channel's bands on a base line of its own, all to one scale."""
-    apart = float((table["p95"].clip(lower=0) - table["p5"].clip(upper=0)).max()) or 1.0
+    apart = float((table["p95"] - table["p5"]).max()) or 1.0
     channels = sorted(table["index"].unique())
     for place, channel in enumerate(channels):
         bands(table[table["index"] == channel], ax, colour, base=-place * apart)

@@ -251,13 +251,13 @@ def test_a_channel_s_bands_lie_between_its_percentiles() -> None:
     assert len(old.collections) == 1
 
 
-def test_ridges_do_not_reach_beyond_their_neighbour_s_line() -> None:
+def test_ridges_stand_one_span_apart() -> None:
     ax = ridges(channel_percentiles(percentile_rows()), Figure().add_subplot(), "black")
     medians = [list(line.get_ydata()) for line in ax.lines if len(line.get_xdata()) == 2]
     assert [2, 12] in medians
-    assert [2 - 14, -3 - 14] in medians  # from its 0 a band reaches to 14
-    assert list(ax.get_yticks()) == [0, -14]
-    assert "14 apart" in ax.texts[0].get_text()
+    assert [2 - 4, -3 - 4] in medians  # the largest span is 4
+    assert list(ax.get_yticks()) == [0, -4]
+    assert "4 apart" in ax.texts[0].get_text()
 
 
 def test_a_channel_that_no_layer_has_is_refused(runs: Path) -> None:

@@ -32,6 +32,12 @@ def described(records: Sequence[Record], device: str = "cpu") -> dict[str, Any]:
     return {"runs": runs, "environment": environment.describe(device)}
 
 
+def check_name(name: str) -> None:
+    """Refuse a name that no file can have, with a HindiBnError."""
+    if {*name} & {*'/\\:*?"<>|'} or name[:1] in ".-" or not name.isprintable():
+        raise HindiBnError(f"A result cannot be called {name!r}.", "Files are named by it.")
+
+
 def write_result(
     folder: Path, name: str, table: pd.DataFrame, document: Mapping[str, Any],
     figures: Mapping[str, Figure], formats: Sequence[str] = ("png",), dpi: int = 150,
@@ -42,8 +48,7 @@ def write_result(
     """
     from hindi_bn.figures.style import save
 
-    if {*name} & {*'/\\:*?"<>|'} or name[:1] in ".-" or not name.isprintable():
-        raise HindiBnError(f"A result cannot be called {name!r}.", "Files are named by it.")
+    check_name(name)
     write_text(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
     write_json(folder / f"{name}.json", plain_json(document))
     written = [folder / f"{name}.csv", folder / f"{name}.json"]

@@ -1,4 +1,4 @@
-"""`hindi-bn landscape`: the loss around a network's weights, a file per command."""
+"""`hindi-bn landscape`: the loss around a network's weights, a file for what belongs together."""
 
 # ruff: noqa: F401 - importing a command's file adds the command
-from hindi_bn.cli.landscape import depth, gradient
+from hindi_bn.cli.landscape import depth, gradient, surface
