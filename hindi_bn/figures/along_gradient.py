@@ -25,9 +25,9 @@ def along_gradient_figure(
     """
     arms = looks(medians["arm"])
     words = arms_in_words(arms)
-    seeds = sorted({int(n) for n in medians["n"]})
+    fewest, most = int(medians["n"].min()), int(medians["n"].max())
     caption = caption.plus(
-        f"n = {' to '.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seeds an arm, medians",
+        f"n = {fewest}{f' to {most}' * (most > fewest)} an arm, medians over seeds",
         "lines: loss before the step, largest change of the gradient, smoothness",
         "bands: loss after the step and change over its lengths, smoothness over seeds",
         "×: infinite, or not a number" if np.isinf(medians["smoothness"]).any() else "",

@@ -149,7 +149,7 @@ def test_the_figure_names_arms_seeds_and_lengths(records: list[Record]) -> None:
     medians = bands_over_seeds(bands_of(records))
     figure = along_gradient_figure(medians, {"lr": "by rate", "relative": "by share"}, Caption("d"))
     assert legend_of(figure) == ["without BN", "with BN"]
-    assert "n = 2 seeds an arm" in texts(figure)
+    assert "n = 2 an arm" in texts(figure)
     assert len(figure.axes) == 6
     assert [figure.axes[place].get_ylabel() for place in (0, 3)] == ["by rate", "by share"]
 
