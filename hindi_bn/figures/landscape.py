@@ -220,6 +220,7 @@ def _finish(
         log_axis(ax)
     ax.set_title(_STATISTICS[statistics], fontsize=9)
     ax.set_xlabel("Along the direction")
+    ax.locator_params("x", nbins=5)
     ax.legend(fontsize=8)
 
 

@@ -193,8 +193,9 @@ def _parts(document: dict[str, Any]) -> Parts:
             "run": ("run", ""), "seed": ("seed", ""), "network": ("network", ""),
             "statistics": ("statistics", ""), "middle": ("loss", ".4f"),
             "accuracy": ("accuracy", ".4f"), "least": ("least", ".4f"), "most": ("most", ".4g"),
-            "not_finite": ("not finite", ",d"),
         }  # fmt: skip
+        if any(row["not_finite"] for row in document["summary"]):
+            columns["not_finite"] = ("NaN", ",d")
         title = f"Loss at the network and around it: {document['images']}"
         parts.append(table_of(document["summary"], title, columns))
     if "differences" in document:
