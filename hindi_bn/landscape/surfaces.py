@@ -180,12 +180,18 @@ def twin_differences(table: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
-def summary(grid: pd.DataFrame) -> list[dict[str, Any]]:
-    """Sum a grid up by run and statistics: the loss in its middle, its least and most."""
+def summary(grid: pd.DataFrame, path: pd.DataFrame | None = None) -> list[dict[str, Any]]:
+    """Sum a grid up by run and statistics: the loss at the network, its least and most.
+
+    The network is in the middle of a grid, and at the end of a path.
+    """
     keys = ["run", "seed", "network", "statistics"]
     rows = []
     for key, part in grid.groupby(keys, sort=False):
         middle = part.iloc[(part.filter(["x", "y"]) ** 2).sum(axis=1).argmin()]
+        if path is not None:
+            own = (path["run"] == key[0]) & (path["statistics"] == key[3])
+            middle = path[own].iloc[-1]
         finite = part.loc[np.isfinite(part["loss"]), "loss"]
         rows.append(dict(zip(keys, key, strict=True)) | {
             "middle": float(middle["loss"]), "accuracy": float(middle["accuracy"]),

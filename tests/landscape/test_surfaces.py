@@ -162,6 +162,8 @@ def test_losses_on_the_path_are_those_of_its_own_points(
         assert last["loss_in_plane"] == pytest.approx(last["loss"], rel=1e-5)
     first = state_of(initial_network(records["bn"]))
     assert torch.equal(torch.cat([path.weights[0], path.buffers[0]]), first)
+    ends = {row["statistics"]: row["middle"] for row in found.document["summary"]}
+    assert ends == found.path.groupby("statistics")["loss"].last().to_dict()
     (shares,) = found.document["explained"].values()
     assert 0.5 < sum(shares) <= 1
 

@@ -162,7 +162,7 @@ def landscape_surface(
     paths = [each.path for each in found if each.path is not None]
     path = pd.concat(paths, ignore_index=True) if paths else None
     explained = {each.grid["run"].iloc[0]: each.explained for each in found if each.explained}
-    more = {"explained": explained, "summary": surfaces.summary(grid)}
+    more = {"explained": explained, "summary": surfaces.summary(grid, path)}
     caption = asked.caption(ALONG[settings.directions].format(settings.seed))
     if settings.dimensions == 1:
         return asked.written(grid, more, _lines(grid, caption))
