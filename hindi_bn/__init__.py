@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from hindi_bn.api.explanation import explain_batch_norm, explain_scaling
     from hindi_bn.api.exporting import export
+    from hindi_bn.api.landscape.curvature import landscape_curvature
     from hindi_bn.api.landscape.depth import landscape_depth
     from hindi_bn.api.landscape.gradient import landscape_gradient
     from hindi_bn.api.landscape.surface import (
@@ -65,6 +66,7 @@ _HOMES = {
     "evidence": ("add_evidence", "audit_evidence", "list_evidence", "verify_evidence"),
     "explanation": ("explain_batch_norm", "explain_scaling"),
     "exporting": ("export",),
+    "landscape.curvature": ("landscape_curvature",),
     "landscape.depth": ("landscape_depth",),
     "landscape.gradient": ("landscape_gradient",),
     "landscape.surface": ("landscape_line", "landscape_surface", "landscape_twin"),
@@ -84,8 +86,8 @@ __all__ = [
     "compare", "describe_digits", "describe_network", "describe_networks", "describe_run",
     "diagnose", "download", "draw_claims", "draw_contact_sheet", "draw_network",
     "estimate_claims", "estimate_sweep", "explain_batch_norm", "explain_scaling", "export",
-    "landscape_depth", "landscape_gradient", "landscape_line", "landscape_surface",
-    "landscape_twin", "list_evidence",
+    "landscape_curvature", "landscape_depth", "landscape_gradient", "landscape_line",
+    "landscape_surface", "landscape_twin", "list_evidence",
     "list_runs", "list_studies", "load_digits", "load_study", "measure", "measure_speed",
     "new_study", "plan_claims_power", "plot", "plot_descent", "predict", "read_claims",
     "read_run", "read_runs", "register_claims", "remove_runs", "reproduce", "run_claims",

@@ -11,8 +11,9 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "hindi_bn"
 ROOMS = (
     "errors", "files", "registry", "environment", "study", "digits", "networks", "engine",
-    "records", "training", "runners", "stats", "measures", "landscape", "evidence", "figures",
-    "plots", "exports", "trackers", "article", "sweeps", "claims", "explain", "bench", "api", "cli",
+    "records", "training", "runners", "stats", "curvature", "measures", "landscape", "evidence",
+    "figures", "plots", "exports", "trackers", "article", "sweeps", "claims", "explain", "bench",
+    "api", "cli",
 )  # fmt: skip
 """In the order of docs/architecture.md."""
 

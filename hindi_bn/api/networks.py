@@ -14,7 +14,8 @@ from hindi_bn.study.files import overridden, validate
 
 # keys of a run
 SHAPING = (
-    "norm", "placement", "dropout", "dropout_place", "init", "options", "halved", "transformer",
+    "norm", "norm_layers", "placement", "dropout", "dropout_place", "init", "options",
+    "halved", "transformer",
 )  # fmt: skip
 
 
@@ -59,7 +60,8 @@ def describe_network(
     return {
         "name": run.network, "summary": network.summary, "source": network.source,
         "image_size": image_size, "norm": run.norm.model_dump(mode="json"),
-        "placement": run.placement, "dropout": run.dropout, "dropout_place": run.dropout_place,
+        "norm_layers": run.norm_layers, "placement": run.placement,
+        "dropout": run.dropout, "dropout_place": run.dropout_place,
         "halved": run.halved, "transformer": run.transformer,
         "init": run.init.model_dump(mode="json"), "options": options_of(run),
         "parameters": sum(layer.parameters for layer in layers),

@@ -47,6 +47,7 @@ def unknown(study: Study, run: Run) -> str:
     on_cpu = study.device == "cpu" or (study.device == "auto" and not torch.cuda.is_available())
     checks = {
         f"norm {run.norm.name!r}": run.norm.name in NORMS,
+        "norms in single layers": run.norm_layers is None,
         f"activation {options['activation']!r}": options["activation"] == "relu",
         f"pooling {options['pooling']!r}": options["pooling"] in {"max", "avg"},
         f"a width of {options['width']} channels": options["width"] == WIDTH,

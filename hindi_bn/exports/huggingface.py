@@ -17,7 +17,8 @@ from hindi_bn.records import Record, RunFolder
 from hindi_bn.training.tensors import run_constants
 
 SHAPING = {
-    "norm", "placement", "dropout", "dropout_place", "halved", "transformer", "init", "options",
+    "norm", "norm_layers", "placement", "dropout", "dropout_place", "halved", "transformer", "init",
+    "options",
 }  # fmt: skip
 
 CARD = """

@@ -32,7 +32,8 @@ class Blocks:
     padding: str
     dropout: float
     dropout_place: str
-    hidden: int = 0  # layers with a norm so far, or a place for one
+    layers: tuple[int, ...] | None  # those with a norm, counted from 1; None: all hidden ones
+    hidden: int = 0  # hidden layers so far
     normalised: list[nn.Conv2d | nn.Linear] = field(default_factory=list)  # those of torch
 
     @classmethod
@@ -42,6 +43,7 @@ class Blocks:
             cast(Norm, run.norm), run.placement == "after",
             options.get("activation", "relu"), options.get("pooling", "max"),
             options.get("padding", "zero"), run.dropout, run.dropout_place,
+            run.norm_layers,
         )  # fmt: skip
 
     def convolution(
@@ -87,7 +89,10 @@ class Blocks:
 
     def classifier(self, inputs: int) -> list[nn.Module]:
         """Dropout, if it stands here, and the last linear layer: (batch, inputs) to (batch, 10)."""
-        return [*self._dropout("classifier", 0), nn.Linear(inputs, CLASSES)]
+        layer = nn.Linear(inputs, CLASSES)
+        asked = self.layers is not None and self.hidden + 1 in self.layers
+        norm = self._norm_behind(layer) if asked else []
+        return [*self._dropout("classifier", 0), layer, *norm]
 
     def _dropout(self, place: str, number: int) -> list[nn.Module]:
         here = self.dropout and self.dropout_place == place
@@ -96,6 +101,13 @@ class Blocks:
     def _with_norm(self, layer: nn.Conv2d | nn.Linear | LocallyConnected2d) -> list[nn.Module]:
         self.hidden += 1
         activation = _ACTIVATIONS[self.activation]()
+        here = self.layers is None or self.hidden in self.layers
+        norm = self._norm_behind(layer) if here else []
+        inner = [*self._dropout("norms", self.hidden), *norm]
+        return [layer, activation, *inner] if self.after else [layer, *inner, activation]
+
+    def _norm_behind(self, layer: nn.Conv2d | nn.Linear | LocallyConnected2d) -> list[nn.Module]:
+        """Make the norm of a layer's outputs, if there is one, or note that of its weights."""
         with preserved():  # equal starts, whatever a norm draws
             if isinstance(layer, nn.Linear):
                 norm = self.norm.features(layer.out_features)
@@ -109,10 +121,9 @@ class Blocks:
                 "It changes the weights of convolutions and linear layers.",
                 "choose a norm over the batch or over an image",
             )
-        inner = self._dropout("norms", self.hidden)
         if norm is not None:
             mark(norm, self.norm)
-            inner = [*inner, norm]
-        elif self.norm.over == "weights":
+            return [norm]
+        if self.norm.over == "weights":
             mark(layer, self.norm)
-        return [layer, activation, *inner] if self.after else [layer, *inner, activation]
+        return []

@@ -16,6 +16,7 @@ from hindi_bn.networks.table import kind_of
 from hindi_bn.networks.transformer import SpatialTransformer
 from hindi_bn.study import Run, network_names
 from hindi_bn.study.files import validate
+from hindi_bn.study.words import counted
 
 FOLDER = "networks/architectures"
 TRANSFORMER = "transformer"
@@ -73,6 +74,12 @@ def build_run(run: Run, image_size: int = 32) -> nn.Sequential:
             f"Network {run.network!r} has no place for Dropout before its norms.",
             "None of its layers is made by `Blocks`, which knows where norms stand.",
             "set dropout_place: classifier, or leave dropout away",
+        )
+    if run.norm_layers and max(run.norm_layers) > blocks.hidden + 1:
+        raise StudyError(
+            f"Network {run.network!r} has no layer {max(run.norm_layers)} to normalise.",
+            f"It has {counted(blocks.hidden, 'hidden layer')} and a classifier.",
+            f"set norm_layers to numbers from 1 to {blocks.hidden + 1}",
         )
     initialise(network, run.init)
     for place, layer in enumerate(network):

@@ -27,7 +27,7 @@ from hindi_bn.study.old_names import (
 )
 from hindi_bn.study.refusal import Typed, refusal, words_of
 
-SHAPING = ("network", "norm", "options", "placement", "halved", "transformer")
+SHAPING = ("network", "norm", "norm_layers", "options", "placement", "halved", "transformer")
 """Keys of a run that decide which layers and weights its network has."""
 
 _PACKAGE = Path(__file__).parent.parent

@@ -153,6 +153,12 @@ class Run(Settings):
         description="Normalisation before or after the activation; nothing to place for none, "
         "weight and spectral.",
     )
+    norm_layers: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        None,
+        min_length=1,
+        description="Layers that are normalised, counted from 1; unset: all hidden ones. The one "
+        "after the last hidden layer is the classifier, whose logits are then normalised.",
+    )
     dropout: float = Field(
         0.0, ge=0, lt=1, description="Share of the values that Dropout drops in training."
     )

@@ -29,7 +29,7 @@ from hindi_bn.training.recorder import Recorder
 from hindi_bn.training.rng import move_to_run
 from hindi_bn.training.tensors import run_tensors, training_digits
 
-DRAWING = {"network", "norm", "init", "options", "halved", "epochs"}
+DRAWING = {"network", "norm", "norm_layers", "init", "options", "halved", "epochs"}
 """Settings on which it depends how much a run draws from the stream that runs on."""
 
 

@@ -205,3 +205,26 @@ def test_a_network_without_activations_is_linear() -> None:
     nothing = torch.zeros(1, 1, 32, 32).double()
     together = network(one + other) - network(nothing)
     torch.testing.assert_close(together, network(one) + network(other) - 2 * network(nothing))
+
+
+def test_norms_can_stand_in_single_layers() -> None:
+    def kinds(name: str, layers: list[int] | None) -> list[str]:
+        found = layer_table(build(name, "batch", norm_layers=layers))[1:]
+        return [row.kind[:4] for row in found if row.kind not in {"activation", "flatten"}]
+
+    assert kinds("three_convs", [2]) == ["conv", "conv", "norm", "conv", "pool", "line"]
+    assert kinds("three_convs", [1, 3]) == ["conv", "norm", "conv", "conv", "norm", "pool", "line"]
+    assert kinds("mlp", [2]) == ["line", "line", "norm"]  # the logits
+    assert kinds("mlp", None) == ["line", "norm", "line"]
+    torch.manual_seed(1)
+    plain = [p.detach() for p in build("mlp").parameters()]
+    torch.manual_seed(1)
+    normed = build("mlp", "batch", norm_layers=[2])
+    assert all(map(torch.equal, plain, normed.parameters()))  # equal starts; gamma and beta follow
+
+
+def test_norms_in_layers_that_are_not_there_are_refused() -> None:
+    with pytest.raises(StudyError, match="has no layer 5 to normalise"):
+        build("three_convs", "batch", norm_layers=[5])
+    with pytest.raises(StudyError, match="norm_layers"):
+        build("three_convs", "batch", norm_layers=[0])
