@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from hindi_bn.claims.claim import load_claims, load_family
+from hindi_bn.claims.claim import load_claims, load_families
 from hindi_bn.claims.report import anchor, document, ledger
 from hindi_bn.claims.results import ClaimResult, decided, effects_of, marked, read_results
 from hindi_bn.claims.rule import rule_digest
@@ -110,11 +110,13 @@ def p_of_holding(values: tuple[float, ...], above: float | None, below: float | 
 
 def test_corrected_verdicts_are_those_of_all_claims_together() -> None:
     results = read_results(CLAIMS)
-    assert decided(results, load_family()) == results
+    assert decided(results, load_families()) == results
 
 
 def test_verdicts_are_corrected_over_all_claims_that_there_are() -> None:
-    assert list(load_family()) == [claim.id for claim in load_claims()]
+    assert [one for each in load_families() for one in each] == [
+        claim.id for claim in load_claims()
+    ]
 
 
 def test_no_rule_has_changed_since_it_was_registered_or_judged() -> None:

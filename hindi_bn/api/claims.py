@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hindi_bn.api.digits import load_digits
 from hindi_bn.api.sweeps import Opened, estimate_cells, no_progress, store_of
-from hindi_bn.claims.claim import Claim, Stage, choose, load_claims, load_family
+from hindi_bn.claims.claim import Claim, Stage, choose, family_of, load_claims, load_families
 from hindi_bn.claims.multiverse import ClaimMultiverse, write_multiverse
 from hindi_bn.claims.plan import ALL_IMAGES, plan_claim, seeds_of
 from hindi_bn.claims.power import Needed, needed_by, write_seeds
@@ -88,7 +88,8 @@ def plan_claims_power(
     `write`, has too few seeds.
     """
     claims, folder = choose(load_claims(), list(ids)), found_folder(Path(out))
-    needed = [needed_by(claim, folder, len(load_family())) for claim in claims]
+    families = load_families()
+    needed = [needed_by(one, folder, len(family_of(one.id, families))) for one in claims]
     if write:
         write_seeds(claims, needed)
     return needed

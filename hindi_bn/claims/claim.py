@@ -6,6 +6,7 @@ Each claim is a file under `configs/claims/`; docs/statistics.md says how a verd
 import datetime
 import itertools
 import re
+from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -27,7 +28,7 @@ SOURCES = {
 }  # fmt: skip
 """Sources whose statements have a number, as in docs/sources.md."""
 
-FAMILY = "family.yaml"
+FAMILIES = "families.yaml"
 """File beside the claims with the numbers of those that verdicts are corrected over."""
 
 REMOVED = {
@@ -264,23 +265,40 @@ def load_claims(folder: Path | None = None) -> list[Claim]:
 def claim_files(folder: Path | None = None) -> list[Path]:
     """Return the claims' files: of the folder, or those that come along."""
     folder = folder or configs_folder() / "claims"
-    return sorted(file for file in folder.glob("*.yaml") if file.name != FAMILY)
+    return sorted(file for file in folder.glob("*.yaml") if file.name != FAMILIES)
 
 
-def load_family(folder: Path | None = None) -> tuple[int, ...]:
-    """Return the numbers of the claims that verdicts are corrected over, tested or not.
+Families = Sequence[Sequence[int]]
 
-    StudyError when the file cannot be read, or is no list of numbers.
+
+def load_families(folder: Path | None = None) -> Families:
+    """Return the numbers of the claims that verdicts are corrected over together, tested or not.
+
+    StudyError when the file cannot be read, or holds no lists of numbers.
     """
-    file = (folder or configs_folder() / "claims") / FAMILY
-    family = read_yaml(file).get("claims")
-    if not isinstance(family, list) or not all(isinstance(one, int) for one in family):
+    file = (folder or configs_folder() / "claims") / FAMILIES
+    found = read_yaml(file).get("families")
+    if not isinstance(found, list) or not all(
+        isinstance(one, list) and all(isinstance(number, int) for number in one) for one in found
+    ):
         raise StudyError(
-            f"{file} is no family of claims.",
-            "Its key `claims` is not a list of numbers.",
-            "write claims: [1, 2, 3]",
+            f"{file} holds no families of claims.",
+            "Its key `families` is not a list of lists of numbers.",
+            "write families: [[1, 2, 3], [4, 5]]",
         )
-    return tuple(sorted(set(family)))
+    return tuple(tuple(sorted(set(one))) for one in found)
+
+
+def family_of(claim: int, families: Families) -> Sequence[int]:
+    """Return the family that a claim is of; StudyError when it is of none."""
+    for family in families:
+        if claim in family:
+            return family
+    raise StudyError(
+        f"Claim {claim} is in no family of claims that verdicts are corrected over.",
+        f"There are {', '.join(str(number) for family in families for number in family)}.",
+        f"add it to configs/claims/{FAMILIES}",
+    )
 
 
 def load_claim(file: Path) -> Claim:

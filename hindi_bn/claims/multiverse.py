@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hindi_bn.article.markdown import table
-from hindi_bn.claims.claim import Claim, Test, load_family
+from hindi_bn.claims.claim import Claim, Families, Test, family_of, load_families
 from hindi_bn.claims.effects import ArmTable, effects
 from hindi_bn.claims.report import decisive
 from hindi_bn.claims.results import ClaimResult, marked, read_results
@@ -195,16 +195,19 @@ def _without_diverged(table: ArmTable) -> ArmTable:
     return replace(table, runs=pd.concat([runs, empty], ignore_index=True), skipna=True)
 
 
-def multiverse(samples: Sequence[Sample], family: int) -> list[ClaimMultiverse]:
+def multiverse(samples: Sequence[Sample], families: Families) -> list[ClaimMultiverse]:
     """Judge claims under every specification; corrected with the others' analysed alike."""
     found = []
     for sample in samples:
-        rows = []
+        rows, family = [], family_of(sample.result.id, families)
+        stage = [
+            other for other in samples
+            if other.result.stage == sample.result.stage and other.result.id in family
+        ]  # fmt: skip
         for universe, method in itertools.product(sample.universes(), ANALYSES):
-            stage = [other for other in samples if other.result.stage == sample.result.stage]
             shown = [other.shown(other.nearest(universe), method) for other in stage]
             for correction in get_args(Correction):
-                decision = decide(shown, family, correction)[stage.index(sample)]
+                decision = decide(shown, len(family), correction)[stage.index(sample)]
                 rows.append(sample.row(universe, method, correction, decision))
         found.append(ClaimMultiverse(sample.result, pd.DataFrame(rows)))
     return found
@@ -230,7 +233,7 @@ def write_multiverse(
         )
     every = multiverse(
         [Sample(c, marked(result, c), read_runs(folder, c, result.stage)) for c, result in known],
-        len(load_family()),
+        load_families(),
     )
     _write(every, folder)
     asked = [one for one in every if one.result.id in {claim.id for claim in chosen}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hindi_bn.claims.claim import STAGES, Claim, Stage, load_family
+from hindi_bn.claims.claim import STAGES, Claim, Families, Stage, family_of, load_families
 from hindi_bn.claims.effects import ArmTable, censored_seeds, effects
 from hindi_bn.claims.gap import gap_findings
 from hindi_bn.claims.numbers import number
@@ -29,7 +30,7 @@ from hindi_bn.claims.verdict import (
     effect_of,
     together,
 )
-from hindi_bn.errors import ClaimsError, StudyError
+from hindi_bn.errors import ClaimsError
 from hindi_bn.files import plain_json, refused, write_json
 from hindi_bn.measures import metric_named
 from hindi_bn.stats.intervals import EVERYWHERE, summarise
@@ -212,21 +213,16 @@ def _span(numbers: Iterable[int]) -> str:
     return f"{first} to {others[-1]}" if others else str(first)
 
 
-def decided(results: Iterable[ClaimResult], family: Sequence[int]) -> list[ClaimResult]:
+def decided(results: Iterable[ClaimResult], families: Families) -> list[ClaimResult]:
     """Give every claim its verdict, in the order of their numbers.
 
-    Corrected over the family of claims, each stage by itself; StudyError for a claim outside it.
+    Corrected over its family of claims, each stage by itself; StudyError for a claim of none.
     """
     ordered = sorted(results, key=lambda result: result.id)
-    if outside := [result.id for result in ordered if result.id not in family]:
-        raise StudyError(
-            f"Claim {outside[0]} is not in the family of claims that verdicts are corrected over.",
-            f"These are {', '.join(map(str, family))}.",
-            "add it to configs/claims/family.yaml",
-        )
+    of = {result.id: family_of(result.id, families) for result in ordered}
     found: dict[int, ClaimResult] = {}
-    for stage in STAGES:
-        chosen = [result for result in ordered if result.stage == stage]
+    for stage, family in itertools.product(STAGES, families):
+        chosen = [one for one in ordered if one.stage == stage and of[one.id] == family]
         decisions = decide([result.shown for result in chosen], len(family))
         for result, decision in zip(chosen, decisions, strict=True):
             few = min(effect.n for effect in result.effects) < FEWEST
@@ -255,8 +251,8 @@ def write_results(
     """Write `claims.json`; HindiBnError when it cannot be written."""
     document = {
         "level": LEVEL,
-        "correction": "Holm, over the family of claims, each stage by itself",
-        "family": list(load_family()),
+        "correction": "Holm, over each family of claims, each stage by itself",
+        "families": [list(family) for family in load_families()],
         "environment": dict(environment),
         "claims": [result.as_json() for result in results],
     }

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hindi_bn import environment
-from hindi_bn.claims.claim import STAGES, load_family
+from hindi_bn.claims.claim import STAGES, load_families
 from hindi_bn.claims.plan import ClaimPlan, read_plan
 from hindi_bn.claims.report import document
 from hindi_bn.claims.results import ClaimResult, decided, read_results, result_of, write_results
@@ -66,7 +66,7 @@ def judge_claims(
         result = result_of(plan.claim, trained, digits.title)
         results[result.id] = result
         save(draw(result, trained), folder / FIGURES / result.slug)
-    every = decided(results.values(), load_family())
+    every = decided(results.values(), load_families())
     save(draw_all(every), folder / FIGURES / FOREST)
     write_results(folder, every, environment.describe("cpu"))
     write_text(folder / "claims.md", document(every, FIGURES))

@@ -41,7 +41,7 @@ RESULTS = decided(
         result(3, SURE, "pilot", below=0.5, above=-0.5),  # 3.5 points beyond, 7 margins
         result(4, [1.0], "smoke", below=None, above=0),  # no margin is named: one point
     ],
-    range(1, 5),
+    [range(1, 5)],
 )
 
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import hindi_bn.api.claims as api
 from hindi_bn.claims import rule
-from hindi_bn.claims.claim import Claim, load_family
+from hindi_bn.claims.claim import Claim, family_of, load_families
 from hindi_bn.claims.effects import ArmTable
 from hindi_bn.claims.multiverse import Sample, multiverse
 from hindi_bn.claims.power import needed_by, write_seeds
@@ -70,7 +70,7 @@ def result_of(claim: Claim, runs: dict[str, ArmTable]) -> ClaimResult:
         {"finished": 20}, rule.rule_digest(claim, "pilot"), {}, found,
         p_holds=holds, p_fails=fails, p_opposite=opposite,
     )  # fmt: skip
-    return decided([result], [1, 2])[0]
+    return decided([result], [[1, 2]])[0]
 
 
 def sample(gains: list[float], **changes: Any) -> Sample:
@@ -84,12 +84,12 @@ GAINS = [3.0, 4.0, 5.0, 6.0, 4.5, 3.5, 5.5, 4.2, 4.8, 5.2]
 @pytest.fixture(scope="module")
 def lost() -> pd.DataFrame:
     """Every specification of a claim with one run that diverged."""
-    (found,) = multiverse([sample(GAINS, diverged=1)], family=1)
+    (found,) = multiverse([sample(GAINS, diverged=1)], families=[[1]])
     return found.rows
 
 
 def test_every_choice_that_makes_a_difference_is_a_specification(lost: pd.DataFrame) -> None:
-    (found,) = multiverse([sample(GAINS)], family=1)
+    (found,) = multiverse([sample(GAINS)], families=[[1]])
     assert len(found.rows) == 4 * 3 * 3 * 2
     assert found.counts["supported"] + found.counts["undecided"] == 72
     choices = list(lost.columns[:5])
@@ -97,7 +97,7 @@ def test_every_choice_that_makes_a_difference_is_a_specification(lost: pd.DataFr
     assert not lost.duplicated(choices).any()
     options = [sorted(set(lost[choice])) for choice in choices]
     assert len(list(itertools.product(*options))) == 144
-    (few,) = multiverse([sample(GAINS[:5])], family=1)
+    (few,) = multiverse([sample(GAINS[:5])], families=[[1]])
     assert len(few.rows) == 36  # half of five seeds is too few
 
 
@@ -133,7 +133,7 @@ def test_effects_and_intervals_of_specifications_by_hand(lost: pd.DataFrame) -> 
 
 def test_corrections_count_the_other_claims_analysed_alike() -> None:
     one, other = sample(GAINS), sample([-gain for gain in GAINS])
-    found, _ = multiverse([one, other], family=20)
+    found, _ = multiverse([one, other], families=[range(1, 21)])
     row = chosen(found.rows, **PLAIN | {"correction": "Holm"})
     interval = stats.ttest_1samp(GAINS, 0).confidence_interval(1 - 0.05 / 20)
     assert (row.low, row.high) == pytest.approx(tuple(interval))
@@ -142,7 +142,7 @@ def test_corrections_count_the_other_claims_analysed_alike() -> None:
     assert (row.low, row.high) == pytest.approx(tuple(interval))
     flipped = chosen(found.rows, **PLAIN | {"test": "sign-flip", "correction": "Holm"})
     assert flipped.verdict == "supported"  # 2 / 1024 is below 0.05 / 20
-    third, _ = multiverse([one, other], family=30)
+    third, _ = multiverse([one, other], families=[range(1, 31)])
     flipped = chosen(third.rows, **PLAIN | {"test": "sign-flip", "correction": "Holm"})
     assert flipped.verdict == "undecided"
 
@@ -152,7 +152,7 @@ def test_metrics_that_are_no_accuracy_have_no_choice_of_the_epoch() -> None:
     claim, runs = a_claim(), tables(GAINS)
     claim = claim.model_copy(update={"tests": (test,)})
     runs["seeds"].runs["oscillation"] = np.random.default_rng(0).normal(size=20)
-    (found,) = multiverse([Sample(claim, result_of(claim, runs), runs)], family=1)
+    (found,) = multiverse([Sample(claim, result_of(claim, runs), runs)], families=[[1]])
     assert len(found.rows) == 24
     assert set(found.rows["epoch"]) == {"as the rule"}
 
@@ -191,7 +191,7 @@ def test_the_command_writes_tables_and_figures(written: Path) -> None:
 
 def test_the_command_computes_the_seeds_of_the_confirmation(written: Path) -> None:
     (one,) = json.loads(invoke("power", "--json", "--out", str(written)).stdout)
-    family = len(load_family())
+    family = len(family_of(1, load_families()))
     fewest = next(n for n in range(10, 41) if family * 2 / 2**n <= 0.05)  # what signs allow
     assert (one["seeds"], one["expects"], one["pilot"]) == (fewest, "supported", 10)
     assert one["level"] == pytest.approx(0.05 / family)

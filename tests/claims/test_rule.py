@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hindi_bn.claims.claim import Claim, claim_files, load_claim, load_claims, load_family
+from hindi_bn.claims.claim import Claim, claim_files, load_claim, load_claims, load_families
 from hindi_bn.claims.rule import register, rule_digest, write_entry
 from hindi_bn.errors import StudyError
 
@@ -139,10 +139,10 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
         register(claim_of(FILE.replace("id: 1", "id: 7")), tmp_path)
 
 
-def test_a_family_is_a_list_of_numbers(tmp_path: Path) -> None:
-    (tmp_path / "family.yaml").write_text("claims: [3, 1, 1]\n")
-    assert load_family(tmp_path) == (1, 3)
+def test_families_are_lists_of_numbers(tmp_path: Path) -> None:
+    (tmp_path / "families.yaml").write_text("families: [[3, 1, 1], [2]]\n")
+    assert load_families(tmp_path) == ((1, 3), (2,))
     assert claim_files(tmp_path) == []
-    (tmp_path / "family.yaml").write_text("claims: all\n")
-    with pytest.raises(StudyError, match="no family"):
-        load_family(tmp_path)
+    (tmp_path / "families.yaml").write_text("families: [1, 2]\n")
+    with pytest.raises(StudyError, match="no families"):
+        load_families(tmp_path)

@@ -14,7 +14,7 @@ import yaml
 from tiny_claims import DIGITS, Here, a_claim, claim_file
 from typer.testing import CliRunner
 
-from hindi_bn.claims.claim import STAGES, Claim, choose, load_claims, load_family
+from hindi_bn.claims.claim import STAGES, Claim, choose, load_claims, load_families
 from hindi_bn.claims.effects import ArmTable, terms_of
 from hindi_bn.claims.numbers import number, p_equation, p_text
 from hindi_bn.claims.plan import PILOT_SEEDS, plan_claim
@@ -167,14 +167,16 @@ def test_other_claims_stay_in_the_document_and_count_in_the_correction(tmp_path:
     assert [result.id for result in results] == [1, 2]
     assert results[0].as_json() == first.as_json()
     sure = [replace(r, p_holds=0.002, p_fails=1.0) for r in results]
-    both = decided(sure, [1, 2])
+    both = decided(sure, [[1, 2]])
     assert [r.p_corrected for r in both] == pytest.approx([0.004, 0.004])
-    many = decided(sure, range(1, 30))
+    many = decided(sure, [range(1, 30)])
     assert [r.p_corrected for r in many] == pytest.approx([29 * 0.002] * 2)
-    apart = decided([sure[0], replace(sure[1], stage="confirm")], [1, 2])
+    each = decided(sure, [[1], range(2, 30)])  # each in a family of its own
+    assert [r.p_corrected for r in each] == pytest.approx([0.002, 28 * 0.002])
+    apart = decided([sure[0], replace(sure[1], stage="confirm")], [[1, 2]])
     assert [r.p_corrected for r in apart] == pytest.approx([0.004, 0.004])
-    with pytest.raises(StudyError, match="Claim 2 is not in the family"):
-        decided(results, [1, 3])
+    with pytest.raises(StudyError, match="Claim 2 is in no family"):
+        decided(results, [[1, 3]])
 
 
 @pytest.mark.usefixtures("unrendered")
@@ -204,9 +206,9 @@ def test_a_pilot_does_not_take_the_place_of_a_confirmation(tmp_path: Path) -> No
     assert confirmed.effects[0].seeds == tuple(range(1001, 1013))
     assert not confirmed.in_words.startswith("pilot")
     sure = replace(confirmed, p_holds=1e-9, p_fails=1.0)
-    assert decided([sure], [1])[0].in_words == "supported"
+    assert decided([sure], [[1]])[0].in_words == "supported"
     stopped = replace(sure, runs={"finished": 23, "missing": 1})
-    assert decided([stopped], [1])[0].in_words == "undecided at n = 12, runs missing"
+    assert decided([stopped], [[1]])[0].in_words == "undecided at n = 12, runs missing"
     (kept,), here = run([claim], tmp_path, seeds=1)
     assert len(here.trained) == 2
     assert kept == confirmed
@@ -246,7 +248,7 @@ def test_a_run_that_cannot_be_is_a_result(tmp_path: Path) -> None:
     assert result.runs == {"failed": 10}
     assert result.effects[0].by_seed == (10.0,) * 10
     assert result.p_holds == 2 / 2**10  # all equal: certain by t, and the least by signs
-    assert decided([result], [1])[0].in_words == "pilot: supported"
+    assert decided([result], [[1]])[0].in_words == "pilot: supported"
 
 
 def a_test(**changes: Any) -> dict[str, Any]:
@@ -330,4 +332,4 @@ def test_p_values_and_the_ledger_are_written(tmp_path: Path) -> None:
     assert "**pilot, rule changed**" in printed.stdout
     assert printed.stdout == ledger([other], "docs/claims.md") + "\n"
     assert CliRunner().invoke(app, [*asked, str(tmp_path / "none")]).exit_code == 1
-    assert decided([], load_family()) == []
+    assert decided([], load_families()) == []
