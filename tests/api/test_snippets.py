@@ -18,6 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 
 
 @pytest.mark.usefixtures("unrendered")
+@pytest.mark.slow
 def test_the_snippets_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -199,6 +199,7 @@ def test_a_rule_that_changed_after_its_runs_is_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("unrendered")
+@pytest.mark.slow
 def test_a_pilot_does_not_take_the_place_of_a_confirmation(tmp_path: Path) -> None:
     claim = registered()
     (confirmed,), here = run([claim], tmp_path, "confirm", None)

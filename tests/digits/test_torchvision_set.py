@@ -328,6 +328,7 @@ def test_an_unknown_name_lists_the_names() -> None:
         fetch("kmnist", Path("data"))
 
 
+@pytest.mark.slow
 def test_loading_imports_no_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
     fetch_small(monkeypatch)
     code = (

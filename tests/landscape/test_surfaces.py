@@ -70,14 +70,14 @@ def test_plain_directions_are_as_long_as_the_weights_together() -> None:
 @pytest.mark.parametrize("placement", ["before", "after"])
 @pytest.mark.parametrize("mode", [True, False])
 def test_a_twin_is_the_same_function(placement: str, mode: bool) -> None:
-    network = build("three_convs", {"name": "batch", "eps": 1e-12}, placement=placement)
+    # eps far below the variance of channels that hardly vary behind a ReLU
+    network = build("three_convs", {"name": "batch", "eps": 1e-30}, placement=placement)
     images = torch.rand(40, 1, 32, 32, dtype=torch.float64)
     network.double().train()(images)  # gives it running averages
     twin = twin_of(network, 8.0)
     assert torch.equal(twin[0].weight, 8 * network[0].weight)  # type: ignore[operator]
     first, second = (each.train(mode)(images) for each in (network, twin))
-    torch.testing.assert_close(first, second, rtol=0, atol=1e-5)  # up to eps
-    assert not torch.equal(first, second)
+    torch.testing.assert_close(first, second, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(

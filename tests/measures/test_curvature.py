@@ -43,6 +43,7 @@ def largest_by_torch(record: Record, network: torch.nn.Module, *, train: bool) -
     return float(np.linalg.eigvalsh(hessian.numpy())[-1])
 
 
+@pytest.mark.slow
 def test_it_is_that_of_the_whole_matrix(tmp_path: Path) -> None:
     study = tiny_study(**{key.replace(".", "__"): value for key, value in SMALL.items()})
     record = train_run(study, "bn", DIGITS, tmp_path)

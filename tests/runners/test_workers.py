@@ -64,6 +64,7 @@ def assert_same(one: Path, other: Path) -> None:
     assert all(torch.equal(value, weights[name]) for name, value in first.read_weights().items())
 
 
+@pytest.mark.slow
 def test_runs_side_by_side_give_the_bits_of_runs_by_themselves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +85,7 @@ def test_runs_side_by_side_give_the_bits_of_runs_by_themselves(
         assert RunFolder(each.folder).read().study.threads == 1
 
 
+@pytest.mark.slow
 def test_failures_of_all_kinds_leave_the_others_alone(tmp_path: Path) -> None:
     taken = job(tmp_path, "bn", name="taken")
     train_run(taken.study, "bn", tiny_digits(), tmp_path)

@@ -34,6 +34,7 @@ def fresh(out: Path) -> Path:
     return out / "fresh"
 
 
+@pytest.mark.slow
 def test_a_fresh_clone_trains_nothing_and_has_the_same_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

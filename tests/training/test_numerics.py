@@ -331,6 +331,7 @@ train_run(tiny_study(), "bn", tiny_digits(), Path(sys.argv[1]), reporter=reporte
 """
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_imported_before_the_first_step(tmp_path: Path) -> None:
     """torch's compiler alone costs more than a second and a hundred megabytes."""
     done = subprocess.run(

@@ -66,6 +66,7 @@ def test_kaggle_ends_the_process_when_it_knows_no_account(
     assert error.value.why == "the credentials are not accepted, or have expired."
 
 
+@pytest.mark.slow
 def test_kaggle_resumes_after_a_cut(
     tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +77,7 @@ def test_kaggle_resumes_after_a_cut(
     assert server.requests.count("/storage/hindi-character-recognition.zip") == 2
 
 
+@pytest.mark.slow
 def test_kaggle_is_cut_again_and_again(
     tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

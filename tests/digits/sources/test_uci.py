@@ -138,6 +138,7 @@ def start_download(data_dir: Path, server: LocalServer) -> subprocess.Popen[str]
     return process
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing_half_made(tmp_path: Path, packed: bytes) -> None:
     with serving(half_then_nothing(packed)) as server:
         process = start_download(tmp_path / "data", server)
