@@ -218,6 +218,7 @@ def test_a_pilot_does_not_take_the_place_of_a_confirmation(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("kind", ["forest", "gap", "curves", "dose"])
+@pytest.mark.slow
 def test_every_kind_of_figure_is_drawn(tmp_path: Path, kind: str) -> None:
     figure = {"kind": kind}
     if kind == "curves":

@@ -169,6 +169,7 @@ def test_a_contact_sheet_of_an_unknown_kind(packed: str) -> None:
     assert "Figures cannot be written as all.gif" in result.stderr
 
 
+@pytest.mark.slow
 def test_the_exit_code_of_the_program(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from hindi_bn.cli import main; main()", "data"],

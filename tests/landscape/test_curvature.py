@@ -36,6 +36,7 @@ def quantity(values: pd.DataFrame, name: str, **where: Any) -> list[float]:
     return values["value"].tolist()
 
 
+@pytest.mark.slow
 def test_tables_and_figures_of_two_runs(records: list[Record], tmp_path: Path) -> None:
     found = hindi_bn.landscape_curvature(records, to=tmp_path / "a", **ASKED)
     values = found.table

@@ -20,6 +20,8 @@ from hindi_bn.training.gpu.ensemble_record import record_ensemble
 from hindi_bn.training.gpu.ensemble_size import bytes_per_member, free_bytes, members_that_fit
 from hindi_bn.training.run import load_network, train_run
 
+pytestmark = pytest.mark.slow  # many small networks, side by side and alone
+
 CPU = torch.device("cpu")
 COLUMNS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 

@@ -18,6 +18,8 @@ from hindi_bn.training.gpu.stack import Stack
 from hindi_bn.training.loop import TorchLearner, make_optimizer
 from hindi_bn.training.tensors import Tensors, to_tensors
 
+pytestmark = pytest.mark.slow  # many small networks, side by side and alone
+
 CPU = torch.device("cpu")
 
 
