@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 from hindi_bn.networks import kind_of
+from hindi_bn.networks.local import as_filters
 from hindi_bn.networks.norms import norm_of
 from hindi_bn.networks.preserved import preserved
 from hindi_bn.training.numerics import arrange
@@ -111,13 +112,12 @@ def filter_lengths(network: nn.Sequential) -> Vector:
     divided = {*having[:-1], *_normalised(network)}
     lengths = []
     for name, values in network.named_parameters():
-        flat = values.detach().double().flatten(min(1, values.ndim - 1))
+        length = torch.ones_like(values, dtype=torch.float64)
         of_filter = not name.endswith(("bias", "original0"))  # the lengths of a weight norm
         if of_filter and name.partition(".")[0] in divided:
-            flat = torch.linalg.vector_norm(flat, dim=1, keepdim=True).expand_as(flat)
-        else:
-            flat = torch.ones_like(flat)
-        lengths.append(flat.flatten().cpu().numpy())
+            filters = as_filters(values.detach().double())
+            length = torch.linalg.vector_norm(filters, dim=1, keepdim=True).expand_as(filters)
+        lengths.append(length.flatten().cpu().numpy())
     return np.concatenate(lengths)
 
 

@@ -1,12 +1,15 @@
 """The curvature of a run's loss: largest eigenvalues of its Hessian, and their distribution."""
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import nn
 
 from hindi_bn.curvature.hessian import Hessian, Statistics, scale_invariant
@@ -14,10 +17,11 @@ from hindi_bn.curvature.quantities import OUTLIERS, Curvature, curvature_of, edg
 from hindi_bn.curvature.spectrum import Quadrature
 from hindi_bn.digits import Digits
 from hindi_bn.landscape.subset import Subset, subset_of
-from hindi_bn.landscape.weights import initial_network, put, trained_network
+from hindi_bn.landscape.weights import put
 from hindi_bn.records import Record, RunFolder
-from hindi_bn.records.path import kept_buffers, read_path
+from hindi_bn.records.path import read_path
 from hindi_bn.study import Run, batches
+from hindi_bn.training.run import initial_network, load_network
 from hindi_bn.training.tensors import training_digits
 
 IMAGES = 2000
@@ -60,7 +64,7 @@ def curvature_tables(
 ) -> Tables:  # fmt: skip
     """Measure runs at their points, under each of the statistics asked for.
 
-    HindiBnError as `subset_of` and `trained_network` raise it.
+    HindiBnError as `subset_of` and `load_network` raise it.
     """
     values: list[tuple[object, ...]] = []
     density: list[pd.DataFrame] = []
@@ -72,7 +76,7 @@ def curvature_tables(
         for epoch, step, network in networks_along(record, steps, asked.points):
             for statistics in asked.statistics:
                 what = f"{record.name}, statistics of {statistics}, step {step:,}"
-                counter = _Counter(what, on_product)
+                counter = partial(_count, itertools.count(1), what, on_product)
                 found = _measured(network, subset, record.run, statistics, asked, counter)
                 key = (record.name, record.study.seed, statistics, epoch, step)
                 quantities = found.quantities | {"edge": edge_of_stability(record.run)}
@@ -115,15 +119,11 @@ def networks_along(
     if not any(recording.kind == "path" for recording in record.run.recordings):
         yield -1, 0, initial_network(record)
         last = len(record.history) - 1
-        yield last, (last + 1) * steps, trained_network(record)
+        yield last, (last + 1) * steps, load_network(record)
         return
-    path, network = read_path(RunFolder(record.folder)), trained_network(record)
+    path, network = read_path(RunFolder(record.folder)), load_network(record)
     for place in np.unique(np.linspace(0, len(path.step) - 1, points).round().astype(int)):
-        put(network, path.weights[place])
-        kept = kept_buffers(network).values()
-        values = path.buffers[place].split([each.numel() for each in kept])
-        for buffer, value in zip(kept, values, strict=True):
-            buffer.copy_(value.view(buffer.shape))
+        put(network, torch.cat([path.weights[place], path.buffers[place]]))
         yield int(path.epoch[place]), int(path.step[place]), network
 
 
@@ -132,13 +132,8 @@ def normalised_is_invariant(record: Record) -> bool:
     return scale_invariant(initial_network(record))
 
 
-class _Counter:
-    def __init__(self, what: str, on_product: OnProduct) -> None:
-        self._what, self._on_product, self._products = what, on_product, 0
-
-    def __call__(self) -> None:
-        self._products += 1
-        self._on_product(self._what, self._products)
+def _count(products: Iterator[int], what: str, on_product: OnProduct) -> None:
+    on_product(what, next(products))
 
 
 def _density(key: tuple[Any, ...], spectrum: Quadrature) -> pd.DataFrame:

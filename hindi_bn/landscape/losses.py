@@ -20,13 +20,13 @@ from hindi_bn import engine
 from hindi_bn.engine.choice import unknown
 from hindi_bn.engine.library import why_not
 from hindi_bn.landscape.subset import Subset
-from hindi_bn.landscape.weights import initial_network
+from hindi_bn.landscape.weights import put
 from hindi_bn.networks import kind_of
 from hindi_bn.networks.norms import norm_of
 from hindi_bn.records import Record
-from hindi_bn.records.path import kept_buffers
 from hindi_bn.training.loop import make_optimizer
 from hindi_bn.training.numerics import arrange
+from hindi_bn.training.run import initial_network
 
 STATISTICS = ("batch", "running", "reestimated")
 IN_TRAIN_MODE = ("batch", "reestimated")
@@ -42,12 +42,6 @@ def statistics_of(record: Record, asked: tuple[str, ...] = STATISTICS) -> tuple[
     return asked if record.run.norm.over == "batch" else ("none",)  # type: ignore[attr-defined]
 
 
-def state_of(network: nn.Module) -> torch.Tensor:
-    """Return a copy of parameters and running averages as one vector (parameters + averages,)."""
-    values = [*network.parameters(), *kept_buffers(network).values()]
-    return torch.cat([value.detach().flatten() for value in values])
-
-
 def by_engine(record: Record, device: torch.device) -> bool:
     """Tell whether the engine takes a run's losses."""
     return device.type == "cpu" and not unknown(record.study, record.run) and not why_not()
@@ -58,8 +52,6 @@ def loss_at(
 ) -> LossAt:
     """Return what gives the mean loss and the accuracy over the subset at a state (n,)."""
     network = initial_network(record).to(device)
-    values = [*network.parameters(), *kept_buffers(network).values()]
-    sizes = [value.numel() for value in values]
     count = len(subset.labels)
     size = {"batch": record.run.batch_size, "reestimated": count}.get(statistics, at_once)
     take = _engine_losses if by_engine(record, device) else _torch_losses
@@ -67,8 +59,7 @@ def loss_at(
 
     @torch.no_grad()
     def at(state: torch.Tensor) -> Value:
-        for value, part in zip(values, state.to(device).split(sizes), strict=True):
-            value.copy_(part.view(value.shape))
+        put(network, state.to(device))
         loss, right = losses()
         return loss / count, right / count
 

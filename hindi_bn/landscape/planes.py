@@ -9,9 +9,9 @@ from torch import nn
 
 from hindi_bn.errors import RunError, StudyError
 from hindi_bn.landscape.grid import Floats, Plane
-from hindi_bn.landscape.losses import state_of
-from hindi_bn.landscape.weights import Part, parts_of
+from hindi_bn.landscape.weights import Part, parts_of, state_of
 from hindi_bn.networks import kind_of
+from hindi_bn.networks.local import as_filters
 from hindi_bn.networks.norms import norm_of
 from hindi_bn.records.path import RunPath
 
@@ -49,9 +49,7 @@ def random_plane(
 
 def _filter_normalised(drawn: torch.Tensor, own: torch.Tensor, part: Part) -> torch.Tensor:
     """Give each filter, or each unit's weights, the length that the network's own has."""
-    convolution = len(part.shape) == 4  # noqa: PLR2004 - filters, channels, rows, columns
-    filters = part.shape[0] if convolution else int(np.prod(part.shape[:-1]))
-    rows, own = drawn.view(filters, -1), own.view(filters, -1)
+    rows, own = as_filters(drawn.view(part.shape)), as_filters(own.view(part.shape))
     norm = torch.linalg.vector_norm
     scaled: torch.Tensor = rows * (norm(own, dim=1, keepdim=True) / norm(rows, dim=1, keepdim=True))
     return scaled.flatten()

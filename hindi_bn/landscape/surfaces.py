@@ -14,9 +14,10 @@ from hindi_bn.landscape.grid import Floats, Plane, Points, Work, listed, losses,
 from hindi_bn.landscape.losses import STATISTICS, statistics_of
 from hindi_bn.landscape.planes import line_between, path_plane, random_plane, twin_of
 from hindi_bn.landscape.subset import Subset
-from hindi_bn.landscape.weights import initial_network, refuse_different, trained_network
+from hindi_bn.landscape.weights import refuse_different
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.records.path import read_path
+from hindi_bn.training.run import initial_network, load_network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +68,7 @@ def check(records: Sequence[Record], settings: Settings, untrained: bool = False
             "leave --untrained and --dimensions away, or take random directions",
         )  # fmt: skip
     for record in records:
-        trained_network(record)
+        load_network(record)
         if settings.directions == "path":
             path_plane(read_path(RunFolder(record.folder)))
 
@@ -81,7 +82,7 @@ def surface(
     """
     if settings.directions == "path":
         return _along_path(record, subset, settings, work)
-    network = initial_network(record) if untrained else trained_network(record)
+    network = initial_network(record) if untrained else load_network(record)
     plane = random_plane(
         network, settings.dimensions, settings.seed, like=None,
         filters=settings.directions == "filters",
@@ -127,7 +128,7 @@ def between(
     StudyError for runs of different networks. Running averages lie on the line, too.
     """
     refuse_different([first, second])
-    plane = line_between(trained_network(first), trained_network(second))
+    plane = line_between(load_network(first), load_network(second))
     axis = np.linspace(-settings.reach, 1 + settings.reach, settings.points)
     table = _on_grid(first, subset, settings, work, plane, _grid(axis), "trained")
     return table.assign(run=f"{first.name} to {second.name}", seed=_seeds(first, second))
@@ -147,7 +148,7 @@ def twins(
     """
     import pandas as pd
 
-    network = trained_network(record)
+    network = load_network(record)
     both = {"trained": network, "twin": twin_of(network, factor)}
     axis = _grid(np.linspace(-settings.reach, settings.reach, settings.points))
     parts = []

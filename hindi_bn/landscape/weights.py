@@ -1,4 +1,4 @@
-"""A run's networks, and their parameters as one vector."""
+"""A network as one vector, and which part of it is what."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,13 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from hindi_bn.errors import RunError, StudyError
-from hindi_bn.networks import build_run
+from hindi_bn.errors import StudyError
 from hindi_bn.networks.norms import norm_of
-from hindi_bn.networks.preserved import preserved
 from hindi_bn.records import Record
-from hindi_bn.training.rng import move_to_run
-from hindi_bn.training.run import load_network
+from hindi_bn.records.path import kept_buffers
+from hindi_bn.training.run import initial_network
 
 
 @dataclass(frozen=True)
@@ -34,28 +32,6 @@ class Part:
         return self.start + torch.Size(self.shape).numel()
 
 
-def trained_network(record: Record) -> nn.Sequential:
-    """Return a finished run's network in eval mode; RunError where its weights do not fit it."""
-    try:
-        network = load_network(record)
-    except RuntimeError as error:
-        raise RunError(
-            f"The weights in {record.folder} do not fit its network.",
-            " ".join(str(error).split()),
-            "train this run again with --overwrite",
-        ) from error
-    assert isinstance(network, nn.Sequential)
-    return network
-
-
-def initial_network(record: Record) -> nn.Sequential:
-    """Return the run's network as it was before its first step, in eval mode."""
-    with preserved():
-        move_to_run(record.study, record.run.name)
-        network = build_run(record.run, record.study.image_size)
-    return network.eval()
-
-
 def parts_of(network: nn.Module) -> list[Part]:
     """Name the parameters in the order of the vector."""
     parts, start = [], 0
@@ -70,23 +46,28 @@ def parts_of(network: nn.Module) -> list[Part]:
     return parts
 
 
-def vector_of(network: nn.Module) -> torch.Tensor:
-    """Return a copy of all parameters as one vector (parameters,)."""
-    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+def state_of(network: nn.Module) -> torch.Tensor:
+    """Return a copy of parameters and running averages as one vector (parameters + averages,)."""
+    return torch.cat([value.detach().flatten() for value in _values(network)])
 
 
 @torch.no_grad()
-def put(network: nn.Module, vector: torch.Tensor) -> None:
-    """Copy a vector (parameters,) into a network's parameters; StudyError where it does not fit."""
-    parts = parts_of(network)
-    if vector.shape != (parts[-1].stop,):
+def put(network: nn.Module, state: torch.Tensor) -> None:
+    """Copy a state (parameters + averages,) into a network; StudyError where it does not fit."""
+    values = _values(network)
+    sizes = [value.numel() for value in values]
+    if state.shape != (sum(sizes),):
         raise StudyError(
-            f"{vector.numel():,} weights do not fit the network.",
-            f"It has {parts[-1].stop:,} parameters.",
+            f"{state.numel():,} weights do not fit the network.",
+            f"It has {sum(sizes):,} parameters and running averages.",
             "take runs of one and the same network",
         )
-    for part, parameter in zip(parts, network.parameters(), strict=True):
-        parameter.copy_(vector[part.start : part.stop].view(part.shape))
+    for value, part in zip(values, state.split(sizes), strict=True):
+        value.copy_(part.view(value.shape))
+
+
+def _values(network: nn.Module) -> list[torch.Tensor]:
+    return [*network.parameters(), *kept_buffers(network).values()]
 
 
 def refuse_different(records: Sequence[Record]) -> None:

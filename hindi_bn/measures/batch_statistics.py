@@ -56,7 +56,8 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
     nothing can be normalised, and the values at 1 are left away. `batch-noisy` is measured
     without its noise.
     """
-    network, labels = load_network(record), digits.test_labels
+    network: nn.Module = load_network(record)
+    labels = digits.test_labels
     refusing = _refusing(network, record.study.image_size)
     network = arrange(network, "fast")
     images = scale(digits.test_images, run_constants(digits, record.run))

@@ -7,12 +7,9 @@ from torch import nn
 from hindi_bn.curvature.hessian import Hessian, Statistics
 from hindi_bn.curvature.quantities import OUTLIERS, curvature_of
 from hindi_bn.digits import Digits
-from hindi_bn.networks import build_run
-from hindi_bn.networks.preserved import preserved
 from hindi_bn.records import Record
 from hindi_bn.stats.metrics import Metric, accuracy
-from hindi_bn.training.rng import move_to_run
-from hindi_bn.training.run import load_network
+from hindi_bn.training.run import initial_network, load_network
 from hindi_bn.training.tensors import run_constants, scale, training_digits
 
 IMAGES = 500
@@ -53,16 +50,10 @@ def measure(record: Record, digits: Digits) -> dict[str, float]:
         rng = np.random.default_rng(0)
         return curvature_of(hessian, network, rng, eigenvalues).quantities
 
-    trained, start = load_network(record), values(_untrained(record))
+    trained, start = load_network(record), values(initial_network(record))
     found = values(trained, OUTLIERS) | {
         "largest_running": values(trained, statistics="running")["largest"],
         "start_largest": start["largest"],
         "start_largest_normalised": start["largest_normalised"],
     }
     return {name: found[name] for name in VALUES}
-
-
-def _untrained(record: Record) -> nn.Module:
-    with preserved():
-        move_to_run(record.study, record.run.name)
-        return build_run(record.run, record.study.image_size)

@@ -41,3 +41,10 @@ class LocallyConnected2d(nn.Module):
         patches = torch.stack(seen, 3).reshape(side**2, -1, len(maps))  # a third of unfold's time
         out = torch.baddbmm(self.bias.unsqueeze(2), self.weight, patches)
         return out.permute(2, 1, 0).reshape(len(maps), -1, side, side)
+
+
+def as_filters(weights: torch.Tensor) -> torch.Tensor:
+    """View a layer's weights as (filters, values): of a convolution, of each place, of a unit."""
+    if weights.ndim == 4:  # noqa: PLR2004 - (filters, inputs, rows, columns)
+        return weights.flatten(1)
+    return weights.flatten(0, -2)

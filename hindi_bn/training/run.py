@@ -13,6 +13,7 @@ from torch import nn
 from hindi_bn import engine, environment
 from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError, RunInterrupted
+from hindi_bn.files import one_line
 from hindi_bn.networks import build_run, check
 from hindi_bn.networks.preserved import preserved
 from hindi_bn.records import Checkpoint, Record, RunFolder
@@ -102,11 +103,29 @@ def run_folder(study: Study, name: str, out: Path) -> RunFolder:
     return RunFolder(study.folder(out) / name)
 
 
-def load_network(record: Record) -> nn.Module:
-    """Build a finished run's network with its trained weights, on the CPU in eval mode."""
+def load_network(record: Record) -> nn.Sequential:
+    """Build a finished run's network with its trained weights, on the CPU in eval mode.
+
+    RunError where the weights are those of another network.
+    """
     with preserved():
         network = build_run(record.run, record.study.image_size)
-    network.load_state_dict(RunFolder(record.folder).read_weights())
+    try:
+        network.load_state_dict(RunFolder(record.folder).read_weights())
+    except RuntimeError as error:
+        raise RunError(
+            f"The weights in {record.folder} do not fit its network.",
+            one_line(error),
+            "train this run again with --overwrite",
+        ) from error
+    return network.eval()
+
+
+def initial_network(record: Record) -> nn.Sequential:
+    """Build a run's network as it was before its first step, on the CPU in eval mode."""
+    with preserved():
+        move_to_run(record.study, record.run.name)
+        network = build_run(record.run, record.study.image_size)
     return network.eval()
 
 

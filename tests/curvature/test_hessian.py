@@ -15,6 +15,7 @@ from torch.nn import functional
 from hindi_bn.curvature.hessian import Hessian, filter_lengths, scale_invariant, scaled
 from hindi_bn.curvature.spectrum import lanczos, largest, quadrature
 from hindi_bn.networks import build
+from hindi_bn.networks.local import LocallyConnected2d
 from hindi_bn.training.numerics import arrange
 
 
@@ -172,6 +173,17 @@ def test_filters_have_lengths_in_hidden_and_in_normalised_layers() -> None:
     lengths = filter_lengths(logits)
     assert (lengths[-30:] == 1).all()  # biases, gamma and beta of the logits
     assert (lengths[-30 - 80 : -30] != 1).all()
+
+
+def test_a_locally_connected_layer_has_filters_of_its_own_at_each_place() -> None:
+    network = build("locally_connected", "none")
+    layer = next(each for each in network if isinstance(each, LocallyConnected2d))
+    first = next(m for m in network.modules() if list(m.parameters(recurse=False)))
+    assert first is layer
+    lengths = torch.stack([f.flatten(1).norm(dim=1) for f in layer.filters()])  # place, output
+    ours = torch.from_numpy(filter_lengths(network)[: layer.weight.numel()])
+    expected = lengths.double().flatten().repeat_interleave(layer.weight.shape[-1])
+    torch.testing.assert_close(ours, expected, rtol=1e-5, atol=0)
 
 
 def test_the_largest_eigenvalues_and_lanczos_are_numpys() -> None:

@@ -15,11 +15,11 @@ from torch.nn import functional
 from hindi_bn.errors import HindiBnError
 from hindi_bn.landscape import grid
 from hindi_bn.landscape.grid import Plane, Work, losses, on_plane
-from hindi_bn.landscape.losses import by_engine, loss_at, state_of, statistics_of
+from hindi_bn.landscape.losses import by_engine, loss_at, statistics_of
 from hindi_bn.landscape.subset import Subset, subset_of
-from hindi_bn.landscape.weights import trained_network
+from hindi_bn.landscape.weights import state_of
 from hindi_bn.records import Record
-from hindi_bn.training.run import train_run
+from hindi_bn.training.run import load_network, train_run
 
 CPU = torch.device("cpu")
 
@@ -33,7 +33,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
 def by_hand(record: Record, subset: Subset, statistics: str) -> tuple[float, float]:
     """Loss and accuracy by torch's layers, batch by batch of 32 or of all images, in float64."""
     size = {"batch": 32}.get(statistics, len(subset.labels))
-    network = trained_network(record).double().train(statistics in {"batch", "reestimated"})
+    network = load_network(record).double().train(statistics in {"batch", "reestimated"})
     loss = right = 0.0
     for place in range(0, len(subset.labels), size):
         labels = subset.labels[place : place + size]
@@ -48,7 +48,7 @@ def test_each_statistics_has_the_loss_of_torchs_layers(tmp_path: Path, network: 
     study = tiny_study(epochs=1, network=network, lr=0.05, recordings=[])
     record = train_run(study, "bn", tiny_digits(), tmp_path)
     assert by_engine(record, CPU) == (network == "three_convs")
-    subset, state = subset_of(record, tiny_digits(), 50), state_of(trained_network(record))
+    subset, state = subset_of(record, tiny_digits(), 50), state_of(load_network(record))
     found = {}
     for statistics in ("batch", "running", "reestimated"):
         at = loss_at(record, subset, statistics, CPU, at_once=7)
@@ -62,7 +62,7 @@ def test_each_statistics_has_the_loss_of_torchs_layers(tmp_path: Path, network: 
 def test_a_network_without_batch_norm_has_one_surface(tmp_path: Path) -> None:
     record = train_run(tiny_study(epochs=1), "no-bn", tiny_digits(), tmp_path)
     assert statistics_of(record) == ("none",)
-    subset, state = subset_of(record, tiny_digits(), 50), state_of(trained_network(record))
+    subset, state = subset_of(record, tiny_digits(), 50), state_of(load_network(record))
     found = loss_at(record, subset, "none", CPU)(state)
     assert found == pytest.approx(by_hand(record, subset, "none"), rel=1e-5)
 
@@ -71,7 +71,7 @@ def test_a_network_without_batch_norm_has_one_surface(tmp_path: Path) -> None:
 def test_noise_and_dropout_are_off(tmp_path: Path, norm: str) -> None:
     study = tiny_study(epochs=1, norm=norm, dropout=0.5)
     record = train_run(study, "bn", tiny_digits(), tmp_path)
-    subset, state = subset_of(record, tiny_digits(), 50), state_of(trained_network(record))
+    subset, state = subset_of(record, tiny_digits(), 50), state_of(load_network(record))
     at = loss_at(record, subset, "batch", CPU)
     assert at(state) == at(state)
 

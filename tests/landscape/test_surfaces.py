@@ -18,15 +18,15 @@ from hindi_bn.cli import app
 from hindi_bn.errors import HindiBnError
 from hindi_bn.figures.landscape import surfaces_figure
 from hindi_bn.figures.style import Caption, save
-from hindi_bn.landscape.losses import loss_at, state_of
+from hindi_bn.landscape.losses import loss_at
 from hindi_bn.landscape.planes import path_plane, random_plane, twin_of
 from hindi_bn.landscape.subset import subset_of
 from hindi_bn.landscape.surfaces import Settings, bands, summary
-from hindi_bn.landscape.weights import initial_network, parts_of, trained_network
+from hindi_bn.landscape.weights import parts_of, state_of
 from hindi_bn.networks import build
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.records.path import RunPath, read_path
-from hindi_bn.training.run import train_run
+from hindi_bn.training.run import initial_network, load_network, train_run
 
 PATH = [{"kind": "path", "every": 1}]
 SMALL: Any = {"images": 20}
@@ -206,7 +206,7 @@ def test_what_is_not_finite_is_hatched_and_said(tmp_path: Path) -> None:
     assert save(figure, tmp_path / "figure", dpi=40)[0].stat().st_size > 1000
 
 
-def test_lines_have_bands_over_seeds_and_the_untrained_network(
+def test_lines_have_bands_over_seeds_and_the_unload_network(
     records: dict[str, Record], tmp_path: Path, unrendered: None
 ) -> None:
     settings = Settings(dimensions=1, points=3, statistics=("batch",))
@@ -235,7 +235,7 @@ def test_a_line_begins_and_ends_at_the_networks(
         assert rows.index.tolist() == [-0.5, 0, 0.5, 1, 1.5]
         at = loss_at(pair[0], subset, statistics, torch.device("cpu"))
         for x, record in zip((0.0, 1.0), pair, strict=True):
-            loss, _ = at(state_of(trained_network(record)))
+            loss, _ = at(state_of(load_network(record)))
             assert rows[x] == pytest.approx(loss, rel=1e-5)
 
 

@@ -7,20 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 from tiny import tiny_digits, tiny_study
+from torch.nn.utils import parameters_to_vector
 
 from hindi_bn.errors import HindiBnError
 from hindi_bn.landscape.subset import subset_of
-from hindi_bn.landscape.weights import (
-    initial_network,
-    parts_of,
-    put,
-    refuse_different,
-    trained_network,
-    vector_of,
-)
+from hindi_bn.landscape.weights import parts_of, put, refuse_different, state_of
 from hindi_bn.networks import build
 from hindi_bn.records import Record
-from hindi_bn.training.run import train_run
+from hindi_bn.training.run import initial_network, load_network, train_run
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +46,15 @@ def test_images_of_other_data_are_refused(record: Record) -> None:
 
 
 def test_the_vector_is_in_the_order_of_torchs_own_and_goes_back(record: Record) -> None:
-    network = trained_network(record)
-    vector = vector_of(network)
-    assert torch.equal(vector, torch.nn.utils.parameters_to_vector(network.parameters()))
-    put(network, 2 * vector)
-    values = torch.nn.utils.parameters_to_vector(network.parameters())
-    assert torch.equal(values, 2 * vector)
+    network = load_network(record)
+    state, before = state_of(network), parameters_to_vector(network.parameters())
+    averages = torch.cat([b.flatten() for n, b in network.named_buffers() if "running" in n])
+    assert torch.equal(state, torch.cat([before, averages]))
+    put(network, 2 * state)
+    assert torch.equal(parameters_to_vector(network.parameters()), 2 * before)
+    assert torch.equal(state_of(network), 2 * state)
     with pytest.raises(HindiBnError, match="do not fit"):
-        put(network, vector[1:])
+        put(network, state[1:])
 
 
 def test_parts_tell_weights_from_biases_and_norms() -> None:
@@ -76,7 +71,7 @@ def test_the_initial_network_is_where_training_began(record: Record, tmp_path: P
     torch.manual_seed(record.study.seed)  # paired: every run begins here
     begun = torch.nn.utils.parameters_to_vector(build("three_convs", "batch").parameters())
     state = torch.get_rng_state()
-    assert torch.equal(vector_of(initial_network(record)), begun)
+    assert torch.equal(parameters_to_vector(initial_network(record).parameters()), begun)
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -88,4 +83,4 @@ def test_weights_of_another_network_are_refused(record: Record, tmp_path: Path) 
     weights = (record.folder / "weights.safetensors").read_bytes()
     (plain.folder / "weights.safetensors").write_bytes(weights)
     with pytest.raises(HindiBnError, match="do not fit"):
-        trained_network(plain)
+        load_network(plain)

@@ -15,10 +15,10 @@ from torch import nn
 from torch.nn import functional
 
 from hindi_bn.errors import RunError
-from hindi_bn.landscape.weights import initial_network
 from hindi_bn.measures import gradient_growth
 from hindi_bn.records import Record
 from hindi_bn.records.recordings import COLUMNS
+from hindi_bn.training.run import initial_network
 
 DIGITS = tiny_digits()
 
@@ -31,7 +31,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
     return trained(out, recordings=[{"kind": "gradients", "every": 1}], **wide)
 
 
-def test_the_first_reading_is_of_the_untrained_network(record: Record) -> None:
+def test_the_first_reading_is_of_the_unload_network(record: Record) -> None:
     network = initial_network(record).train()
     images = DIGITS.train_images[:, None].float() / 255
     functional.cross_entropy(network(images), DIGITS.train_labels).backward()

@@ -9,12 +9,12 @@ import pytest
 import torch
 from tiny import tiny_digits, tiny_study
 from tiny_recordings import trained
+from torch.nn.utils import parameters_to_vector
 
 from hindi_bn.errors import RunError
-from hindi_bn.landscape.weights import initial_network, trained_network, vector_of
 from hindi_bn.records import RunFolder
 from hindi_bn.records.path import read_path
-from hindi_bn.training.run import Reporter, RunInterrupted, train_run
+from hindi_bn.training.run import Reporter, RunInterrupted, initial_network, load_network, train_run
 
 PATH = [{"kind": "path", "every": 2}]
 
@@ -30,9 +30,9 @@ def test_the_path_leads_from_the_first_weights_to_the_last(tmp_path: Path, numer
     record = trained(tmp_path, recordings=PATH, numerics=numerics)
     path = read_path(RunFolder(record.folder))
     assert (path.epoch.tolist(), path.step.tolist()) == ([-1, 0, 1, 1], [0, 2, 4, 6])
-    assert torch.equal(path.weights[0], vector_of(initial_network(record)))
-    last = trained_network(record)
-    assert torch.equal(path.weights[-1], vector_of(last))
+    assert torch.equal(path.weights[0], parameters_to_vector(initial_network(record).parameters()))
+    last = load_network(record)
+    assert torch.equal(path.weights[-1], parameters_to_vector(last.parameters()))
     averages = [b.flatten() for name, b in last.named_buffers() if "running" in name]
     assert torch.equal(path.buffers[-1], torch.cat(averages))
     plain = trained(tmp_path / "plain", recordings=[], numerics=numerics)

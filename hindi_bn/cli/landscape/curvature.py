@@ -15,6 +15,7 @@ from hindi_bn.cli import options
 from hindi_bn.cli.app import note, print_json
 from hindi_bn.cli.landscape.group import Draw, Images, Runs, To, landscape
 from hindi_bn.cli.tables import show, table_of
+from hindi_bn.study.words import rows_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +94,7 @@ def curvature(
         "smallest": ("smallest", ".3g"),
     }  # fmt: skip
     rows = [dict.fromkeys(columns) | row for row in rows]
-    show([table_of(rows, "Eigenvalues of the loss's Hessian", columns)])
+    show([table_of(rows_in_words(rows), "Eigenvalues of the loss's Hessian", columns)])
     options.tell_files(found.files, json_=False)
 
 

@@ -13,7 +13,7 @@ from hindi_bn.cli.landscape.group import Draw, landscape
 from hindi_bn.cli.progress import download_progress
 from hindi_bn.cli.tables import show, table_of
 from hindi_bn.files import plain_json
-from hindi_bn.study.words import arms_in_words
+from hindi_bn.study.words import rows_in_words
 
 
 @landscape.command()
@@ -53,13 +53,11 @@ def depth(
     if json_:
         print_json({**document, "files": [str(path) for path in written]})
         return
-    words = arms_in_words(("no-bn", "bn"))
-    rows = [{**row, "arm": words[row["arm"]]} for row in document["growth"]]
+    rows = rows_in_words(document["growth"])
     columns = {
         "init": ("weights", ""), "arm": ("network", ""), "depth": ("depth", "d"),
         "ratio": ("second / last", ".3g"), "low": ("from", ".3g"), "high": ("to", ".3g"),
         "per_layer": ("per layer", ".3f"), "kurtosis": ("kurtosis", ".1f"), "n": ("n", "d"),
     }  # fmt: skip
     show([table_of(rows, "Gradient of the second convolution over the last one's", columns)])
-    for path in written:
-        typer.echo(path)
+    options.tell_files(written, json_=False)

@@ -1,13 +1,11 @@
 """`hindi-bn landscape gradient`."""
 
-import typer
-
 import hindi_bn
 from hindi_bn.cli import options
 from hindi_bn.cli.app import print_json
 from hindi_bn.cli.landscape.group import Runs, To, landscape
 from hindi_bn.cli.tables import show, table_of
-from hindi_bn.study.words import arms_in_words
+from hindi_bn.study.words import rows_in_words
 
 
 @landscape.command()
@@ -28,24 +26,11 @@ def gradient(
     if json_:
         print_json({**document, "files": [str(path) for path in written]})
         return
-    words = arms_in_words(row["arm"] for row in document["values"])
-    rows = [
-        {**row, "arm": words[row["arm"]]}
-        for row in document["values"]
-        if not row["quantity"].endswith("_epoch")
-    ]
+    whole = [row for row in document["values"] if not row["quantity"].endswith("_epoch")]
     columns = {
         "label": ("median over the run", ""), "arm": ("arm", ""), "n": ("n", "d"),
         "mean": ("mean", ".4g"), "low": ("from", ".4g"), "high": ("to", ".4g"),
     }  # fmt: skip
-    show(
-        [
-            table_of(
-                rows,
-                "Along the gradient: means over seeds, 95 % t-intervals from n = 4 on",
-                columns,
-            )
-        ]
-    )
-    for path in written:
-        typer.echo(path)
+    title = "Along the gradient: means over seeds, 95 % t-intervals from n = 4 on"
+    show([table_of(rows_in_words(whole), title, columns)])
+    options.tell_files(written, json_=False)

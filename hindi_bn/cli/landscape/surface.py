@@ -14,6 +14,7 @@ from hindi_bn.cli.landscape.group import Draw, Images, Runs, To, landscape
 from hindi_bn.cli.progress import points_progress
 from hindi_bn.cli.tables import Parts, show, table_of
 from hindi_bn.files import plain_json
+from hindi_bn.study.words import rows_in_words
 
 if TYPE_CHECKING:
     from hindi_bn.api.landscape.surface import Landscape
@@ -181,8 +182,7 @@ def _tell(
         print_json(plain_json(found.document | {"files": files}))
         return
     show(_parts(found.document))
-    for file in found.files:
-        typer.echo(file)
+    options.tell_files(found.files, json_=False)
     note("Losses are means over images; statistics are those that BN uses.", quiet=quiet)
 
 
@@ -197,7 +197,7 @@ def _parts(document: dict[str, Any]) -> Parts:
         if any(row["not_finite"] for row in document["summary"]):
             columns["not_finite"] = ("NaN", ",d")
         title = f"Loss at the network and around it: {document['images']}"
-        parts.append(table_of(document["summary"], title, columns))
+        parts.append(table_of(rows_in_words(document["summary"]), title, columns))
     if "differences" in document:
         columns = {
             "statistics": ("statistics", ""), "directions": ("directions", ""),
@@ -211,7 +211,7 @@ def _parts(document: dict[str, Any]) -> Parts:
             "away": ("farthest from the plane", ".3g"), "relative": ("loss off by", ".1%"),
         }  # fmt: skip
         title = "The path's own points beside their places in the plane, at most"
-        parts.append(table_of(document["path"], title, columns))
+        parts.append(table_of(rows_in_words(document["path"]), title, columns))
     for run, (first, second) in document.get("explained", {}).items():
         parts.append(
             f"{run}: the plane's axes explain {100 * first:.1f} and {100 * second:.1f} % of its "
