@@ -185,6 +185,7 @@ def test_images_that_do_not_fit_are_refused() -> None:
         ({"options__convolutions": 9}, "more than 8 convolutions"),
         ({"dropout": 0.5}, "dropout"),
         ({"options__padding": "mean"}, "padding 'mean'"),
+        ({"runs__bn__norm_layers": [2]}, "norms in single layers"),
         ({"halved": True}, "halved images"),
         ({"transformer": True}, "the spatial transformer"),
         ({"network": "locally_connected", "recordings": []}, "network 'locally_connected'"),
