@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from hindi_bn.api.listing import describe_run, list_runs, remove_runs, size_of_run
     from hindi_bn.api.measures import measure
     from hindi_bn.api.networks import describe_network, describe_networks, draw_network
+    from hindi_bn.api.page import build_page
     from hindi_bn.api.prediction import predict, save_seen, score
     from hindi_bn.api.runs import plot, read_run, read_runs, train
     from hindi_bn.api.study import (
@@ -73,6 +74,7 @@ _HOMES = {
     "listing": ("describe_run", "list_runs", "remove_runs", "size_of_run"),
     "measures": ("measure",),
     "networks": ("describe_network", "describe_networks", "draw_network"),
+    "page": ("build_page",),
     "prediction": ("predict", "save_seen", "score"),
     "runs": ("plot", "read_run", "read_runs", "train"),
     "study": (
@@ -82,7 +84,7 @@ _HOMES = {
 }  # fmt: skip
 
 __all__ = [
-    "add_evidence", "audit_evidence", "check_study", "choose_runs", "claims_multiverse",
+    "add_evidence", "audit_evidence", "build_page", "check_study", "choose_runs", "claims_multiverse",
     "compare", "describe_digits", "describe_network", "describe_networks", "describe_run",
     "diagnose", "download", "draw_claims", "draw_contact_sheet", "draw_network",
     "estimate_claims", "estimate_sweep", "explain_batch_norm", "explain_scaling", "export",

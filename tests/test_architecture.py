@@ -13,7 +13,7 @@ ROOMS = (
     "errors", "files", "registry", "environment", "study", "digits", "networks", "engine",
     "records", "training", "runners", "stats", "curvature", "measures", "landscape", "evidence",
     "figures", "plots", "exports", "trackers", "article", "sweeps", "claims", "explain", "bench",
-    "api", "cli",
+    "page", "api", "cli",
 )  # fmt: skip
 """In the order of docs/architecture.md."""
 

@@ -12,6 +12,7 @@ from hindi_bn.cli import (
     export,
     landscape,
     networks,
+    page,
     plot,
     predict,
     results,

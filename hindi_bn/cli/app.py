@@ -24,8 +24,8 @@ _silent = contextvars.ContextVar("silent", default=False)
 
 ORDER = (
     "reproduce", "download", "data", "train", "runs", "compare", "plot-descent", "predict",
-    "explain", "export", "networks", "config", "plot", "landscape", "bench", "sweep", "claims",
-    "evidence", "doctor",
+    "explain", "export", "networks", "config", "plot", "page", "landscape", "bench", "sweep",
+    "claims", "evidence", "doctor",
 )  # fmt: skip
 """Commands in the order of `hindi-bn --help`: the way of a study first."""
 

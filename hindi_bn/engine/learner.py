@@ -38,7 +38,7 @@ class EngineLearner:
     ) -> None:
         self.layers, self._run, self._library = network, run, load(lanes)
         threads = min(threads, MOST_THREADS)
-        shape = _shape_of(run, network, threads)
+        shape = shape_of(run, network, threads)
         self._side = shape.side
         memory = torch.zeros(self._library.engine_bytes(shape) + ALIGNED, dtype=torch.uint8)
         self._engine = -(-memory.data_ptr() // ALIGNED) * ALIGNED
@@ -119,7 +119,8 @@ class EngineLearner:
         return images.contiguous(), labels.contiguous()
 
 
-def _shape_of(run: Run, network: nn.Sequential, threads: int) -> Shape:
+def shape_of(run: Run, network: nn.Sequential, threads: int) -> Shape:
+    """Return what the engine is told of a run's network."""
     norm, linear = run.norm, next(layer for layer in network if isinstance(layer, nn.Linear))
     side = 2 * math.isqrt(linear.in_features // 16)  # 16 channels, pooled to half the side
     groups = {"layer": 1, "instance": 16}.get(norm.name, getattr(norm, "groups", 1))

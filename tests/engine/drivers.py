@@ -10,7 +10,7 @@ import torch
 from tiny import tiny_study
 from torch import nn
 
-from hindi_bn.engine.learner import EngineLearner, _shape_of, _tensors_of
+from hindi_bn.engine.learner import EngineLearner, shape_of, _tensors_of
 from hindi_bn.engine.library import BUILT, Shape
 from hindi_bn.networks import build_run
 from hindi_bn.study import Run
@@ -66,7 +66,7 @@ class WasmLearner:
         exports: Any = wasmtime.Instance(self._store, module, []).exports(self._store)
         self._exports, self._memory, self._run = exports, exports["memory"], run
         self._tensors = _tensors_of(run, network, make_optimizer(run, network))
-        shape = bytes(_shape_of(run, network, 1))
+        shape = bytes(shape_of(run, network, 1))
         assert len(shape) == ctypes.sizeof(Shape)
         self._batch = self._place(b"\0" * (run.batch_size * (side * side * 4 + 8)))
         self._right = self._place(b"\0" * 4)

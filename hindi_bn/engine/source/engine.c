@@ -342,6 +342,25 @@ EXPORT float engine_step(engine *e, const tensors *at, const float *images, cons
   return run(e, at, images, labels, count, 1, right);
 }
 
+/* The logits (count, CLASSES) of the last call's images. */
+EXPORT void engine_answers(const engine *e, float *logits) {
+  for (int i = 0; i < e->count; i++)
+    for (int k = 0; k < CLASSES; k++) logits[i * CLASSES + k] = e->records[i].logits[k];
+}
+
+/* A map of the last call, in torch's layout (C, side, side): what convolution l gave, after the
+   ReLU where there is no norm; or what it passed on. Where images do not share a norm over their
+   batch, the last image's alone is still there. */
+EXPORT void engine_map(engine *e, int32_t image, int32_t l, int32_t passed, float *to) {
+  room *r = &e->rooms[0];
+  slot *s = e->shape.norm == OVER_BATCH && e->training ? &e->slots[image] : &r->slot;
+  const float *map = passed ? passed_on(e, r, s, image, l) : s->maps[l];
+  int side = e->shape.side;
+  for (int c = 0; c < C; c++)
+    for (int y = 0; y < side; y++)
+      ALONG_ROW(side, y, x, at) to[(c * side + y) * side + x] = map[at + c];
+}
+
 /* Mean loss, right answers and logits (count, CLASSES) of a batch in evaluation. `read` is 0 where
    the weights are those of the last call. */
 EXPORT float engine_evaluate(engine *e, const tensors *at, const float *images,
@@ -349,8 +368,7 @@ EXPORT float engine_evaluate(engine *e, const tensors *at, const float *images,
                              int32_t *right) {
   e->training = e->back = e->update = 0;
   float loss = run(e, at, images, labels, count, read, right);
-  for (int i = 0; i < count; i++)
-    for (int k = 0; k < CLASSES; k++) logits[i * CLASSES + k] = e->records[i].logits[k];
+  engine_answers(e, logits);
   return loss;
 }
 
