@@ -9,6 +9,7 @@
       Object.assign(this, {canvas, options: {height: 240, format: (y) => page.format(y, 4), ...options}});
       Object.assign(this, {view: null, marked: null, waiting: false});
       canvas.setAttribute("role", "img");
+      canvas.style.width = "100%";
       this.set(options.series || []);
       page.resized(() => this.redraw());
       page.on("theme", () => this.redraw());
@@ -190,8 +191,9 @@
       context.stroke();
     }
 
-    marks({points, shape, dashed}) {
-      if (shape === undefined || dashed) return;
+    // At most MARKS marks, or all of few points, as of published numbers with epochs between them.
+    marks({points, shape}) {
+      if (shape === undefined) return;
       const shown = points.filter(([x, y]) => x >= this.x[0] && x <= this.x[1] && this.drawable(y));
       const every = Math.max(1, Math.ceil(shown.length / MARKS));
       for (let i = shown.length - 1; i >= 0; i -= every) {
