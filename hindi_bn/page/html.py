@@ -16,7 +16,8 @@ WORKER = ("engine.js", "rng.js", "sha256.js", "worker.js")
 """What the page's workers run."""
 
 SCRIPTS = (
-    "start.js", "engine.js", "rng.js", "sha256.js", "chart.js", "projection.js", "result.js",
+    "start.js", "engine.js", "rng.js", "sha256.js", "axes.js", "lines.js", "chart.js",
+    "projection.js", "result.js",
     "draw.js", "inside.js", "whatif.js", "train.js", "archive.js", "repeat.js", "descent.js",
     "claims.js", "surface.js", "last.js",
 )  # fmt: skip

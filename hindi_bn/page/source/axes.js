@@ -19,9 +19,10 @@
     return place;
   };
 
-  // Round numbers in [low, high], at most so many: steps of 1, 2 or 5 times a power of ten.
+  // Round numbers in [low, high], at most so many: steps of 1, 2 or 5 times a power of ten; where
+  // log, powers of ten, with 2 and 5 times them where there is room.
   page.ticks = ([low, high], most, log) => {
-    if (log && high / low >= 10) return decades(low, high, most);
+    if (log && high / low >= 4) return decades(low, high, most);
     const raw = (high - low) / Math.max(most, 1) || 1, power = 10 ** Math.floor(Math.log10(raw));
     const step = power * [1, 2, 5, 10].find((each) => each * power >= raw * (1 - 1e-9));
     const found = [];
@@ -30,10 +31,15 @@
   };
 
   const decades = (low, high, most) => {
-    const first = Math.ceil(Math.log10(low) - 1e-9), last = Math.floor(Math.log10(high) + 1e-9);
-    const step = Math.max(1, Math.ceil((last - first + 1) / Math.max(most, 1))), found = [];
-    for (let power = first; power <= last; power += step) found.push(Number(`1e${power}`));
-    return found;
+    const powers = (factors, step) => {
+      const found = [], first = Math.floor(Math.log10(low)), last = Math.floor(Math.log10(high));
+      for (let power = first; power <= last; power += 1) {
+        if (power % step === 0) found.push(...factors.map((factor) => Number(`${factor}e${power}`)));
+      }
+      return found.filter((value) => value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9));
+    };
+    const all = [powers([1, 2, 5], 1), powers([1, 3], 1), ...[1, 2, 3, 5, 10, 20].map((step) => powers([1], step))];
+    return all.find((found) => found.length <= Math.max(most, 2)) || [low];
   };
 
   // The reader's own text size, times size.

@@ -106,8 +106,8 @@
       }
       const wide = 24 + Math.max(...this.x.map((x) => context.measureText(page.number(Math.round(x))).width));
       const most = Math.max(1, Math.floor((box.right - box.left) / wide));
-      const whole = this.whole.every(Number.isInteger);
-      for (const tick of page.ticks(this.x, most).filter((x) => !whole || Number.isInteger(x))) this.below(page.number(tick), scales.x(tick));
+      const all = page.ticks(this.x, most), whole = this.whole.every(Number.isInteger); // epochs, steps
+      all.filter((x) => !whole || Number.isInteger(x)).forEach((x) => this.below(page.number(x), scales.x(x)));
       context.strokeStyle = page.ink();
       this.rule(box.left, box.bottom, box.right, box.bottom);
     }
@@ -156,7 +156,7 @@
       const {context, box} = this;
       context.save();
       context.beginPath();
-      context.rect(box.left, box.top - 6, box.right - box.left + 6, box.bottom - box.top + 6);
+      context.rect(box.left - 5, box.top - 6, box.right - box.left + 10, box.bottom - box.top + 6);
       context.clip();
       this.series.filter(({band}) => band).forEach((series) => this.band(series));
       for (const series of this.series) {

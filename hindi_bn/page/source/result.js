@@ -20,7 +20,7 @@
     const higher = by > 0
       ? `The network ${best.words} ends ${by.toFixed(2)} points higher than the one ${worst.words}`
       : "The networks end equal";
-    return `${higher}: after ${epochs} epochs, ${said} of the test digits are read rightly. Data: ${made.data_title}.`;
+    return `${higher}: after ${epochs} epochs, ${said} of the test digits are read correctly. Data: ${made.data_title}.`;
   };
 
   // ---- the table -------------------------------------------------------------------------------
@@ -89,7 +89,7 @@
     const select = el("select", {id: "result-of", onchange: () => page.set({"result.of": select.value})},
       el("option", {value: "test", text: "test digits"}), el("option", {value: "train", text: "training digits"}));
     page.on("result.of", () => (select.value = page.get("result.of") === "train" ? "train" : "test"));
-    return el("div", {class: "field"}, el("label", {for: "result-of", text: "Curves of the"}), select);
+    return el("div", {class: "row"}, el("div", {class: "field"}, el("label", {for: "result-of", text: "Curves of the"}), select));
   };
 
   // ---- the epoch ---------------------------------------------------------------------------------
@@ -115,7 +115,7 @@
   };
 
   const slider = () => {
-    const {button, stop} = player(), output = el("output", {for: "epoch"});
+    const {button, stop} = player(), output = el("output", {for: "epoch", style: "min-width: 3.6em"});
     const input = el("input", {id: "epoch", type: "range", min: 0, max: page.last, step: 1, oninput: () => {
       stop();
       page.set({epoch: Number(input.value)});
@@ -123,10 +123,10 @@
     page.on("epoch", () => {
       const epoch = page.get("epoch");
       input.value = epoch;
-      output.textContent = epoch ? `after epoch ${epoch} of ${page.last}` : "before training";
+      output.textContent = epoch ? `${epoch} of ${page.last}` : "untrained";
       input.setAttribute("aria-valuetext", output.textContent);
     });
-    return el("div", {class: "epoch"}, el("div", {class: "row", style: "flex-wrap: nowrap; align-items: center; margin: 0"},
+    return el("div", {class: "epoch"}, el("div", {class: "row", style: "flex-wrap: nowrap; gap: 0.6rem; align-items: center; margin: 0"},
       button, el("label", {for: "epoch", text: "Epoch"}), input, output));
   };
 
