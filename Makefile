@@ -19,7 +19,7 @@ ENGINE := $(VENV)/.engine-$(shell cat $(SOURCE) | cksum | tr -d ' ')
 PYTEST := env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(abspath $(VENV))/pycache $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev wheel docs engine reproduce quick test coverage proofs fidelity claims bench gpu check format clean
+.PHONY: help install dev wheel docs engine reproduce quick page test coverage browser proofs fidelity claims bench gpu check format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,15 +63,23 @@ engine: $(STAMP) ## compile the engine's libraries again, for this machine and t
 
 reproduce: install ## the whole study: data, both runs, tables and figures in results/article
 	$(BIN)/hindi-bn reproduce --data-dir $(DATA) --out $(OUT)
+	$(BIN)/hindi-bn page --data-dir $(DATA) --results $(OUT)
 
 quick: install ## a two-minute taste: both networks for five epochs
 	$(BIN)/hindi-bn reproduce --config quick --data-dir $(DATA) --out $(OUT)
+	$(BIN)/hindi-bn page --config quick --data-dir $(DATA) --results $(OUT)
+
+page: install ## the page: what `make reproduce` left, in one HTML file to see and touch
+	$(BIN)/hindi-bn page --data-dir $(DATA) --results $(OUT)
 
 test: dev ## the tests, offline, under three minutes on two cores
 	OMP_NUM_THREADS=1 $(PYTEST) -n 2 --dist worksteal $(COVERAGE)
 
 coverage: COVERAGE = --cov --cov-report=term-missing:skip-covered --render
 coverage: test ## the same tests with coverage, at least 90 %, and all figures drawn; two thirds longer
+
+browser: dev ## the page, tried in Chromium and Firefox where they are installed
+	OMP_NUM_THREADS=1 $(PYTEST) -m browser --durations=5
 
 proofs: dev ## the longer proofs: kills and resumes, the stand-in against the real digits
 	OMP_NUM_THREADS=1 $(PYTEST) -m 'slow and not timed' -n 2 --dist loadgroup --durations=15

@@ -84,16 +84,16 @@ _HOMES = {
 }  # fmt: skip
 
 __all__ = [
-    "add_evidence", "audit_evidence", "build_page", "check_study", "choose_runs", "claims_multiverse",
-    "compare", "describe_digits", "describe_network", "describe_networks", "describe_run",
-    "diagnose", "download", "draw_claims", "draw_contact_sheet", "draw_network",
+    "add_evidence", "audit_evidence", "build_page", "check_study", "choose_runs",
+    "claims_multiverse", "compare", "describe_digits", "describe_network", "describe_networks",
+    "describe_run", "diagnose", "download", "draw_claims", "draw_contact_sheet", "draw_network",
     "estimate_claims", "estimate_sweep", "explain_batch_norm", "explain_scaling", "export",
     "landscape_curvature", "landscape_depth", "landscape_gradient", "landscape_line",
-    "landscape_surface", "landscape_twin", "list_evidence",
-    "list_runs", "list_studies", "load_digits", "load_study", "measure", "measure_speed",
-    "new_study", "plan_claims_power", "plot", "plot_descent", "predict", "read_claims",
-    "read_run", "read_runs", "register_claims", "remove_runs", "reproduce", "run_claims",
-    "save_seen", "score", "size_of_run", "study_schema", "sweep", "train", "verify_evidence",
+    "landscape_surface", "landscape_twin", "list_evidence", "list_runs", "list_studies",
+    "load_digits", "load_study", "measure", "measure_speed", "new_study", "plan_claims_power",
+    "plot", "plot_descent", "predict", "read_claims", "read_run", "read_runs", "register_claims",
+    "remove_runs", "reproduce", "run_claims", "save_seen", "score", "size_of_run", "study_schema",
+    "sweep", "train", "verify_evidence",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # for mypy only the names above are there

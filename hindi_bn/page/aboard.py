@@ -112,7 +112,7 @@ def _layout(network: nn.Module) -> list[dict[str, Any]]:
 
 
 def _points(record: Record) -> Points:
-    """Return a run's networks after every epoch if it has recorded them, else the first and last."""
+    """Return a run's networks after every epoch if it recorded them, else the first and last."""
     if not any(each.kind == "path" and each.every == "epoch" for each in record.run.recordings):  # type: ignore[attr-defined]
         both = [state_of(initial_network(record)), state_of(load_network(record))]
         return Points([0, len(record.history)], torch.stack(both).numpy())

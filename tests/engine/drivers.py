@@ -10,7 +10,7 @@ import torch
 from tiny import tiny_study
 from torch import nn
 
-from hindi_bn.engine.learner import EngineLearner, shape_of, _tensors_of
+from hindi_bn.engine.learner import EngineLearner, _tensors_of, shape_of
 from hindi_bn.engine.library import BUILT, Shape
 from hindi_bn.networks import build_run
 from hindi_bn.study import Run
