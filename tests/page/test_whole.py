@@ -78,7 +78,8 @@ def test_axe_finds_nothing_serious(page: Page, scheme: str) -> None:
     found = page.driver.execute_async_script("""
         const done = arguments[0];
         axe.run().then((found) => done(found.violations.map((each) => [
-          each.impact, each.id, each.nodes.slice(0, 3).map((node) => node.html + node.failureSummary),
+          each.impact, each.id,
+          each.nodes.slice(0, 3).map((node) => node.html + node.failureSummary),
         ])));
     """)
     resize(page, 900)
