@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -72,22 +72,41 @@ def draw_all(results: Sequence[ClaimResult]) -> Figure:
 def _row(result: ClaimResult, effect: Effect) -> dict[str, Any]:
     """Return a claim's row of `hindi_bn.figures.all_claims.all_claims`."""
     low, high = effect.corrected_low, effect.corrected_high
-    above = -np.inf if effect.above is None else effect.above
-    below = np.inf if effect.below is None else effect.below
-    by_above = effect.mean - above <= below - effect.mean  # the nearer end
-    end, inward = (above, 1) if by_above else (below, -1)
-    margin = abs(end) or abs(effect.least or 1.0)
+    end, inward, margin, width = margins(effect)
     estimate, *ends = (inward * (value - end) / margin for value in (effect.mean, low, high))
     stage = "" if result.stage == "confirm" else result.stage
     notes = (f"n = {effect.n}", stage, "runs missing" if result.incomplete else "")
     return {
         "label": f"{result.id}  {result.title}",
         "estimate": estimate, "low": min(ends), "high": max(ends),
-        "width": (below - above) / margin,
+        "width": width,
         "effect": all_claims.effect_in_words(effect.mean, low, high, effect.unit),
         "n": ", ".join(filter(None, notes)), "verdict": result.verdict,
         "confirmed": result.stage == "confirm",
     }  # fmt: skip
+
+
+class Margins(NamedTuple):
+    """The plot's unit: value v of an effect stands at inward * (v - end) / margin, right of 0.
+
+    `end` is that end of the test's region which is nearest to the mean, `width` how far the other
+    one is, in margins; a margin is the end itself, or the smallest effect of interest, or else 1.
+    """
+
+    end: float
+    inward: int
+    margin: float
+    width: float
+
+
+def margins(effect: Effect) -> Margins:
+    """Return where an effect's values stand in the plot of all claims."""
+    above = -np.inf if effect.above is None else effect.above
+    below = np.inf if effect.below is None else effect.below
+    by_above = effect.mean - above <= below - effect.mean
+    end, inward = (above, 1) if by_above else (below, -1)
+    margin = abs(end) or abs(effect.least or 1.0)
+    return Margins(end, inward, margin, (below - above) / margin)
 
 
 def forest_table(result: ClaimResult) -> pd.DataFrame:

@@ -1,15 +1,20 @@
-// Solid drawings on a flat canvas: page.Turnable holds the two angles and turns them by hand.
+// Solid drawings on flat canvases: page.Turnable holds two angles and turns them by hand.
 (() => {
   "use strict";
 
-  const STEP = 0.12, FLATTEST = 0.05, STEEPEST = Math.PI / 2 - 0.02;
+  const STEP = 0.12, FLATTEST = 0.05, STEEPEST = Math.PI / 2 - 0.02, HIGH = 0.85;
 
-  // draw() is called when the angles change: by dragging, or by arrow keys when focused.
+  // draw() is called when the angles change: by dragging on one of the canvases, or by arrow keys.
   class Turnable {
-    constructor(canvas, draw, {turn = 0.7, tilt = 0.5} = {}) {
+    constructor(canvases, draw, {turn = 0.7, tilt = 0.5} = {}) {
       Object.assign(this, {turn, tilt, draw, held: null});
+      canvases.forEach((canvas) => this.listen(canvas));
+    }
+
+    listen(canvas) {
+      canvas.setAttribute("role", "img");
       canvas.tabIndex = 0;
-      canvas.style.touchAction = "pan-y";
+      Object.assign(canvas.style, {width: "100%", touchAction: "pan-y", cursor: "grab"});
       canvas.addEventListener("pointerdown", (event) => {
         canvas.setPointerCapture(event.pointerId);
         this.held = [event.clientX, event.clientY];
@@ -39,18 +44,45 @@
       this.draw();
     }
 
-    // Places (x, y, z), each -1 to 1 and z upwards, in a box: [right, down, depth]; the nearest has
-    // the greatest depth.
-    placed({left, top, width, height}) {
+    // Places (x, y, z), each -1 to 1 and z upwards, on a canvas: [right, down, depth]; what is
+    // nearest has the greatest depth.
+    placed(width, height) {
       const [cos, sin, low, high] = [Math.cos(this.turn), Math.sin(this.turn), Math.sin(this.tilt), Math.cos(this.tilt)];
-      const size = Math.min(width, height * 1.25) / 3.1;
+      const size = Math.min(width / 3.1, height / 3.1);
       return ([x, y, z]) => {
-        const [right, far] = [cos * x + sin * y, cos * y - sin * x];
-        const up = far * low + z * high * 0.9;
-        return [left + width / 2 + size * right, top + height / 2 - size * up, z * low - far * high];
+        const right = cos * x + sin * y, far = cos * y - sin * x;
+        const up = far * low + z * high * HIGH;
+        return [width / 2 + size * right, height / 2 - size * up, z * low * HIGH - far * high];
       };
     }
   }
 
   page.Turnable = Turnable;
+
+  // Draws the box that a solid stands in: its floor, a rule for the height with its two ends, and
+  // the axes' names beside the edges in front.
+  page.frame = (context, place, names, [low, high]) => {
+    const floor = [[-1, -1, -1], [1, -1, -1], [1, 1, -1], [-1, 1, -1]], at = floor.map(place);
+    const font = page.font(0.75), middle = (one, two) => place([(one[0] + two[0]) / 2, (one[1] + two[1]) / 2, -1]);
+    [context.strokeStyle, context.lineWidth, context.fillStyle] = [page.grid(), 1, page.ink()];
+    context.font = `${font.pixels}px ${font.family}`;
+    context.beginPath();
+    [...at, at[0]].forEach(([x, y]) => context.lineTo(x, y));
+    const left = at.reduce((best, corner, i) => (corner[0] < at[best][0] ? i : best), 0);
+    const top = place([floor[left][0], floor[left][1], 1]);
+    context.moveTo(at[left][0], at[left][1]);
+    context.lineTo(top[0], top[1]);
+    context.stroke();
+    const front = (one, other) => (middle(...one)[2] > middle(...other)[2] ? one : other);
+    const [x, y] = [front([floor[0], floor[1]], [floor[3], floor[2]]), front([floor[0], floor[3]], [floor[1], floor[2]])];
+    [[x, names.x], [y, names.y]].forEach(([edge, name]) => {
+      const [right, down] = middle(...edge);
+      context.textAlign = right < place([0, 0, -1])[0] ? "right" : "left";
+      context.fillText(name, right, down + font.pixels * 1.3);
+    });
+    context.textAlign = "left";
+    const room = Math.max(0, top[0] - 4);
+    context.fillText(`${names.z} ${high}`, Math.min(room, top[0]), top[1] - 6);
+    context.fillText(low, at[left][0] + 4, at[left][1] - 4);
+  };
 })();
