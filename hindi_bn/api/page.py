@@ -7,12 +7,15 @@ from typing import Any
 
 from hindi_bn import digits as source
 from hindi_bn import environment
+from hindi_bn.api.landscape.results import results_of
 from hindi_bn.api.runs import RunLike, read_runs
 from hindi_bn.digits import Digits
 from hindi_bn.errors import HindiBnError
 from hindi_bn.files import write_text
 from hindi_bn.page import aboard, html
 from hindi_bn.page.digits import Kind, chosen, drawn
+from hindi_bn.page.ledger import ledger
+from hindi_bn.page.surfaces import surfaces
 from hindi_bn.records import Record
 from hindi_bn.study import Study
 
@@ -30,8 +33,8 @@ def build_page(
 ) -> Path:
     """Write the page of two or more runs, or of a study's; return its file.
 
-    It holds the networks, digits to train on and to read, and what is in `out` of the claims. Equal
-    runs give equal bytes.
+    It holds the networks, digits to train on and to read, what is in `out` of the claims, and the
+    surfaces that have been computed beside the runs. Equal runs give equal bytes.
 
     Args:
         what: A study, whose runs are in `out`; or runs.
@@ -57,6 +60,8 @@ def build_page(
         "published": aboard.published(records),
         "half": aboard.answers_at_half(records, data) if data else None,
         "digits": on.described | {"hard": aboard.hard(records, on)},
+        "claims": ledger(Path(out) / "claims"),
+        "surfaces": surfaces(results_of(records, None), records),
     }
     file = Path(to) if to else records[0].folder.parent / "page.html"
     write_text(file, html.join(document, blobs | {"digits": on.packed}))

@@ -28,9 +28,10 @@
     const height = Math.min(Math.max(0.8 * width, 240), 400), context = page.fit(canvas, height);
     context.clearRect(0, 0, width, height);
     const place = turnable.placed(width, height), scales = scaled(run), of = page.get("descent.same") ? runs : [run];
-    page.frame(context, place, {x: "wx", y: "wy", z: "training loss"}, ends("loss", of).map((loss) => page.format(loss, 3)));
+    const label = page.frame(context, place, {x: "wx", y: "wy", z: "training loss"}, ends("loss", of).map((loss) => page.format(loss, 3)));
     const points = paths.get(run).map((point) => ({...point, at: AXES.map((axis, i) => scales[i](point[axis]))}));
     path(context, run, points, place);
+    label();
   };
 
   // The path up to the chosen epoch is bold, the rest faint; a plumb line drops from the epoch.
@@ -61,11 +62,13 @@
     context.stroke();
   };
 
+  const minus = (text) => text.replace("-", "−");
   const say = ({run, canvas, said}) => {
     const now = paths.get(run).find((point) => point.epoch === page.get("epoch"));
-    const span = (axis) => ends(axis, [run]).map((value) => page.format(value, 5)).join(" to ").replaceAll("-", "−");
-    const [wx, wy, loss] = AXES.map((axis) => (now ? page.format(now[axis], 5).replace("-", "−") : ""));
-    said.textContent = `wx from ${span("wx")}, wy from ${span("wy")}. ` +
+    const from = (axis) => `${axis} ranges over ${page.format(ends(axis, [run])[1] - ends(axis, [run])[0], 2)} around ` +
+      minus(page.format((ends(axis, [run])[0] + ends(axis, [run])[1]) / 2, 4));
+    const [wx, wy, loss] = AXES.map((axis) => (now ? minus(page.format(now[axis], 6)) : ""));
+    said.textContent = `${from("wx")}, ${from("wy")}. ` +
       (now ? `After epoch ${now.epoch}: wx ${wx}, wy ${wy}, training loss ${loss}.` : "Nothing was recorded before training.");
     canvas.setAttribute("aria-label", `Path of two weights and the training loss ${run.words}, ${paths.get(run).length} epochs: ${said.textContent}`);
   };

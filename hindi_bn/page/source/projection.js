@@ -48,7 +48,7 @@
     // nearest has the greatest depth.
     placed(width, height) {
       const [cos, sin, low, high] = [Math.cos(this.turn), Math.sin(this.turn), Math.sin(this.tilt), Math.cos(this.tilt)];
-      const size = Math.min(width / 3.1, height / 3.1);
+      const size = Math.min(width / 3.1, height / 3.3);
       return ([x, y, z]) => {
         const right = cos * x + sin * y, far = cos * y - sin * x;
         const up = far * low + z * high * HIGH;
@@ -59,30 +59,41 @@
 
   page.Turnable = Turnable;
 
-  // Draws the box that a solid stands in: its floor, a rule for the height with its two ends, and
-  // the axes' names beside the edges in front.
+  // Draws the box that a solid stands in, its floor and a rule for the height; returns what draws
+  // the axes' names, beside the edges in front, and the two ends of the height: call it last.
   page.frame = (context, place, names, [low, high]) => {
     const floor = [[-1, -1, -1], [1, -1, -1], [1, 1, -1], [-1, 1, -1]], at = floor.map(place);
-    const font = page.font(0.75), middle = (one, two) => place([(one[0] + two[0]) / 2, (one[1] + two[1]) / 2, -1]);
-    [context.strokeStyle, context.lineWidth, context.fillStyle] = [page.grid(), 1, page.ink()];
-    context.font = `${font.pixels}px ${font.family}`;
-    context.beginPath();
-    [...at, at[0]].forEach(([x, y]) => context.lineTo(x, y));
     const left = at.reduce((best, corner, i) => (corner[0] < at[best][0] ? i : best), 0);
     const top = place([floor[left][0], floor[left][1], 1]);
+    [context.strokeStyle, context.lineWidth] = [page.grid(), 1];
+    context.beginPath();
+    [...at, at[0]].forEach(([x, y]) => context.lineTo(x, y));
     context.moveTo(at[left][0], at[left][1]);
     context.lineTo(top[0], top[1]);
     context.stroke();
-    const front = (one, other) => (middle(...one)[2] > middle(...other)[2] ? one : other);
-    const [x, y] = [front([floor[0], floor[1]], [floor[3], floor[2]]), front([floor[0], floor[3]], [floor[1], floor[2]])];
-    [[x, names.x], [y, names.y]].forEach(([edge, name]) => {
-      const [right, down] = middle(...edge);
-      context.textAlign = right < place([0, 0, -1])[0] ? "right" : "left";
-      context.fillText(name, right, down + font.pixels * 1.3);
-    });
-    context.textAlign = "left";
-    const room = Math.max(0, top[0] - 4);
-    context.fillText(`${names.z} ${high}`, Math.min(room, top[0]), top[1] - 6);
-    context.fillText(low, at[left][0] + 4, at[left][1] - 4);
+    return () => {
+      const font = page.font(0.75), write = writer(context, font);
+      const middle = (one, two) => place([(one[0] + two[0]) / 2, (one[1] + two[1]) / 2, -1]);
+      const front = (one, other) => (middle(...one)[2] > middle(...other)[2] ? one : other);
+      const [x, y] = [front([floor[0], floor[1]], [floor[3], floor[2]]), front([floor[0], floor[3]], [floor[1], floor[2]])];
+      for (const [edge, name] of [[x, names.x], [y, names.y]]) {
+        const [right, down] = middle(...edge);
+        write(name, right, down + font.pixels * 1.3, right < place([0, 0, -1])[0] ? "right" : "left");
+      }
+      write(`${names.z} ${high}`, Math.max(4, top[0] - 30), top[1] - 8, "left");
+      write(low, at[left][0] - 5, at[left][1] + 4, "right");
+    };
+  };
+
+  // Writes on whatever is there, readable by a margin of paper, and never over the canvas's edge.
+  const writer = (context, font) => (text, x, y, align) => {
+    context.save();
+    context.font = `${font.pixels}px ${font.family}`;
+    const wide = context.measureText(text).width, left = align === "right" ? x - wide : x;
+    const at = Math.min(Math.max(left, 2), context.canvas.clientWidth - wide - 2);
+    Object.assign(context, {textAlign: "left", strokeStyle: page.paper(), fillStyle: page.ink(), lineWidth: 4, lineJoin: "round"});
+    context.strokeText(text, at, y);
+    context.fillText(text, at, y);
+    context.restore();
   };
 })();

@@ -3,7 +3,7 @@
   "use strict";
   const {el} = page, section = page.section("surface"), results = page.aboard.surfaces || [];
   const STATISTICS = {batch: "of each batch", running: "running averages", reestimated: "of all images, estimated anew"};
-  const WAYS = {filters: "random directions, as long as the filters", plain: "random directions", path: "the plane of the network's own path"};
+  const WAYS = {filters: "random directions, as long as the filters", plain: "random directions", path: "plane of the path"};
   const STOPS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]]; // viridis
 
   if (!results.length) {
@@ -56,7 +56,7 @@
     view.net = [];
     if (!plane) return;
     const place = turnable.placed(width, tall), ends = heights(), height = page.scale(ends, [-1, 1], true);
-    page.frame(context, place, {x: "x", y: "y", z: "loss"}, ends.map((loss) => page.format(loss, 2)));
+    const label = page.frame(context, place, {x: "x", y: "y", z: "loss"}, ends.map((loss) => page.format(loss, 2)));
     view.net = grid(plane, place, height);
     for (const {corners, z} of cells(view.net)) {
       context.fillStyle = context.strokeStyle = colourOf((z + 1) / 2);
@@ -69,6 +69,7 @@
     }
     if (plane.path) path(context, plane, place, height, page.colour(run));
     point(context, view);
+    label();
   };
 
   const path = (context, plane, place, height, colour) => {
