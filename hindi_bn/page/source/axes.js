@@ -48,14 +48,18 @@
     return {pixels: size * parseFloat(root.fontSize), family: getComputedStyle(document.body).fontFamily};
   };
 
-  // A mark of the shape (circle, square, triangle, diamond) around a place, radius 3.5.
-  page.mark = (context, shape, x, y) => {
+  // A mark of the shape (circle, square, triangle, diamond) around a place; a ring of it if hollow.
+  page.mark = (context, shape, x, y, hollow = false) => {
+    const size = hollow ? 1.7 : 1;
     const corners = {1: [[-3, -3], [3, -3], [3, 3], [-3, 3]], 2: [[0, -4], [4, 3], [-4, 3]],
       3: [[0, -4.5], [4.5, 0], [0, 4.5], [-4.5, 0]]}[shape];
     context.beginPath();
-    if (corners) corners.forEach(([right, down]) => context.lineTo(x + right, y + down));
-    else context.arc(x, y, 3.3, 0, 7);
-    context.fill();
+    if (corners) corners.forEach(([right, down]) => context.lineTo(x + size * right, y + size * down));
+    else context.arc(x, y, size * 3.3, 0, 7);
+    context.closePath();
+    if (!hollow) return context.fill();
+    [context.strokeStyle, context.lineWidth] = [context.fillStyle, 1.3];
+    context.stroke();
   };
 
   // A number beside an axis.

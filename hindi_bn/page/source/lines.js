@@ -133,7 +133,7 @@
       for (const {series, x, line} of legend.entries) {
         const y = box.line * (line + 0.5);
         this.stroke(series, () => this.rule(x, y, x + legend.gap - 8, y));
-        if (series.shape !== undefined) page.mark(context, series.shape, x + (legend.gap - 8) / 2, y);
+        if (series.shape !== undefined) page.mark(context, series.shape, x + (legend.gap - 8) / 2, y, series.dashed);
         context.fillStyle = page.ink();
         context.fillText(series.name, x + legend.gap, y, box.width - legend.gap);
       }
@@ -145,7 +145,7 @@
     stroke(series, path) {
       const {context} = this;
       context.save();
-      [context.strokeStyle, context.lineWidth] = [series.colour, series.dashed ? 1.6 : 2.2];
+      [context.strokeStyle, context.lineWidth] = [series.colour, series.dashed ? 1.3 : 2.2];
       context.setLineDash(series.dashed ? DASH : []);
       path();
       context.restore();
@@ -156,7 +156,7 @@
       const {context, box} = this;
       context.save();
       context.beginPath();
-      context.rect(box.left - 5, box.top - 6, box.right - box.left + 10, box.bottom - box.top + 6);
+      context.rect(box.left - 8, box.top - 6, box.right - box.left + 16, box.bottom - box.top + 6);
       context.clip();
       this.series.filter(({band}) => band).forEach((series) => this.band(series));
       for (const series of this.series) {
@@ -192,12 +192,12 @@
     }
 
     // At most MARKS marks, or all of few points, as of published numbers with epochs between them.
-    marks({points, shape}) {
+    marks({points, shape, dashed}) {
       if (shape === undefined) return;
       const shown = points.filter(([x, y]) => x >= this.x[0] && x <= this.x[1] && this.drawable(y));
       const every = Math.max(1, Math.ceil(shown.length / MARKS));
       for (let i = shown.length - 1; i >= 0; i -= every) {
-        page.mark(this.context, shape, this.scales.x(shown[i][0]), this.scales.y(shown[i][1]));
+        page.mark(this.context, shape, this.scales.x(shown[i][0]), this.scales.y(shown[i][1]), dashed);
       }
     }
 

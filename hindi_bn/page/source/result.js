@@ -39,9 +39,9 @@
 
   const table = () => {
     const there = Object.keys(published).length > 0, live = runs.map(() => el("td"));
-    const heads = ["Test accuracy, %", "this epoch", "last epoch", "best", "last five", ...(there ? ["published"] : [])];
+    const heads = ["Test digits, %", "this epoch", "last epoch", "best (epoch)", "last five", ...(there ? ["published"] : [])];
     const rows = runs.map((run, i) => {
-      const top = best(run), cells = [points(last(run).test_accuracy), `${points(top.test_accuracy)} (epoch ${top.epoch})`,
+      const top = best(run), cells = [points(last(run).test_accuracy), `${points(top.test_accuracy)} (${top.epoch})`,
         points(lastFive(run)), ...(there ? [printed(run)] : [])];
       return el("tr", {}, el("th", {scope: "row"}, page.name(run)), live[i], ...cells.map((text) => el("td", {text})));
     });
@@ -64,12 +64,16 @@
     return i && row.epoch > all[i - 1].epoch + 1 ? [[row.epoch - 0.5, null], point] : [point];
   });
 
-  const series = (key, factor) => runs.flatMap((run, shape) => {
-    const colour = page.colour(run), ours = run.history.map((row) => [row.epoch, value(row[key], factor)]);
-    const theirs = gaps(published[run.name] || [], key, factor);
-    return [{name: run.words, colour, points: ours, shape},
-      ...(theirs.length ? [{name: `${run.words}, published`, colour, points: theirs, shape, dashed: true}] : [])];
-  });
+  // Published numbers are rings on top: where ours are the same, both are seen.
+  const series = (key, factor) => {
+    const ours = runs.map((run, shape) => ({
+      name: run.words, colour: page.colour(run), shape, points: run.history.map((row) => [row.epoch, value(row[key], factor)]),
+    }));
+    const theirs = runs.map((run, shape) => ({
+      name: `${run.words}, published`, colour: page.ink(), shape, dashed: true, points: gaps(published[run.name] || [], key, factor),
+    }));
+    return [...ours, ...theirs.filter(({points: there}) => there.length)];
+  };
 
   const curve = (what, label, factor, options) => {
     const canvas = el("canvas", {id: `result-${what}`}), holder = el("div", {}, canvas);
@@ -115,7 +119,7 @@
   };
 
   const slider = () => {
-    const {button, stop} = player(), output = el("output", {for: "epoch", style: "min-width: 3.6em"});
+    const {button, stop} = player(), output = el("output", {for: "epoch", style: "white-space: nowrap"});
     const input = el("input", {id: "epoch", type: "range", min: 0, max: page.last, step: 1, oninput: () => {
       stop();
       page.set({epoch: Number(input.value)});
@@ -149,7 +153,7 @@
     el("div", {class: "sides"}, curve("accuracy", "Accuracy on … digits (%)", 100, {}),
       curve("loss", "Loss on … digits (nats)", 1, {log: true})),
     el("p", {class: "quiet", text: "Point at a curve, or use arrow keys, for its values; click to go to that epoch; drag or + to zoom" +
-      (Object.keys(published).length ? ". Dashed: what the article prints." : ".")}),
+      (Object.keys(published).length ? ". Rings and dashes: what the article prints." : ".")}),
     how(),
   );
   section.after(slider());
