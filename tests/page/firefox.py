@@ -75,6 +75,9 @@ class Firefox:
         assert failed is None, failed
         return value
 
+    def close(self) -> None:
+        self._socket.close()
+
     def _read(self) -> Any:
         length = b""
         while not length.endswith(b":"):
@@ -101,7 +104,8 @@ def firefox(profile: Path) -> Iterator[Firefox]:
         while not (where.exists() and where.read_text()):
             assert time.monotonic() < until, "Firefox does not listen"
             time.sleep(0.1)
-        yield Firefox(int(where.read_text()))
+        with contextlib.closing(Firefox(int(where.read_text()))) as session:
+            yield session
     finally:
         process.terminate()
         process.wait(PATIENCE)
