@@ -18,7 +18,8 @@ WORKER = ("engine.js", "rng.js", "sha256.js", "worker.js")
 SCRIPTS = (
     "start.js", "engine.js", "rng.js", "sha256.js", "axes.js", "lines.js", "chart.js",
     "projection.js", "result.js",
-    "draw.js", "inside.js", "whatif.js", "train.js", "archive.js", "repeat.js", "descent.js",
+    "draw.js", "inside.js", "whatif.js", "shapes.js", "trainer.js", "trace.js", "arm.js",
+    "train.js", "archive.js", "repeat.js", "descent.js",
     "claims.js", "surface.js", "last.js",
 )  # fmt: skip
 
