@@ -11,10 +11,12 @@ from hindi_bn.api.landscape.results import results_of
 from hindi_bn.api.runs import RunLike, read_runs
 from hindi_bn.digits import Digits
 from hindi_bn.errors import HindiBnError
+from hindi_bn.evidence.shards import read_evidence
 from hindi_bn.files import write_text
 from hindi_bn.page import aboard, html
 from hindi_bn.page.digits import Kind, chosen, drawn
 from hindi_bn.page.ledger import ledger
+from hindi_bn.page.rows import repeatable
 from hindi_bn.page.surfaces import surfaces
 from hindi_bn.records import Record
 from hindi_bn.study import Study
@@ -62,6 +64,7 @@ def build_page(
         "digits": on.described | {"hard": aboard.hard(records, on)},
         "claims": ledger(Path(out) / "claims"),
         "surfaces": surfaces(results_of(records, None), records),
+        "rows": repeatable(read_evidence(Path(out) / "evidence").rows),
     }
     file = Path(to) if to else records[0].folder.parent / "page.html"
     write_text(file, html.join(document, blobs | {"digits": on.packed}))
