@@ -4,6 +4,7 @@
   const {el} = page, section = page.section("surface"), results = page.aboard.surfaces || [];
   const STATISTICS = {batch: "of each batch", running: "running averages", reestimated: "of all images, estimated anew"};
   const WAYS = {filters: "random directions, as long as the filters", plain: "random directions", path: "plane of the path"};
+  const NEAR = 40; // pixels from the pointer to a corner of the net
   const STOPS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]]; // viridis
 
   if (!results.length) {
@@ -101,8 +102,13 @@
     const far = ({at}) => Math.hypot(at[0] - x, at[1] - y);
     const corners = view.net.flat().filter(Boolean);
     const best = corners.reduce((found, corner) => (!found || far(corner) < far(found) ? corner : found), null);
-    view.pointed = best && far(best) < 24 ? best : null;
+    view.pointed = best && far(best) < NEAR ? best : null;
     view.said.textContent = view.pointed ? said(view.pointed) : summed(view);
+    draw(view);
+  };
+  const forget = (view) => {
+    view.pointed = null;
+    view.said.textContent = summed(view);
     draw(view);
   };
   const said = ({x, y, loss}) => `At x ${page.format(x, 3)}, y ${page.format(y, 3)}: loss ${page.format(loss, 4)} nats.`;
@@ -122,6 +128,7 @@
   views.forEach((view) => {
     view.canvas.addEventListener("pointermove", (event) => turnable.held || find(view, event));
     view.canvas.addEventListener("pointerdown", (event) => find(view, event));
+    view.canvas.addEventListener("pointerleave", () => forget(view));
   });
 
   const choice = (key, label, values, words) => {
