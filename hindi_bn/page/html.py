@@ -15,10 +15,13 @@ ENGINE = SOURCE / "engine.wasm"
 WORKER = ("engine.js", "rng.js", "sha256.js", "worker.js")
 """What the page's workers run."""
 
+STYLES = ("style.css", "digits.css")
+
 SCRIPTS = (
     "start.js", "engine.js", "rng.js", "sha256.js", "axes.js", "lines.js", "chart.js",
-    "projection.js", "result.js",
-    "draw.js", "inside.js", "whatif.js", "shapes.js", "trainer.js", "trace.js", "arm.js",
+    "projection.js", "result.js", "reading.js", "bars.js", "pen.js", "draw.js",
+    "products.js", "maps.js", "inside.js", "batches.js", "whatif.js",
+    "shapes.js", "trainer.js", "trace.js", "arm.js",
     "train.js", "archive.js", "repeat.js", "descent.js",
     "claims.js", "surface.js", "last.js",
 )  # fmt: skip
@@ -32,7 +35,7 @@ def join(aboard: Mapping[str, Any], blobs: Mapping[str, bytes]) -> str:
     blobs = {**blobs, "engine": ENGINE.read_bytes()}
     worker = "\n".join(_source(name) for name in WORKER)
     parts = {
-        "style": _source("style.css"),
+        "style": "\n".join(_source(name) for name in STYLES),
         "title": _escaped(str(aboard["title"])),
         "aboard": _script("aboard", "application/json", _json(aboard)),
         "blobs": "\n".join(
