@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from at_half import digits_aboard, network_at
+from tiny import tiny_digits, tiny_study
 from torch import nn
 
+import hindi_bn
 from hindi_bn.records import Record
 
 pytestmark = pytest.mark.browser
@@ -98,3 +101,17 @@ def test_a_pixel_is_reached_by_keys_and_by_pointing(page: Any) -> None:
     assert page.ask("return page.get('inside.pixel')") == "3.31.5"
     ActionChains(page.driver).click().perform()
     assert page.ask("return page.get('inside.pixel')") == "9.20.8"
+
+
+def test_norms_over_an_image_and_after_the_relu_add_up_too(page: Any, tmp_path: Path) -> None:
+    settings = {
+        "numerics": "engine", "epochs": 1, "scaling": "half", "recordings": [],
+        "runs__no-bn__norm": "layer", "runs__bn__norm": {"name": "group", "groups": 4},
+        "runs__bn__placement": "after",
+    }  # fmt: skip
+    records = hindi_bn.train(tiny_study(**settings), digits=tiny_digits(), out=tmp_path)
+    page.file = hindi_bn.build_page(records, tmp_path / "page.html", train=10, test=10)
+    page.open("inside.layer=2&inside.pixel=9.20.8")
+    for column in page.ask(READ):
+        assert column["value"] == pytest.approx(column["map"], abs=1e-5)
+        assert column["sum"] != column["value"]
