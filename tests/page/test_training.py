@@ -15,9 +15,11 @@ from page.firefox import Firefox, firefox
 from selenium.webdriver.support.ui import Select
 from torch import nn
 
+import hindi_bn
 from hindi_bn.evidence.row import weights_digest
 from hindi_bn.networks import build
 from hindi_bn.page.digits import drawn
+from hindi_bn.records import Record
 from hindi_bn.training.rng import EpochRng, draw_int64
 
 pytestmark = pytest.mark.browser
@@ -45,13 +47,13 @@ def train(page: Page | Firefox, steps: int) -> list[str]:
         document.getElementById("train-start").click();
         const status = document.getElementById("train-status");
         while (!status.textContent.startsWith("Made")) await new Promise((go) => setTimeout(go, 5));
-        return [...document.querySelectorAll("#train tbody code")].map((each) => each.textContent);
+        return [...document.querySelectorAll("#train p > code")].map((each) => each.textContent);
     """, steps)  # fmt: skip
     return found
 
 
 def digests(page: Page) -> list[str]:
-    return [each.text for each in page.driver.find_elements("css selector", "#train tbody code")]
+    return [each.text for each in page.driver.find_elements("css selector", "#train p > code")]
 
 
 def first_batches(steps: int, size: int) -> list[Batch]:
@@ -268,3 +270,19 @@ def resident_bytes(page: Page) -> int:
         except (KeyError, OSError):
             continue
     return total
+
+
+@pytest.mark.slow
+def test_presets_show_what_they_say(browser: Any, runs: list[Record], tmp_path: Path) -> None:
+    """At chance is a tenth of the test digits."""
+    page = Page(browser, hindi_bn.build_page(runs, tmp_path / "p.html", out=tmp_path))
+    buttons = page.driver.find_elements("css selector", "#train [aria-label='Presets'] button")
+    for button in buttons:
+        if "fail" not in button.text:
+            continue
+        button.click()
+        train(page, 150)
+        cells = page.driver.find_elements("css selector", "#train tbody td:nth-child(3)")
+        without, with_bn = (float(cell.text.removesuffix(" %")) for cell in cells)
+        assert without < 15
+        assert (with_bn > 50) == button.text.startswith("no BN fails")

@@ -15,7 +15,7 @@
       Object.assign(this, {side, number, base, trainer: null});
       this.colour = () => (page.runs[number] ? page.colour(page.runs[number]) : page.ink());
       this.choice = page.choice(`train.${side}`, `Norm of the ${side} network`, NORMS);
-      this.filters = el("canvas", {role: "img", class: "filters"});
+      this.filters = el("canvas", {role: "img", style: "width: 100%"});
       this.layers = Array.from({length: base.convolutions}, (_, i) => this.layerChart(i));
       this.element = el(
         "div",
@@ -68,8 +68,9 @@
     }
 
     async advance(steps, batch) {
-      const {losses, seconds, steps: done} = await this.trainer.advance(steps);
+      const {losses, seconds, pair, steps: done} = await this.trainer.advance(steps);
       losses.forEach((loss, i) => this.loss.add(done - steps + i + 1, loss));
+      this.path.add(...pair);
       this.rate = (steps * batch) / seconds;
     }
 
@@ -78,7 +79,7 @@
       this.tested = await this.trainer.evaluate();
       const {filters, pair, percentiles} = await this.trainer.look(0);
       this.accuracy.add(steps, this.tested.accuracy);
-      this.path.add(pair[0], pair[1]);
+      if (!steps) this.path.add(...pair);
       percentiles.forEach((five, layer) => this.percentiles[layer].add(steps, five));
       this.weights = filters;
       this.drawFilters();
@@ -104,12 +105,13 @@
 
     drawFilters() {
       const {filters, weights} = this;
-      const context = page.fit(filters, 2 * 4 * CELL);
+      const wide = filters.parentElement.clientWidth || 8 * 4 * CELL;
+      const cell = Math.min(CELL, Math.floor(wide / 36));
+      const context = page.fit(filters, 2 * 4 * cell);
       context.clearRect(0, 0, filters.width, filters.height);
       const most = weights ? weights.reduce((most, w) => Math.max(most, Math.abs(w)), 0) : 0;
       const range = weights ? `, white ${page.format(most)}, black ${page.format(-most)}` : "";
       filters.setAttribute("aria-label", `${FILTERS} filters of 3 x 3 weights${range}`);
-      const cell = Math.min(CELL, Math.floor(filters.clientWidth / 32));
       for (let i = 0; weights && i < weights.length; i++) {
         const [filter, y, x] = [Math.floor(i / 9), Math.floor(i / 3) % 3, i % 3];
         const grey = Math.round((255 * (weights[i] / most + 1)) / 2);

@@ -134,14 +134,18 @@
   };
   const verdict = el("p", {role: "status", id: "repeat-verdict"});
   const lines = el("tbody");
+  const heads = ["epoch", "test accuracy here", "in the evidence"].map((text) => el("th", {text, scope: "col"}));
+  const table = el("table", {hidden: true}, el("thead", {}, el("tr", {}, ...heads)), lines);
   const line = (epoch, accuracy, run) => {
     const cells = [epoch, page.percent(accuracy, 2), page.percent(run.test_accuracy[epoch - 1], 2)];
+    table.hidden = false;
     lines.append(el("tr", {}, ...cells.map((text) => el("td", {text}))));
   };
 
   const rows = arms.flatMap((arm) => arm.runs.map((run) => [arm, run]));
   const chosen = () => rows.find(([, run]) => run.key === page.get("repeat.row")) || rows[0];
   const select = el("select", {name: "repeat.row"});
+  const about = el("p", {class: "quiet"});
   const options = (arm) =>
     arm.runs.map(({key, seed}) => el("option", {value: key, text: `seed ${seed}, row ${key}`}));
   const start = el("button", {
@@ -160,13 +164,16 @@
   const build = () => {
     select.append(...arms.map((arm) => el("optgroup", {label: words(arm)}, ...options(arm))));
     select.addEventListener("change", () => page.set({"repeat.row": select.value}));
-    page.on("repeat.row", () => (select.value = chosen()[1].key));
+    page.on("repeat.row", () => {
+      const [arm, run] = chosen();
+      select.value = run.key;
+      about.textContent = `Row ${run.key}: ${words(arm)}, seed ${run.seed}.`;
+    });
     addEventListener("dragover", (event) => event.preventDefault());
     addEventListener("drop", (event) => {
       event.preventDefault();
       if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
     });
-    const heads = ["epoch", "test accuracy here", "in the evidence"];
     return [
       el("p", {
         text:
@@ -181,15 +188,11 @@
         el("label", {class: "field"}, "Archive of the digits", file),
         start,
       ),
+      about,
       status,
       bar,
       verdict,
-      el(
-        "table",
-        {},
-        el("thead", {}, el("tr", {}, ...heads.map((text) => el("th", {text, scope: "col"})))),
-        lines,
-      ),
+      table,
     ];
   };
 

@@ -72,26 +72,41 @@
     return el("label", {class: "field"}, label, input);
   };
 
+  // What each shows with 1,000 digits aboard was tried with several seeds.
   const article = {lr: 0.001, batch: 32, scale: 1, seed: first.seed, left: "none", right: "batch"};
   const PRESETS = {
-    "the article": article,
-    "small weights": {...article, lr: 0.01, scale: 0.1},
-    "large weights": {...article, lr: 0.03, scale: 10},
-    "lr 0.3: neither learns": {...article, lr: 0.3},
-    "batch of two": {...article, lr: 0.01, batch: 2},
+    "the article": [article, "The article's settings, on the digits aboard."],
+    "no BN fails: small weights": [
+      {...article, lr: 0.01, scale: 0.1},
+      "With a tenth of the usual initial weights, the network without BN keeps guessing.",
+    ],
+    "no BN fails: large weights": [
+      {...article, lr: 0.03, scale: 10},
+      "With ten times the usual initial weights, the first step throws the network without BN off.",
+    ],
+    "both fail: lr 0.3": [{...article, lr: 0.3}, "At this learning rate BN does not help either."],
+    "batch of two": [
+      {...article, lr: 0.01, batch: 2},
+      "Sixteen times as many steps for as many images; BN's statistics are those of two images.",
+    ],
   };
 
   const presets = () => {
-    const buttons = Object.entries(PRESETS).map(([text, values]) => {
+    const hint = el("p", {class: "quiet", id: "train-hint"});
+    const buttons = Object.entries(PRESETS).map(([text, [values]]) => {
       const changes = Object.fromEntries(Object.entries(values).map(([k, v]) => [`train.${k}`, v]));
-      const button = el("button", {type: "button", text, onclick: () => page.set(changes)});
-      page.on(CHOICES, () => {
-        const chosen = Object.entries(changes).every(([key, value]) => page.get(key) === value);
-        button.setAttribute("aria-pressed", String(chosen));
-      });
-      return button;
+      return [changes, el("button", {type: "button", text, onclick: () => page.set(changes)})];
     });
-    return el("div", {class: "row", role: "group", "aria-label": "Presets"}, ...buttons);
+    page.on(CHOICES, () => {
+      const chosen = buttons.filter(([changes, button]) => {
+        const pressed = Object.entries(changes).every(([key, value]) => page.get(key) === value);
+        button.setAttribute("aria-pressed", String(pressed));
+        return pressed;
+      });
+      hint.textContent = chosen.length ? PRESETS[chosen[0][1].textContent][1] : "Settings of your own.";
+    });
+    const group = {class: "row", role: "group", "aria-label": "Presets"};
+    return [el("div", group, ...buttons.map(([, button]) => button)), hint];
   };
 
   // ---- what is shown ------------------------------------------------------------------------
@@ -120,6 +135,7 @@
 
   const status = el("p", {role: "status", id: "train-status"});
   const table = el("tbody");
+  const digests = el("div");
   const report = () => {
     const cell = (text) => el("td", {text});
     const rows = arms.map((arm) => {
@@ -127,10 +143,12 @@
       const loss = points.length ? page.format(points[points.length - 1][1]) : "";
       const accuracy = arm.tested ? page.percent(arm.tested.accuracy) : "";
       const rate = arm.rate ? Math.round(arm.rate).toLocaleString("en") : "";
-      const cells = [arm.name, loss, accuracy, rate].map(cell);
-      return el("tr", {"data-side": arm.side}, ...cells, el("td", {}, el("code", {text: arm.sha256})));
+      return el("tr", {}, ...[arm.name, loss, accuracy, rate].map(cell));
     });
     table.replaceChildren(...rows);
+    const made = arms.filter((arm) => arm.sha256);
+    const digest = ({name, sha256}) => el("p", {text: `sha256 of the weights ${name}: `}, el("code", {text: sha256}));
+    digests.replaceChildren(...made.map(digest));
   };
 
   // ---- training -----------------------------------------------------------------------------
@@ -180,7 +198,9 @@
       if (this.over) return;
       draw();
       report();
-      status.textContent = `${what}: ${this.steps.toLocaleString("en")} steps of ${this.batch} images.`;
+      const passes = page.format((this.steps * this.batch) / page.aboard.digits.train, 2);
+      const steps = `${this.steps.toLocaleString("en")} steps of ${this.batch} images`;
+      status.textContent = `${what}: ${steps}, ${passes} passes over the digits aboard.`;
       start.textContent = what === "Training" ? "Pause" : "Train";
     }
   }
@@ -221,7 +241,7 @@
         "Both networks start from the same weights and see the same digits in the same order; two " +
         "workers of your browser train them. The choices are in the page's address.",
     }),
-    presets(),
+    ...presets(),
     el(
       "div",
       {class: "row"},
@@ -239,7 +259,7 @@
       el("button", {type: "button", id: "train-reset", text: "Reset", onclick: reset}),
     ),
     status,
-    el("div", {class: "sides"}, losses.canvas, accuracies.canvas, paths.canvas),
+    el("div", {class: "sides"}, ...[losses, accuracies, paths].map(({canvas}) => el("div", {}, canvas))),
     el(
       "div",
       {class: "scroll", tabindex: 0, role: "region", "aria-label": "Both networks in numbers"},
@@ -252,7 +272,7 @@
           el(
             "tr",
             {},
-            ...["network", "training loss", "test accuracy", "images a second", "sha256 of the weights"].map(
+            ...["network", "training loss", "test accuracy", "images a second"].map(
               (text) => el("th", {text, scope: "col"}),
             ),
           ),
@@ -260,6 +280,7 @@
         table,
       ),
     ),
+    digests,
     el("p", {
       class: "quiet",
       text:

@@ -17,9 +17,7 @@
       this.rng = new page.rng.Rng(settings.seed);
       this.network.set(page.rng.initialWeights(this.rng, run.layout, settings.scale));
       this.steps = 0;
-      this.epochs = 0; // finished
       this.place = 0; // in the order of the epoch
-      this.right = 0; // answers of the epoch's steps, before each
     }
 
     // Scaled pixels and labels of images at these places.
@@ -33,28 +31,21 @@
 
     step() {
       const {lr, momentum, batch} = this.settings;
-      if (this.place === 0) {
-        this.order = this.rng.epoch(this.train.count);
-        this.right = 0;
-      }
+      if (this.place === 0) this.order = this.rng.epoch(this.train.count);
       const places = this.order.subarray(this.place, this.place + batch);
-      const {loss, right} = this.network.step(...this.batch(this.train, places), lr, momentum);
+      const {loss} = this.network.step(...this.batch(this.train, places), lr, momentum);
       this.steps += 1;
       this.place += places.length;
-      this.right += right;
-      if (this.place === this.train.count) {
-        this.epochs += 1;
-        this.place = 0;
-      }
+      if (this.place === this.train.count) this.place = 0;
       return loss;
     }
 
-    // Makes so many steps; their losses, and the seconds that they took.
+    // Makes so many steps: their losses, the seconds that they took, and the pair after them.
     advance(steps) {
       const began = performance.now();
       const losses = Array.from({length: steps}, () => this.step());
       const seconds = (performance.now() - began) / 1000;
-      return {steps: this.steps, epochs: this.epochs, right: this.right, losses, seconds};
+      return {steps: this.steps, losses, seconds, pair: this.pair()};
     }
 
     // Loss (the mean over batches) and accuracy over all test digits, by the running averages.
@@ -73,22 +64,29 @@
       return {loss: sum / batches, accuracy: right / count};
     }
 
-    // The first filters (16, 3, 3), two weights of the last convolution, and percentiles of what
-    // each layer hands on for a test digit: [[5 numbers] of each layer].
-    look(digit) {
-      const flat = this.network.get();
+    tensor(name) {
+      const {at, size} = this.run.layout.find((each) => each.name === name);
+      return this.network.get().slice(at, at + size);
+    }
+
+    // Two weights of the last convolution: the article's (filter 3, channels 4 and 8, row 1,
+    // column 0), or others where it has one channel.
+    pair() {
       const {layers} = this.run;
-      const tensor = (name) => {
-        const {at, size} = this.run.layout.find((each) => each.name === name);
-        return flat.subarray(at, at + size);
-      };
-      const last = tensor(`${layers[layers.length - 1].convolution}.weight`);
-      const inputs = last.length / 16 / 9;
-      const weight = (filter, channel) => last[(filter * inputs + (channel % inputs)) * 9 + 3];
+      const weights = this.tensor(`${layers[layers.length - 1].convolution}.weight`);
+      const channels = weights.length / 16 / 9;
+      if (channels === 1) return [weights[3 * 9 + 3], weights[4 * 9 + 3]];
+      return [4, 8].map((channel) => weights[(3 * channels + channel) * 9 + 3]);
+    }
+
+    // The first filters (16, 3, 3), the pair, and percentiles of what each layer hands on for a
+    // test digit: [[5 numbers] of each layer].
+    look(digit) {
+      const {layers} = this.run;
       this.network.evaluate(...this.batch(this.test, Int32Array.of(digit)));
       return {
-        filters: tensor(`${layers[0].convolution}.weight`).slice(),
-        pair: [weight(3, 4), weight(3, 8)], // the article's: row 1, column 0
+        filters: this.tensor(`${layers[0].convolution}.weight`),
+        pair: this.pair(),
         percentiles: layers.map((_, i) => percentiles(this.network.map(i, 0, true))),
       };
     }
