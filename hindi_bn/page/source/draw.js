@@ -12,7 +12,7 @@
   // ---- what is shown ---------------------------------------------------------------------------
 
   const bars = page.runs.map((run) => page.bars(run));
-  const about = el("p", {id: "draw-about", "aria-live": "polite"});
+  const about = el("p"), spoken = el("p", {class: "unseen", "aria-live": "polite"});
   const seen = el("canvas", {class: "digit", role: "img", "aria-label": "What the networks see"});
   const canvas = el("canvas", {class: "pad", role: "img",
     "aria-label": "Draw a digit here with mouse, pen or finger; or choose one below by the arrow keys"});
@@ -33,7 +33,7 @@
     page.section("draw").append(
       el("p", {text: "Draw a digit from ० to ९, or choose a test digit. " + who + " read it at once, at the " +
         "epoch chosen above: the bars are what each of them gives every digit."}),
-      el("div", {class: "drawing"}, el("div", {}, board, about), el("div", {class: "answers"}, ...bars.map(({node}) => node))),
+      el("div", {class: "drawing"}, el("div", {}, board, about, spoken), el("div", {class: "answers"}, ...bars.map(({node}) => node))),
       legend(), list,
     );
   };
@@ -121,6 +121,13 @@
   const told = ({label, place}) => (place === DRAWN ? "Your drawing, as the networks see it: 32 x 32 pixels."
     : `Test digit ${digits.test_places[place]}, a ${reading.both(label)}, as the networks see it: 32 x 32 pixels.`);
 
+  // For those who do not see the bars, once the pen is up.
+  const speak = (now, answers) => {
+    const reads = answers.map(({logits}, i) => `${page.runs[i].words} reads ${reading.largest(logits)}`);
+    const words = `${now.place === DRAWN ? "Your drawing" : `A ${now.label}`}: ${reads.join(", ")}.`;
+    if (spoken.textContent !== words) spoken.textContent = words;
+  };
+
   let latest = 0;
   const update = async () => {
     const mine = latest += 1, now = await digit();
@@ -128,7 +135,8 @@
     if (mine !== latest) return;
     answers.forEach(({logits}, i) => bars[i].show(reading.softmax(logits), now.label));
     page.digit(now.image, seen);
-    if (about.textContent !== told(now)) about.textContent = told(now);
+    about.textContent = told(now);
+    if (pad.pen === null) speak(now, answers);
     const own = options.get(DRAWN);
     own.node.hidden = !pad.strokes.length;
     if (now.place === DRAWN) page.digit(now.image, own.picture);

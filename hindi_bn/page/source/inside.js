@@ -6,6 +6,8 @@
   const deepest = Math.max(...page.runs.map((run) => run.layers.length));
   const number = (value) => page.format(value, 4).replace("-", "−");
 
+  const signed = (value) => (value < 0 ? `(${number(value)})` : number(value));
+
   page.defaults({"inside.layer": 1, "inside.show": "passed", "inside.pixel": "0.16.16"});
 
   // The pixel of the address, or the one that is pointed at.
@@ -95,7 +97,7 @@
   const distribution = (own) => {
     const {run, layer} = own, ends = (values) => page.bounds(Array.from(values));
     const before = layer.after ? own.read : own.given;
-    const parts = [{values: before, colour: page.grid(), ends: ends(before)}];
+    const parts = [{values: before, colour: page.quiet(), ends: ends(before)}];
     let words = `Filled: what the convolution gives${layer.after ? ", after ReLU" : ""}, ${spreadOf(before)}.`;
     if (layer.normed) {
       const after = products.normalise(layer, before);
@@ -124,7 +126,7 @@
   const cell = (tap, first) => {
     const node = el("td", {class: tap.inside ? "" : "outside"});
     if (!tap.inside) node.append("border: 0");
-    else if (first) node.append(`${number(tap.first)} × ${number(tap.weight)}`, el("br"), el("strong", {text: number(tap.product)}));
+    else if (first) node.append(`${number(tap.first)} × ${signed(tap.weight)}`, el("br"), el("strong", {text: number(tap.product)}));
     else node.append(el("strong", {text: number(tap.product)}));
     node.dataset.product = tap.product;
     return node;
@@ -138,8 +140,8 @@
     if (layer.normed) {
       const norm = products.normOf(layer, own.read, at.c), from = value;
       value = norm.of(value);
-      lines.push(`Norm: (${number(from)} − ${number(norm.mean)}) / √(${number(norm.variance)} + ${number(layer.eps)}) × ` +
-        `gamma ${number(norm.gamma)} + beta ${number(norm.beta)} = ${number(value)}`);
+      lines.push(`Norm: (${number(from)} − ${signed(norm.mean)}) / √(${number(norm.variance)} + ${number(layer.eps)}) × ` +
+        `gamma ${signed(norm.gamma)} + beta ${signed(norm.beta)} = ${number(value)}`);
       if (!layer.after) rectify();
     }
     return {lines, value};
@@ -161,7 +163,7 @@
       el("tbody", {}, row(0), row(3), row(6)));
     own.sums.replaceChildren(...[
       `Map ${at.c + 1}, row ${at.y + 1}, column ${at.x + 1}: it sees ${wide} × ${wide} pixels of the digit.`,
-      `Nine products ${number(nine)} + bias ${number(layer.bias[at.c])} = ${number(sum)}`, ...lines,
+      `Nine products ${number(nine)} + bias ${signed(layer.bias[at.c])} = ${number(sum)}`, ...lines,
       `In the engine's map: ${number(own.passed[index])}`].map((text) => el("p", {text})));
     const numbers = {sum, bias: layer.bias[at.c], value, map: own.passed[index], given: own.given[index]};
     Object.assign(own.sums.dataset, numbers);

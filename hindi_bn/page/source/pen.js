@@ -4,7 +4,7 @@
 
   // The data's digits fill 28 x 28 pixels inside an empty margin of two, whatever the proportions
   // of the handwriting; the median of their pens is 3.3 pixels (hindi_bn/digits/shapes.py).
-  const SIDE = 32, BOX = 28, PEN = 3.4, LONGEST = 3, FINE = 1295, MOST = 4000;
+  const SIDE = 32, BOX = 28, PEN = 3.2, LONGEST = 3, FINE = 1295, MOST = 4000;
 
   const ends = (values) => [Math.min(...values), Math.max(...values)];
 

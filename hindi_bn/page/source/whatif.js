@@ -69,7 +69,7 @@
       "running averages. What if it took the batch's in use, too? Then the answer for a digit depends on what else " +
       "is in its batch."}),
     el("div", {class: "sides"},
-      el("div", {class: "panel"},
+      el("div", {class: "panel chosen"},
         el("fieldset", {class: "choice"}, el("legend", {text: "Mean and variance"}), ...statistics),
         size.node, mix.node, el("fieldset", {class: "choice"}, el("legend", {text: "Swap"}), gamma, variance), epoch.node, reset),
       el("div", {}, strip, batchSaid, ...columns.map(({node}) => node), others)),
@@ -117,7 +117,7 @@
     Object.assign(context, {strokeStyle: "#e69f00", lineWidth: 2});
     context.strokeRect(1, 1, unit - 3, unit - 3);
     batchSaid.textContent = `The batch: the digit (framed) and ${images.length - 1} test digits, ${alike} of them ` +
-      `${reading.both(label)}${digit.label === null ? ", as the first network with BN reads it" : ""}.`;
+      `${reading.both(label)}${digit.label === null ? `, which ${runs[0].words} is what the drawing is read as` : ""}.`;
     strip.setAttribute("aria-label", batchSaid.textContent);
   };
 
