@@ -154,6 +154,21 @@ class TestInTheBrowser:
         expected = [f"{100 * each:.2f} %" for each in row.history["test_accuracy"]]
         assert shown == [c for i, text in enumerate(expected) for c in (str(i + 1), text, text)]
 
+    def test_with_the_rows_digits_aboard_no_archive_is_needed(
+        self, browser: Any, row: Row, runs: list[Record], tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        digits = by_class(tiny_digits())
+        monkeypatch.setattr("hindi_bn.digits.load", lambda *_: digits)
+        monkeypatch.setattr(Record, "check_data", lambda *_: None)  # of runs on another order
+        write_shard(tmp_path / "evidence", [row])
+        page = Page(browser, hindi_bn.build_page(
+            runs, tmp_path / "p.html", digits="real", train=70, test=40, out=tmp_path
+        ))  # fmt: skip
+        page.find("#repeat-start").click()
+        self.until(page, lambda text: "is trained" in text)
+        assert "repeated this run, to the bit" in page.find("#repeat-verdict").text
+
     def test_other_digits_are_refused_by_name(self, opened: Page, tmp_path: Path) -> None:
         other = by_class(tiny_digits(seed=1))
         self.give(opened, archive(tmp_path / "others.zip", files_of(other)))

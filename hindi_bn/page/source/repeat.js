@@ -128,6 +128,7 @@
   const status = el("p", {role: "status", id: "repeat-status"});
   const bar = el("progress", {max: 1, value: 0, "aria-label": "Progress"});
   const say = (text, share = null, wrong = false) => {
+    status.setAttribute("aria-busy", String(share !== null && share < 1)); // its end alone is read out
     status.textContent = text;
     status.className = wrong ? "error" : "";
     bar.value = share || 0;

@@ -44,7 +44,8 @@
       return ((high << 32n) | BigInt(this.uint32())) & 0x7fffffffffffffffn;
     }
 
-    // Fills a Float32Array as tensor.uniform_(-bound, bound). The sum is exact in float64.
+    // Fills a Float32Array as tensor.uniform_(-bound, bound) on a processor with a fused
+    // multiply-add (torch then rounds once; the sum is exact in float64).
     uniform(values, bound) {
       const low = Math.fround(-bound);
       const width = Math.fround(Math.fround(bound) - low);

@@ -201,6 +201,7 @@
       const passes = page.format((this.steps * this.batch) / page.aboard.digits.train, 2);
       const steps = `${this.steps.toLocaleString("en")} steps of ${this.batch} images`;
       status.textContent = `${what}: ${steps}, ${passes} passes over the digits aboard.`;
+      status.setAttribute("aria-busy", String(what === "Training")); // its end alone is read out
       start.textContent = what === "Training" ? "Pause" : "Train";
     }
   }
