@@ -41,7 +41,8 @@
 
   const shown = (claim) => {
     const test = claim.tests[claim.decisive], other = analysis(claim);
-    if (other) return {...other, words: `${other.verdict}, n = ${other.n}`, hollow: !claim.confirmed};
+    const pilot = claim.words.startsWith("pilot:") ? "pilot: " : "";
+    if (other) return {...other, words: `${pilot}${other.verdict}, n = ${other.n}`, hollow: !claim.confirmed};
     const words = claim.words.includes("n = ") ? claim.words : `${claim.words}, n = ${test.n}`;
     return {...test, verdict: claim.verdict, words, hollow: !claim.confirmed};
   };
@@ -152,7 +153,8 @@
   const summed = () => {
     const verdicts = ledger.claims.map((claim) => shown(claim).verdict);
     const others = ledger.claims.filter((claim, i) => claim.verdict !== verdicts[i]).length;
-    return `${ledger.claims.length} claims about batch norm: ${counted(verdicts)}.` +
+    const open = ledger.claims.filter(({confirmed}) => !confirmed).length;
+    return `${ledger.claims.length} claims about batch norm: ${counted(verdicts)}` + (open ? ` (${open} by pilot runs alone).` : ".") +
       (page.get("claims.other") ? ` ${others} of the ledger's verdicts change by this analysis.` : "");
   };
 

@@ -4,12 +4,14 @@
   const {el} = page, section = page.section("surface"), results = page.aboard.surfaces || [];
   const STATISTICS = {batch: "of each batch", running: "running averages", reestimated: "of all images, estimated anew"};
   const WAYS = {filters: "random directions, as long as the filters", plain: "random directions", path: "plane of the path"};
-  const NEAR = 40; // pixels from the pointer to a corner of the net
+  const NEAR = 40, IN_FRONT = 6; // pixels from the pointer to a corner of the net, and more to others
   const STOPS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]]; // viridis
 
   if (!results.length) {
+    const folders = page.runs.map((run) => `results/${page.aboard.made.study}/${run.name}`).join(" ");
+    const path = page.runs.every((run) => run.epochs.length > 2) ? " --directions path" : "";
     section.append(el("p", {}, "The loss around these networks has not been computed. ",
-      el("code", {text: `hindi-bn landscape surface ${page.runs.map((run) => `RUN/${run.name}`).join(" ")} --directions path`}),
+      el("code", {text: `hindi-bn landscape surface ${folders}${path}`}),
       " computes it, beside the runs, and ", el("code", {text: "hindi-bn page"}), " then shows it here."));
     return;
   }
@@ -96,13 +98,13 @@
     context.stroke();
   };
 
-  // The corner of the net that is nearest to the pointer, if it is near.
+  // The corner of the net that is nearest to the pointer, if it is near; of several, the one in front.
   const find = (view, event) => {
     const box = view.canvas.getBoundingClientRect(), [x, y] = [event.clientX - box.left, event.clientY - box.top];
     const far = ({at}) => Math.hypot(at[0] - x, at[1] - y);
-    const corners = view.net.flat().filter(Boolean);
-    const best = corners.reduce((found, corner) => (!found || far(corner) < far(found) ? corner : found), null);
-    view.pointed = best && far(best) < NEAR ? best : null;
+    const corners = view.net.flat().filter(Boolean), nearest = Math.min(NEAR, ...corners.map(far));
+    const close = corners.filter((corner) => far(corner) < Math.min(nearest + IN_FRONT, NEAR));
+    view.pointed = close.sort((one, other) => other.at[2] - one.at[2])[0] || null;
     view.said.textContent = view.pointed ? said(view.pointed) : summed(view);
     draw(view);
   };
@@ -158,7 +160,8 @@
       choice("network", "Network", () => present("network"), (name) => name),
       choice("statistics", "BN normalises by statistics", () => present("statistics").filter((name) => name !== "none"), (name) => STATISTICS[name] || name)),
     el("div", {class: "sides"}, ...views.map(({run, canvas, said: text}) => el("div", {}, el("h3", {}, page.name(run)), canvas, text))), images);
-  page.on("surface.result", () => (images.textContent = `Loss on ${result().images}.`));
+  page.on("surface.result", () => (images.textContent = `Loss on ${result().images}.` +
+    (result().planes.some(({path: own}) => own) ? " The line is the network's own path, at its own loss; it need not lie in the plane." : "")));
   page.on(["surface.result", "surface.network", "surface.statistics", "theme", "epoch"], all);
   page.resized(all);
 })();
