@@ -303,3 +303,32 @@ def test_what_is_not_there_is_said(page: Page, folder: Path) -> None:
     bare = Page(page.driver, file)
     assert "have not recorded two weights" in bare.find("#descent").text
     assert bare.ask("return document.querySelectorAll('#descent canvas').length;") == 0
+
+
+def test_a_chart_says_nothing_of_a_series_that_has_no_point_there(figures: Page) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    figures.ask("""
+        const canvas = page.el("canvas", {id: "sparse"});
+        page.section("result").append(canvas);
+        const all = [...Array(31).keys()].map((x) => [x, x]);
+        new page.Chart(canvas, {x: "step", y: "height", series: [
+          {name: "all", colour: "#000000", points: all},
+          {name: "few", colour: "#000000", points: [[0, 7], [1, null], [29.5, undefined], [30, 9]]},
+        ]});
+    """)
+    drawn(figures)
+    said = []
+    for keys in (
+        [Keys.HOME],
+        [Keys.ARROW_RIGHT],
+        [Keys.ARROW_RIGHT],
+        [Keys.END],
+        [Keys.ARROW_LEFT],
+    ):
+        press(figures, "#sparse", *keys)
+        said.append(figures.ask("return document.querySelector('#sparse + span').textContent;"))
+    assert said == [
+        "step 0, all 0, few 7", "step 1, all 1, few no number", "step 2, all 2",
+        "step 30, all 30, few 9", "step 29, all 29",
+    ]  # fmt: skip

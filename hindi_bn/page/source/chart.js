@@ -1,14 +1,15 @@
 // Lines over x: new page.Chart(canvas, {series, x, y, log, range, height, cursor, choose, format}).
 //
 // series: [{name, colour, points: [[x, y], ...], dashed, band: [[x, low, high], ...], shape}]; points
-// ascend in x; those that are no number, or not positive where log, leave a gap. shape (0 to 3) is a
-// mark along the line, so that colour is not the only one. range: [low, high] of y, null for what the
-// points say. cursor(x) is told the x that is pointed at, or null; choose(x) one that is clicked.
-// Arrow keys point, dragging, + and - zoom, Escape and double click show all again.
+// ascend in x; a y that is no number, or not positive where log, leaves a gap, and is said to be no
+// number unless it is undefined. shape (0 to 3) is a mark along the line, so that colour is not the
+// only one. range: [low, high] of y, null for what the points say. cursor(x) is told the x that is
+// pointed at, or null; choose(x) one that is clicked. Arrow keys point; dragging, + and - zoom;
+// Escape and double click show all again.
 (() => {
   "use strict";
 
-  const NEAR = 0.04, DRAG = 6;
+  const NEAR = 0.005, DRAG = 6; // a share of what is shown; pixels
 
   class Chart extends page.Lines {
     constructor(canvas, options) {
@@ -23,7 +24,7 @@
     // The x of the points that are shown, in order, each once.
     places() {
       const [from, to] = this.x;
-      const found = new Set(this.series.flatMap(({points}) => points.map(([x]) => x)));
+      const found = new Set(this.series.flatMap(({points}) => points.filter(([, y]) => y !== undefined).map(([x]) => x)));
       return [...found].filter((x) => x >= from && x <= to).sort((a, b) => a - b);
     }
 
@@ -31,7 +32,7 @@
     at(x) {
       const close = NEAR * (this.x[1] - this.x[0]);
       return this.series.filter(({name}) => name).flatMap((series) => {
-        const nearest = series.points.reduce(
+        const nearest = series.points.filter(([, y]) => y !== undefined).reduce(
           (best, point) => (best && Math.abs(best[0] - x) <= Math.abs(point[0] - x) ? best : point), null,
         );
         return nearest && Math.abs(nearest[0] - x) <= close ? [[series, nearest[1]]] : [];

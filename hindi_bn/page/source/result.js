@@ -61,7 +61,7 @@
   // Published points; what lies between two that are not neighbours is not drawn.
   const gaps = (rows, key, factor) => rows.filter((row) => key in row).flatMap((row, i, all) => {
     const point = [row.epoch, value(row[key], factor)];
-    return i && row.epoch > all[i - 1].epoch + 1 ? [[row.epoch - 0.5, null], point] : [point];
+    return i && row.epoch > all[i - 1].epoch + 1 ? [[row.epoch - 0.5, undefined], point] : [point];
   });
 
   // Published numbers are rings on top: where ours are the same, both are seen.
