@@ -54,10 +54,8 @@
   // A digit (bytes), with a frame around all pixels within `reach` of one.
   const field = (canvas, image, {y, x}, reach) => {
     const side = canvas.clientWidth, unit = side / SIDE, context = page.fit(canvas, side);
-    image.forEach((value, p) => {
-      context.fillStyle = `rgb(${value},${value},${value})`;
-      context.fillRect((p % SIDE) * unit, Math.floor(p / SIDE) * unit, unit + 0.5, unit + 0.5);
-    });
+    context.imageSmoothingEnabled = false;
+    context.drawImage(page.digit(image), 0, 0, side, side);
     const [left, top] = [x, y].map((at) => Math.max(0, at - reach));
     const [right, bottom] = [x, y].map((at) => Math.min(SIDE, at + reach + 1));
     Object.assign(context, {strokeStyle: "#e69f00", lineWidth: 2});
