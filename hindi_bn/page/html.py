@@ -21,7 +21,7 @@ SCRIPTS = (
     "start.js", "engine.js", "rng.js", "sha256.js", "axes.js", "lines.js", "chart.js",
     "projection.js", "result.js", "reading.js", "bars.js", "pen.js", "draw.js",
     "products.js", "maps.js", "inside.js", "batches.js", "whatif.js",
-    "shapes.js", "trainer.js", "trace.js", "arm.js",
+    "shapes.js", "trainer.js", "trace.js", "choices.js", "arm.js",
     "train.js", "archive.js", "repeat.js", "descent.js",
     "claims.js", "surface.js", "last.js",
 )  # fmt: skip

@@ -178,6 +178,13 @@ def test_steps_one_by_one_give_what_all_at_once_give(page: Page) -> None:
     assert train(page, 3) == one_by_one == [by_hand(norm, 3) for norm in ("none", "batch")]
 
 
+def test_two_workers_with_the_same_choices_give_the_same_weights(page: Page) -> None:
+    page.open("train.seed=7&train.lr=0.01&train.left=batch")
+    assert train(page, 10) == [by_hand("batch", 10)] * 2
+    names = page.driver.find_elements("css selector", "#train tbody td:first-child")
+    assert [name.text for name in names] == ["with BN (left)", "with BN (right)"]
+
+
 def test_what_is_paused_goes_on(page: Page) -> None:
     page.open("train.seed=7&train.lr=0.01&train.steps=100000")
     page.find("#train-start").click()

@@ -4,17 +4,16 @@
   "use strict";
 
   const {el} = page;
-  const NORMS = {none: "without BN", batch: "with BN", layer: "layer norm", group: "group norm"};
-  page.norms = NORMS;
   const FILTERS = 16;
   const CELL = 18; // CSS pixels of a filter's weight
+  const COLOURS = {none: "#D55E00", batch: "#0072B2", layer: "#009E73", group: "#CC79A7"}; // of all figures
+  const SHAPES = {none: 1, batch: 0, layer: 2, group: 3};
 
   class Arm {
     // side: "left" or "right"; base: shape of the networks aboard.
-    constructor(side, number, base) {
-      Object.assign(this, {side, number, base, trainer: null});
-      this.colour = () => (page.runs[number] ? page.colour(page.runs[number]) : page.ink());
-      this.choice = page.choice(`train.${side}`, `Norm of the ${side} network`, NORMS);
+    constructor(side, base) {
+      Object.assign(this, {side, base, trainer: null});
+      this.choice = page.choice(`train.${side}`, `Norm of the ${side} network`, page.norms);
       this.filters = el("canvas", {role: "img", style: "width: 100%"});
       this.layers = Array.from({length: base.convolutions}, (_, i) => this.layerChart(i));
       this.element = el(
@@ -30,14 +29,23 @@
       page.resized(() => this.drawFilters());
     }
 
-    get name() {
-      const words = NORMS[page.get(`train.${this.side}`)];
-      return this.twin() ? `${words} (${this.side})` : words;
+    get norm() {
+      return page.get(`train.${this.side}`);
     }
 
-    // Whether both networks have the same norm.
-    twin() {
-      return page.get("train.left") === page.get("train.right");
+    get colour() {
+      return page.shade(COLOURS[this.norm]);
+    }
+
+    get name() {
+      const words = page.norms[this.norm];
+      return twins() ? `${words} (${this.side})` : words;
+    }
+
+    // A line of a chart; of two networks with the same norm, the right one's is dashed.
+    line(points) {
+      const dashed = twins() && this.side === "right";
+      return {name: this.name, colour: this.colour, shape: SHAPES[this.norm], dashed, points};
     }
 
     layerChart(layer) {
@@ -60,8 +68,7 @@
 
     async begin(settings, data) {
       const {side, convolutions, after, average} = this.base;
-      const norm = {name: page.get(`train.${this.side}`)};
-      const run = page.shapeOf({side, convolutions, after, average, norm});
+      const run = page.shapeOf({side, convolutions, after, average, norm: {name: this.norm}});
       this.trainer = new page.Trainer();
       await this.trainer.begin({...run, constants: page.runs[0].constants}, settings, ...data);
       await this.watch(0);
@@ -91,7 +98,7 @@
     }
 
     drawLayers() {
-      const colour = this.colour();
+      const {colour} = this;
       this.layers.forEach(({chart}, layer) => {
         const {points} = this.percentiles[layer];
         const band = (low, high) => points.map((point) => [point[0], point[low], point[high]]);
@@ -121,6 +128,9 @@
       }
     }
   }
+
+  // Whether both networks have the same norm.
+  const twins = () => page.get("train.left") === page.get("train.right");
 
   page.Arm = Arm;
 })();
