@@ -22,7 +22,7 @@ SCRIPTS = (
     "projection.js", "result.js", "reading.js", "bars.js", "pen.js", "draw.js",
     "products.js", "maps.js", "inside.js", "batches.js", "whatif.js",
     "shapes.js", "trainer.js", "trace.js", "choices.js", "arm.js",
-    "train.js", "archive.js", "repeat.js", "descent.js",
+    "train.js", "inflate.js", "archive.js", "repeat.js", "descent.js",
     "claims.js", "surface.js", "last.js",
 )  # fmt: skip
 

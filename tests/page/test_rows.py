@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import io
 import time
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -263,6 +265,39 @@ class TestInTheBrowser:
         said = self.give(opened, file)
         assert said.startswith("bad.zip cannot be used.")
         assert why in said
+
+    def test_what_zlib_packs_is_inflated(self, opened: Page) -> None:
+        random = np.random.default_rng(1)
+        plain = [
+            b"", b"a", b"ab" * 50_000, random.bytes(70_000), bytes(300),
+            (random.integers(0, 9, 60_000) ** 2).astype(np.uint8).tobytes(),
+        ]  # fmt: skip
+        given, expected = [], []
+        for content in plain:
+            for level, strategy in (
+                (0, 0),
+                (1, 0),
+                (9, 0),
+                (6, zlib.Z_HUFFMAN_ONLY),
+                (6, zlib.Z_FIXED),
+            ):
+                packer = zlib.compressobj(level, zlib.DEFLATED, -15, strategy=strategy)
+                packed = packer.compress(content) + packer.flush()
+                given.append([base64.b64encode(packed).decode(), len(content)])
+                expected.append([hashlib.sha256(content).hexdigest(), 3 if content else 2])
+        found = opened.ask("""
+            const throws = (...given) => {
+              try { page.inflate(...given); } catch { return 1; }
+              return 0;
+            };
+            return args[0].map(([text, size]) => {
+              const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+              const cut = throws(bytes.subarray(0, bytes.length - 1), size);
+              const others = throws(bytes, size + 1) + (size && throws(bytes, size - 1));
+              return [page.sha256(page.inflate(bytes, size)), cut + others];
+            });
+        """, given)  # fmt: skip
+        assert found == expected
 
     @pytest.mark.slow
     def test_the_articles_archive_is_read_as_it_is(self, opened: Page, real_archive: Path) -> None:

@@ -8,7 +8,7 @@
   const MOST_OF_IMAGE = 2 ** 16;
   const SIDE = 32;
   const PER_CLASS = {train: 1700, test: 300};
-  const TOGETHER = 64; // images that are unpacked at a time
+  const TOGETHER = 200; // images that are unpacked at a time
 
   // ---- zip (PKWARE's APPNOTE 6.3) ---------------------------------------------------------
 
@@ -49,7 +49,7 @@
     throw new Error("It is not a zip archive, or it is cut off.");
   };
 
-  const unpack = async (bytes, member) => {
+  const unpack = (bytes, member) => {
     const {path, method, packed, size, at} = member;
     if (size > MOST_OF_IMAGE) throw new Error(`${path} is too large for a digit.`);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -61,26 +61,7 @@
     if (content.length !== packed) throw new Error(`${path} is cut off.`);
     if (method === 0) return content;
     if (method !== 8) throw new Error(`${path} is packed in a way that is not read here.`);
-    return inflate(content, "deflate-raw", size);
-  };
-
-  // Inflates bytes that must give exactly `size` bytes.
-  const inflate = async (content, format, size) => {
-    const {readable, writable} = new DecompressionStream(format);
-    const reader = readable.getReader();
-    const writer = writable.getWriter();
-    for (const each of [writer.write(content), writer.close()]) each.catch(() => {}); // read tells
-    const whole = new Uint8Array(size);
-    let filled = 0;
-    for (;;) {
-      const {done, value} = await reader.read();
-      if (done) break;
-      if (filled + value.length > size) throw new Error("More is packed than should be.");
-      whole.set(value, filled);
-      filled += value.length;
-    }
-    if (filled !== size) throw new Error("Less is packed than should be.");
-    return whole;
+    return page.inflate(content, size);
   };
 
   // ---- PNG ----------------------------------------------------------------------------------
@@ -88,7 +69,7 @@
   const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
   // Grey values of a PNG, Uint8Array (1024): 32 x 32 in 8-bit grey or RGB.
-  const decode = async (bytes) => {
+  const decode = (bytes) => {
     if (SIGNATURE.some((byte, i) => bytes[i] !== byte)) throw new Error("It is no PNG.");
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const packed = [];
@@ -103,13 +84,18 @@
     }
     if (!channels) throw new Error("It has no header.");
     const size = SIDE * (1 + SIDE * channels);
-    const rows = await inflate(await joined(packed), "deflate", size);
+    const rows = page.inflate(joined(packed).subarray(2), size); // after zlib's two bytes
     return grey(unfilter(rows, channels), channels);
   };
 
-  const joined = async (parts) => {
-    if (parts.length === 1) return parts[0];
-    return new Uint8Array(await new Blob(parts).arrayBuffer());
+  const joined = (parts) => {
+    const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    return whole;
   };
 
   const channelsOf = (view, at) => {
@@ -236,17 +222,16 @@
 
   const decoded = async (bytes, chosen, advance) => {
     const images = new Uint8Array(chosen.length * SIDE * SIDE);
-    const one = async ({member}, at) => {
+    for (const [at, {member}] of chosen.entries()) {
       try {
-        images.set(await decode(await unpack(bytes, member)), at * SIDE * SIDE);
+        images.set(decode(unpack(bytes, member)), at * SIDE * SIDE);
       } catch (error) {
         throw new Error(`Image ${member.path} is damaged. ${error.message}`);
       }
-    };
-    for (let first = 0; first < chosen.length; first += TOGETHER) {
-      const some = chosen.slice(first, first + TOGETHER);
-      await Promise.all(some.map((each, i) => one(each, first + i)));
-      advance(some.length);
+      if (at % TOGETHER === TOGETHER - 1) {
+        advance(TOGETHER);
+        await new Promise((resolve) => setTimeout(resolve)); // for the page to be drawn
+      }
     }
     const labels = Uint8Array.from(chosen, (each) => each.digit);
     return {images, labels, count: chosen.length};
