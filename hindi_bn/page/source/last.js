@@ -18,7 +18,7 @@
     page.section("main").focus();
   });
   page.section("lead").textContent =
-    `${page.runs.map((run) => run.words).join(" and ")}: trained on ${made.data_title}. ` +
+    `A network ${page.runs.map((run) => run.words).join(" and one ")}, trained on: ${made.data_title}. ` +
     "Everything below is computed in your browser; nothing is sent anywhere.";
 
   const lines = [
