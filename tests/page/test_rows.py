@@ -198,7 +198,8 @@ class TestInTheBrowser:
         found: dict[str, Any] = page.ask("""
             const [file] = document.querySelector("[name='archive']").files;
             const read = await page.archive.read(file);
-            const told = ({images, labels}) => [page.sha256(images), [...labels]];
+            const sha256 = (bytes) => new page.Sha256().update(bytes).hex();
+            const told = ({images, labels}) => [sha256(images), [...labels]];
             return {train: told(read.train), test: told(read.test)};
         """)
         return found
@@ -294,7 +295,7 @@ class TestInTheBrowser:
               const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
               const cut = throws(bytes.subarray(0, bytes.length - 1), size);
               const others = throws(bytes, size + 1) + (size && throws(bytes, size - 1));
-              return [page.sha256(page.inflate(bytes, size)), cut + others];
+              return [new page.Sha256().update(page.inflate(bytes, size)).hex(), cut + others];
             });
         """, given)  # fmt: skip
         assert found == expected

@@ -87,8 +87,6 @@
     }
   }
 
-  const sha256 = (bytes) => new Sha256().update(bytes).hex();
-
   // The sha256 of a network's weights as the project's evidence has it: names, dtypes, shapes and
   // bytes in the names' order. `flat` is in the layout's order; `counts` names the int64 buffers
   // that hold the number of steps. All NaN are one.
@@ -112,7 +110,6 @@
   // A shape as Python writes it: (), (16,), (16, 1, 3, 3).
   const tuple = (shape) => `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;
 
-  page.sha256 = sha256;
   page.Sha256 = Sha256;
   page.weightsDigest = weightsDigest;
 })();
