@@ -162,7 +162,7 @@ def answers_at_half(records: Sequence[Record], digits: Digits) -> dict[str, int]
 
 
 def hard(records: Sequence[Record], digits: Chosen) -> list[int]:
-    """Order the test digits aboard: misread by most networks first, then the least sure of."""
+    """Order the test digits aboard: those that some networks misread, all, none; unsure first."""
     misread, least = np.zeros(len(digits.test_labels)), np.ones(len(digits.test_labels))
     labels = digits.test_labels
     for record in records:
@@ -170,8 +170,8 @@ def hard(records: Sequence[Record], digits: Chosen) -> list[int]:
         sure = predict(_at_half(record), images)
         misread += (sure.argmax(1) != labels).numpy()
         least = np.minimum(least, sure.gather(1, labels[:, None])[:, 0].numpy())
-    order = np.lexsort((least, -misread))
-    return [int(place) for place in order]
+    rank = np.select([misread == 0, misread == len(records)], [2, 1], 0)
+    return [int(place) for place in np.lexsort((least, rank))]
 
 
 def _at_half(record: Record) -> nn.Module:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from at_half import network_at
 from tiny import tiny_digits, tiny_study
 from typer.testing import CliRunner, Result
 
@@ -167,3 +168,14 @@ def test_the_command_names_its_file_and_says_what_is_wrong(
         refused = call(*arguments)
         assert (refused.exit_code, refused.stdout) == (1, "")
         assert why in " ".join(refused.stderr.split())
+
+
+def test_digits_that_one_network_misreads_come_first(built: Path, runs: list[Record]) -> None:
+    raw = np.frombuffer(blob(built, "digits"), np.uint8)[40 * 1025 :]
+    images = torch.tensor(raw[: 20 * 1024].reshape(20, 1, 32, 32) / np.float32(255))
+    labels = torch.tensor(raw[20 * 1024 :].astype(np.int64))
+    wrong = [network_at(run, 2)(images).argmax(1) != labels for run in runs]
+    hard = aboard(built)["digits"]["hard"]
+    misread = [int(wrong[0][place]) + int(wrong[1][place]) for place in hard]
+    assert misread == sorted(misread, key={1: 0, 2: 1, 0: 2}.__getitem__)
+    assert len(set(misread)) > 1
