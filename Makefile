@@ -79,7 +79,7 @@ coverage: COVERAGE = --cov --cov-report=term-missing:skip-covered --render
 coverage: test ## the same tests with coverage, at least 90 %, and all figures drawn; two thirds longer
 
 browser: dev ## the page, tried in Chromium and Firefox where they are installed
-	OMP_NUM_THREADS=1 $(PYTEST) -m "browser and not slow" --durations=5
+	OMP_NUM_THREADS=1 $(PYTEST) -m "browser and not slow" -n 2 --dist loadfile --durations=5
 
 proofs: dev ## the longer proofs: kills and resumes, the stand-in against the real digits
 	OMP_NUM_THREADS=1 $(PYTEST) -m 'slow and not timed' -n 2 --dist loadgroup --durations=15
