@@ -3,6 +3,19 @@
 from pathlib import Path
 
 
+def printable(text: str) -> str:
+    r"""Write what would steer a terminal as it is written in Python; line breaks stay.
+
+    Examples:
+        >>> printable("a\x1b[2Jb")
+        'a\\x1b[2Jb'
+    """
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
 class HindiBnError(Exception):
     """An error that a user can act on; the command line prints it without a traceback, exit code 1.
 
@@ -11,8 +24,8 @@ class HindiBnError(Exception):
     """
 
     def __init__(self, what: str, why: str = "", next_step: str = "") -> None:
-        super().__init__(what)
-        self.what, self.why, self.next_step = what, why, next_step
+        self.what, self.why, self.next_step = map(printable, (what, why, next_step))
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         lines = [self.what]

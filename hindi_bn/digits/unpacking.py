@@ -26,9 +26,12 @@ from hindi_bn.digits.images import Advance, silent
 from hindi_bn.digits.layout import Place, choose, place
 from hindi_bn.errors import DataError
 
-MAX_MEMBERS = 250_000  # the full data set has 92,000 images
+MAX_MEMBERS = 100_000  # the full data set has 92,000 images
 MAX_BYTES = 2**30  # all members together, unpacked; the full data set has about 0.1 GB
 MAX_IMAGE_BYTES = 2**16  # a 32 x 32 RGB image needs at most 4 kB
+MAX_HEADERS = 2**16  # bytes between two members of a tar file
+MAX_DIRECTORY = 2**24  # bytes of a zip's directory; the full data set's has about 12 MB
+LONGEST_PATH = 100  # characters in a message
 MAX_NESTING = 2  # archives inside archives
 ENDINGS = (".zip", ".tar.gz", ".tgz", ".tar")
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -78,7 +81,9 @@ def unpack(source: Path, destination: Path, advance: Advance = silent, *, nestin
     sizes = {member.path: member.size for member in members}
     for path in chosen:
         if sizes[path] > MAX_IMAGE_BYTES:
-            raise _unsafe(source.name, f"{path} has {sizes[path]:,} bytes, too many for a digit")
+            raise _unsafe(
+                source.name, f"{_cut(path)} has {sizes[path]:,} bytes, too many for a digit"
+            )
     _copy(container, chosen, destination, advance)
 
 
@@ -112,7 +117,7 @@ def checked(members: Iterator[Member], name: str) -> Iterator[Member]:
         path = member.path
         parts = path.replace("\\", "/").split("/")
         if not parts[0] or path[1:2] == ":" or ".." in parts:
-            raise _unsafe(name, f"{path} leads out of the folder it is unpacked to")
+            raise _unsafe(name, f"{_cut(path)} leads out of the folder it is unpacked to")
         total += member.size
         if count > MAX_MEMBERS:
             raise _unsafe(name, f"it holds more than {MAX_MEMBERS:,} files")
@@ -135,11 +140,12 @@ def naming_damage(source: Path) -> Iterator[None]:
 
 class _Zip(Container):
     def members(self) -> Iterator[Member]:
+        _bound_directory(self.path)
         with zipfile.ZipFile(self.path) as archive:
             for info in archive.infolist():
                 kind = stat.S_IFMT(info.external_attr >> 16)
                 if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
-                    raise _unsafe(self.path.name, f"{info.filename} is a link or a device")
+                    raise _unsafe(self.path.name, f"{_cut(info.filename)} is a link or a device")
                 if not info.is_dir():
                     yield Member(info.filename, info.file_size)
 
@@ -153,30 +159,33 @@ class _Zip(Container):
 class _Tar(Container):
     """Compressed with gzip or not; read as a stream that is bounded in size."""
 
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[tarfile.TarFile]:
+    def _entries(self) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
+        """Yield each entry and the archive, which keeps none of them."""
         with self.path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             plain: io.BufferedIOBase = gzip.GzipFile(fileobj=raw) if packed else raw
-            bounded = _Bounded(plain, 2 * MAX_BYTES, self.path.name)
+            bounded = _Bounded(plain, self.path.name)
             with tarfile.open(fileobj=bounded, mode="r|") as archive:
-                yield archive
+                while (info := archive.next()) is not None:
+                    archive.members.clear()  # type: ignore[attr-defined]  # else it keeps all
+                    if sum(map(len, archive.pax_headers.values())) > MAX_HEADERS:
+                        raise _unsafe(self.path.name, "its headers are too large")
+                    bounded.allow(info.size)
+                    yield info, archive
 
     def members(self) -> Iterator[Member]:
-        with self._open() as archive:
-            for info in archive:
-                if not (info.isreg() or info.isdir()):
-                    raise _unsafe(self.path.name, f"{info.name} is a link or a device")
-                if info.isreg():
-                    yield Member(info.name, info.size)
+        for info, _ in self._entries():
+            if not (info.isreg() or info.isdir()):
+                raise _unsafe(self.path.name, f"{_cut(info.name)} is a link or a device")
+            if info.isreg():
+                yield Member(info.name, info.size)
 
     def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
-        with self._open() as archive:
-            for info in archive:
-                file = archive.extractfile(info) if info.name in wanted else None
-                if file is not None:
-                    yield info.name, file
+        for info, archive in self._entries():
+            file = archive.extractfile(info) if info.name in wanted else None
+            if file is not None:
+                yield info.name, file
 
 
 class _Folder(Container):
@@ -190,7 +199,7 @@ class _Folder(Container):
                 if stat.S_ISREG(facts.st_mode):
                     yield Member(path, facts.st_size)
                 elif place(path) is not None:
-                    raise _unsafe(self.path.name, f"{path} is a link or a device")
+                    raise _unsafe(self.path.name, f"{_cut(path)} is a link or a device")
 
     def contents(self, wanted: set[str]) -> Iterator[tuple[str, IO[bytes]]]:
         for path in sorted(wanted):
@@ -199,17 +208,53 @@ class _Folder(Container):
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that refuses to give more than `limit` bytes, against archives that swell."""
+    """A tar's stream, against archives that swell: in all, and in the headers before a member.
 
-    def __init__(self, stream: io.BufferedIOBase, limit: int, name: str) -> None:
-        self._stream, self._left, self._name = stream, limit, name
+    tarfile reads a header's long name or extension whole, however long it says that it is.
+    """
+
+    def __init__(self, stream: io.BufferedIOBase, name: str) -> None:
+        self._stream, self._name = stream, name
+        self._left, self._headers = 2 * MAX_BYTES, MAX_HEADERS
+
+    def allow(self, size: int) -> None:
+        """Let a member of so many bytes and the headers after it be read."""
+        self._headers = size + MAX_HEADERS
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
         self._left -= len(data)
+        self._headers -= len(data)
         if self._left < 0:
             raise _unsafe(self._name, f"it unpacks to more than {MAX_BYTES:,} bytes")
+        if self._headers < 0:
+            raise _unsafe(self._name, f"there are more than {MAX_HEADERS:,} bytes before a member")
         return data
+
+
+def _bound_directory(path: Path) -> None:
+    """Refuse a zip file whose directory, which zipfile reads whole, is too large or too long.
+
+    Where it is, the file's end says (PKWARE's APPNOTE.TXT, 4.3.14 and 4.3.16).
+    """
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 2**16 - 22))
+        tail = file.read()
+        at = tail.rfind(b"PK\5\6")
+        size = int.from_bytes(tail[at + 12 : at + 16], "little")
+        large = tail.rfind(b"PK\6\6", 0, at)  # the same in 64 bits
+        if large >= 0:
+            at, size = large, int.from_bytes(tail[large + 40 : large + 48], "little")
+        if size > MAX_DIRECTORY:
+            raise _unsafe(path.name, f"its directory has {size:,} bytes")
+        file.seek(max(0, end - len(tail) + at - size))
+        if file.read(size).count(b"PK\1\2") > MAX_MEMBERS:
+            raise _unsafe(path.name, f"it holds more than {MAX_MEMBERS:,} files")
+
+
+def _cut(path: str) -> str:
+    return path if len(path) <= LONGEST_PATH else f"{path[:LONGEST_PATH]} …"
 
 
 def _copy(
@@ -248,7 +293,7 @@ def _raise(error: OSError) -> None:
 
 def _no_digits(source: Path, members: list[Member]) -> DataError:
     tops = sorted({PurePosixPath(member.path).parts[0] for member in members if member.path})
-    found = ", ".join(tops[:5]) + (" …" if len(tops) > 5 else "")  # noqa: PLR2004
+    found = ", ".join(map(_cut, tops[:5])) + (" …" if len(tops) > 5 else "")  # noqa: PLR2004
     return DataError(
         f"There are no digits in {source.name}.",
         "No PNG was found in digit_0 … digit_9 (or 0 … 9) under a folder Train or Test; "

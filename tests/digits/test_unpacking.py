@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import io
 import os
 import stat
 import struct
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -231,16 +234,97 @@ def test_a_zip_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         unpack(source, tmp_path)
 
 
-def test_a_tar_bomb_in_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A header that claims to be large itself is read by tarfile before it is ours to judge."""
-    monkeypatch.setattr(unpacking, "MAX_BYTES", 1_000_000)
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_tar_bomb_in_a_header(tmp_path: Path, kind: bytes) -> None:
     source = tmp_path / "bomb.tar.gz"
     with tarfile.open(source, "w:gz") as packed:
         info = tarfile.TarInfo("longname")
-        info.type, info.size = tarfile.GNUTYPE_LONGNAME, 5_000_000
+        info.type, info.size = kind, 5_000_000
         packed.addfile(info, io.BytesIO(b"a" * info.size))
     assert source.stat().st_size < 20_000
-    assert "unpacks to more than 1,000,000 bytes" in refusal(source, tmp_path).why
+    assert "more than 65,536 bytes before a member" in refusal(source, tmp_path).why
+
+
+def test_many_global_headers_are_not_gathered(tmp_path: Path) -> None:
+    source = tmp_path / "bomb.tar"
+    with tarfile.open(source, "w", format=tarfile.PAX_FORMAT) as packed:
+        for number in range(3):
+            headers = tarfile.TarInfo.create_pax_global_header({f"key{number}": "a" * 30_000})
+            packed.fileobj.write(headers)  # type: ignore[union-attr]
+            packed.offset += len(headers)
+            packed.addfile(tarfile.TarInfo(f"{number}.txt"))
+    assert "its headers are too large" in refusal(source, tmp_path).why
+
+
+def test_names_are_cut_and_cannot_steer_a_terminal(tmp_path: Path) -> None:
+    source = tmp_path / "long.tar"
+    with tarfile.open(source, "w", format=tarfile.GNU_FORMAT) as packed:
+        packed.addfile(tarfile.TarInfo("../\x1b[2J" + "a" * 3000))
+    told = str(refusal(source, tmp_path))
+    assert "\x1b" not in told
+    assert "\\x1b[2Jaaa" in told
+    assert len(told) < 400
+
+
+def directory(path: Path, entries: int, told: int, *, in_64_bits: bool = False) -> Path:
+    """A zip file that is a directory of nameless files alone, and says that it has `told` bytes."""
+    entry = b"PK\1\2" + bytes(42)
+    end = struct.pack("<4s4HIIH", b"PK\5\6", 0, 0, 1, 1, min(told, 2**32 - 1), 0, 0)
+    if in_64_bits:
+        record = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, told, 0)
+        place = struct.pack("<4sIQI", b"PK\6\7", 0, entries * len(entry), 1)
+        end = record + place + end
+    path.write_bytes(entry * entries + end)
+    return path
+
+
+def test_a_zips_directory_is_bounded_before_it_is_read(tmp_path: Path) -> None:
+    many = unpacking.MAX_MEMBERS + 1
+    source = directory(tmp_path / "many.zip", many, 46 * many)
+    assert "more than 100,000 files" in refusal(source, tmp_path).why
+    (tmp_path / "unpacked").rmdir()
+    for in_64_bits in (False, True):
+        source = directory(tmp_path / "large.zip", 1, 2**25, in_64_bits=in_64_bits)
+        assert "its directory has 33,554,432 bytes" in refusal(source, tmp_path).why
+        (tmp_path / "unpacked").rmdir()
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+from hindi_bn.digits.unpacking import unpack
+from hindi_bn.errors import DataError
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    unpack(Path(sys.argv[1]), Path(sys.argv[2]))
+except DataError as error:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, len(str(error)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["long name", "many members", "most members"])
+def test_a_refused_archive_takes_less_than_a_hundred_megabytes(tmp_path: Path, kind: str) -> None:
+    source, destination = tmp_path / "archive", tmp_path / "unpacked"
+    destination.mkdir()
+    if kind == "long name":
+        with gzip.open(source, "wb", compresslevel=1) as packed:
+            info = tarfile.TarInfo("././@LongLink")
+            info.type, info.size = tarfile.GNUTYPE_LONGNAME, 300_000_000
+            packed.write(info.tobuf(tarfile.GNU_FORMAT))
+            for _ in range(300):
+                packed.write(b"a" * 1_000_000)
+    else:
+        with zipfile.ZipFile(source, "w") as archive:
+            for number in range({"many members": 300_000, "most members": 100_000}[kind]):
+                archive.writestr(f"Devanagari/Train/character_{number % 46}/{number:06}.txt", b"")
+    found = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(source), str(destination)],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    kilobytes, letters = map(int, found)
+    assert kilobytes < 100 * 1024
+    assert letters < 500
 
 
 def test_a_damaged_member_is_named(tmp_path: Path) -> None:
