@@ -11,7 +11,7 @@ import torch
 
 from hindi_bn import registry
 from hindi_bn.digits import checksums
-from hindi_bn.digits.checksums import CLASSES, SPLITS, Pixels
+from hindi_bn.digits.checksums import CLASSES, SIDE, SPLITS, Pixels
 from hindi_bn.digits.images import Advance, silent
 from hindi_bn.errors import DataError
 
@@ -41,10 +41,35 @@ class Digits:
     test_labels: torch.Tensor
     digests: Mapping[str, str]
 
+    def __post_init__(self) -> None:
+        """Refuse arrays that are no images with labels: a digest of bytes tells no shape."""
+        for split, (images, labels) in self._splits.items():
+            square = images.ndim == 3 and images.shape[1] == images.shape[2]  # noqa: PLR2004
+            if images.dtype != torch.uint8 or not square:
+                found = f"{images.dtype} {tuple(images.shape)}"
+                raise DataError(f"The {split} images are not uint8 (n, side, side).", found)
+            known = labels.dtype == torch.int64 and bool(((labels >= 0) & (labels < CLASSES)).all())
+            if labels.shape != images.shape[:1] or not known:
+                found = f"{labels.dtype} {tuple(labels.shape)}"
+                raise DataError(f"The {split} labels are not int64 (n,) from 0 to 9.", found)
+
+    @property
+    def _splits(self) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        return {
+            "train": (self.train_images, self.train_labels),
+            "test": (self.test_images, self.test_labels),
+        }
+
     @property
     def identical(self) -> bool:
-        """Whether every pixel is the article's."""
-        return dict(self.digests) == dict(checksums.ARTICLE.digests)
+        """Whether every image is the article's, with its label."""
+        article = checksums.ARTICLE
+        alike = (
+            images.shape == (CLASSES * article.per_class[split], SIDE, SIDE)
+            and torch.equal(labels, ordered_labels(article.per_class[split]))
+            for split, (images, labels) in self._splits.items()
+        )
+        return dict(self.digests) == dict(article.digests) and all(alike)
 
     @cached_property
     def differing(self) -> dict[str, list[int]]:
@@ -115,7 +140,12 @@ def from_pixels(name: str, source: str, pixels: Mapping[str, Pixels]) -> Digits:
     """Make a data set from uint8 (10 * n, 32, 32) by split, ordered by class."""
     tensors: dict[str, torch.Tensor] = {}
     for split, images in pixels.items():
-        labels = torch.arange(CLASSES).repeat_interleave(len(images) // CLASSES)
+        labels = ordered_labels(len(images) // CLASSES)
         tensors |= {f"{split}_images": torch.from_numpy(images), f"{split}_labels": labels}
     digests = {split: checksums.digest(images) for split, images in pixels.items()}
     return Digits(name, source, digests=digests, **tensors)
+
+
+def ordered_labels(each: int) -> torch.Tensor:
+    """Return the labels of as many images of each class, class by class: int64 (10 * each,)."""
+    return torch.arange(CLASSES).repeat_interleave(each)

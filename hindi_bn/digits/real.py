@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hindi_bn.digits import checksums
-from hindi_bn.digits.cache import read_pixels, write_arrays
+from hindi_bn.digits.cache import keep_arrays, read_pixels
 from hindi_bn.digits.checksums import Pixels
 from hindi_bn.digits.dataset import Digits, from_pixels
 from hindi_bn.digits.images import Advance, decode, fingerprint, silent
@@ -45,7 +45,7 @@ def load_there(data_dir: Path, advance: Advance = silent) -> Digits:
     pixels = read_pixels(data_dir / CACHE, {"fingerprint": state})
     if pixels is None:
         pixels = decode(folder, advance)
-        write_arrays(data_dir / CACHE, pixels, {"fingerprint": state})
+        keep_arrays(data_dir / CACHE, pixels, {"fingerprint": state})
     return _known(folder, pixels)
 
 
@@ -97,5 +97,5 @@ def keep(
     }
     (images / "source.json").write_text(json_text(facts), encoding="utf-8")
     install(images, data_dir / "digits")
-    write_arrays(data_dir / CACHE, pixels, {"fingerprint": fingerprint(data_dir / "digits")})
+    keep_arrays(data_dir / CACHE, pixels, {"fingerprint": fingerprint(data_dir / "digits")})
     return digits

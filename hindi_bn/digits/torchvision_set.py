@@ -28,7 +28,7 @@ from hindi_bn.digits.cache import read_arrays, write_arrays
 from hindi_bn.digits.checksums import SPLITS, Pixels
 from hindi_bn.digits.dataset import DataSet, Digits, Note
 from hindi_bn.digits.images import Advance, silent
-from hindi_bn.digits.network import CONNECT_TIMEOUT
+from hindi_bn.digits.network import CONNECT_TIMEOUT, without_login
 from hindi_bn.digits.staging import locked, staged
 from hindi_bn.errors import DataError, SourceError
 
@@ -104,7 +104,7 @@ class TorchvisionSet(DataSet):
             try:
                 return mirror, self._from_mirror(mirror, work / str(number), advance)
             except NETWORK as error:
-                failures.append(f"  - {_without_login(mirror)}: {_reason(error)}")
+                failures.append(f"  - {without_login(mirror)}: {_reason(error)}")
                 if isinstance(error, HTTPError):
                     error.close()
         raise SourceError(
@@ -182,9 +182,3 @@ def _reason(error: Exception) -> str:
         return "it did not answer in time"
     text = str(error) or type(error).__name__
     return OTHER_FILE if text.startswith("File not found or corrupted") else text
-
-
-def _without_login(address: str) -> str:
-    """Return an address without the name and password that it may hold."""
-    parts = urlsplit(address)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 from scripts import importing
 from small_digits import assert_small, small_pixels
 
@@ -92,7 +95,31 @@ def remove(data_dir: Path) -> None:
     (data_dir / "digits.safetensors").unlink()
 
 
-@pytest.mark.parametrize("spoil", [spoil_pixels, cut_off, touch_an_image, remove])
+def change(data_dir: Path, how: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Store other arrays of the same bytes; their digests are the same."""
+    cache = data_dir / "digits.safetensors"
+    with safe_open(cache, framework="numpy") as stored:
+        facts = stored.metadata()
+        arrays = {name: how(stored.get_tensor(name)) for name in stored.keys()}  # noqa: SIM118
+    save_file(arrays, cache, metadata=facts)
+
+
+def reshape(data_dir: Path) -> None:
+    change(data_dir, lambda images: images.reshape(len(images) // 2, 64, 32))
+
+
+def make_smaller(data_dir: Path) -> None:
+    change(data_dir, lambda images: images.reshape(-1, 16, 16))
+
+
+def make_signed(data_dir: Path) -> None:
+    change(data_dir, lambda images: images.view(np.int8))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [spoil_pixels, cut_off, touch_an_image, remove, reshape, make_smaller, make_signed],
+)
 def test_a_stale_or_damaged_cache_is_made_again(
     spoil: Callable[[Path], None], data_dir: Path
 ) -> None:
@@ -100,6 +127,51 @@ def test_a_stale_or_damaged_cache_is_made_again(
     assert_small(load(data_dir))
     cached = load_file(data_dir / "digits.safetensors")
     np.testing.assert_array_equal(cached["train"], small_pixels()["train"])
+
+
+def test_without_room_for_a_cache_the_digits_are_used_all_the_same(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    remove(data_dir)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert_small(load(data_dir))
+    [said] = caplog.messages
+    assert "No space left on device" in said
+    assert "digits.safetensors" in said
+    assert not (data_dir / "digits.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"train_images": torch.zeros(15, 64, 32, dtype=torch.uint8)}, "(15, 64, 32)"),
+        ({"train_images": torch.zeros(30, 32, 32, dtype=torch.int8)}, "int8"),
+        ({"test_labels": torch.arange(20)}, "int64 (20,)"),
+        ({"test_labels": torch.zeros(20)}, "float32"),
+        ({"train_labels": torch.zeros(29, dtype=torch.int64)}, "(29,)"),
+    ],
+)
+def test_arrays_that_are_no_images_with_labels_are_refused(
+    data_dir: Path, changes: dict[str, torch.Tensor], found: str
+) -> None:
+    with pytest.raises(DataError, match="are not") as error:
+        replace(load(data_dir), **changes)
+    assert found in error.value.why
+
+
+def test_the_same_bytes_in_another_order_or_with_other_labels_are_not_identical(
+    data_dir: Path,
+) -> None:
+    digits = load(data_dir)
+    assert digits.identical
+    assert not replace(digits, train_labels=digits.train_labels.flip(0)).identical
+    quarters = digits.test_images.reshape(-1, 16, 16)
+    labels = torch.zeros(len(quarters), dtype=torch.int64)
+    assert not replace(digits, test_images=quarters, test_labels=labels).identical
 
 
 def test_a_cache_that_cannot_be_read(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from hindi_bn.digits.cache import read_pixels, write_arrays
+from hindi_bn.digits.cache import keep_arrays, read_pixels
 from hindi_bn.digits.checksums import SPLITS
 from hindi_bn.digits.dataset import DataSet, Digits, Note, from_pixels
 from hindi_bn.digits.images import Advance, silent
@@ -27,7 +27,7 @@ class StandIn(DataSet):
                 pixels = read_pixels(data_dir / CACHE, facts)  # drawn by another process by now?
                 if pixels is None:
                     pixels = dict(zip(SPLITS, draw(), strict=True))
-                    write_arrays(data_dir / CACHE, pixels, facts)
+                    keep_arrays(data_dir / CACHE, pixels, facts)
                     (data_dir / OLD_CACHE).unlink(missing_ok=True)
         return from_pixels(self.name, self.name, pixels)
 

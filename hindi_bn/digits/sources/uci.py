@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hindi_bn.digits.images import Advance, silent
-from hindi_bn.digits.network import CONNECT_TIMEOUT, OTHERS, reason
+from hindi_bn.digits.network import CONNECT_TIMEOUT, OTHERS, reason, without_login
 from hindi_bn.digits.unpacking import MAX_BYTES
 from hindi_bn.errors import SourceError
 
@@ -66,7 +66,7 @@ def _retrieve(url: str, folder: Path, advance: Advance) -> Path:
 def _failed(url: str, why: str) -> SourceError:
     return SourceError(
         "The UCI repository did not deliver the digits.",
-        f"{url}: {why}.",
+        f"{without_login(url)}: {why}.",
         f"try again later, or use another source: {OTHERS}",
     )
 

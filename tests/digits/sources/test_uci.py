@@ -83,11 +83,13 @@ def test_a_zip_that_was_cut_off_is_named_so(
 
 
 def test_uci_refuses_the_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HINDI_BN_UCI_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("HINDI_BN_UCI_URL", f"http://somebody:secret@127.0.0.1:{free_port()}")
     result = download(tmp_path / "data", "--source", "uci")
     assert result.exit_code == 1
     assert "no connection" in result.stderr
     assert "Connection refused" in result.stderr
+    assert "http://127.0.0.1" in result.stderr
+    assert "secret" not in result.output
     assert "hindi-bn download --source stand-in" in result.stderr
 
 
