@@ -13,7 +13,8 @@ from hindi_bn.article.reference import is_of_article, is_published
 from hindi_bn.article.report import Comparison
 from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError
-from hindi_bn.records import Record
+from hindi_bn.page.aboard import has_path, with_weights
+from hindi_bn.records import Record, RunFolder
 from hindi_bn.study import Study
 from hindi_bn.training.loop import predict as probabilities
 from hindi_bn.training.run import Reporter, load_network
@@ -114,7 +115,8 @@ def reproduce(
     """Reproduce a study: get the digits, train every run, compare, write all tables and figures.
 
     Finished runs are used and unfinished ones resumed, unless `overwrite`. The descent is drawn
-    where the study records the two weights for it.
+    where the study records the two weights for it. Weights are recorded after every epoch, for the
+    page, where it can show them.
 
     Args:
         digits, data_dir, archive: The study's data, or (if the real digits could not be had) the
@@ -122,7 +124,7 @@ def reproduce(
             given; see `load_digits`.
     """
     data = digits or load_digits(data_dir, study.data, fetch=True, archive=archive)
-    study = study.model_copy(update={"data": data.name})
+    study = _for_the_page(study.model_copy(update={"data": data.name}), Path(out), overwrite)
     records = train(
         study, digits=data, out=out, resume=not overwrite, overwrite=overwrite,
         command=command, reporter=reporter,
@@ -132,6 +134,19 @@ def reproduce(
     if all(record.run.recorded_pair() for record in records):
         plot_descent(records, folder=comparison.folder, formats=formats, dpi=dpi)
     return comparison
+
+
+def _for_the_page(study: Study, out: Path, overwrite: bool) -> Study:
+    """Record weights after every epoch in runs that begin now, or began so."""
+    runs = []
+    for plain, recording in zip(study.runs, with_weights(study).runs, strict=True):
+        folder = RunFolder(study.folder(out) / plain.name)
+        try:
+            begun = folder.read().run if folder.begun and not overwrite else recording
+        except RunError:  # which `train` will say in its own words
+            begun = plain
+        runs.append(recording if has_path(begun) else plain)
+    return study.model_copy(update={"runs": tuple(runs)})
 
 
 def folder_beside(records: Sequence[Record], out: Path) -> Path:

@@ -24,8 +24,10 @@ from hindi_bn.page.digits import Chosen
 from hindi_bn.page.weights import Floats, pack
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.records.path import kept_buffers, read_path
+from hindi_bn.study import Run, Study
 from hindi_bn.study.words import arms_in_words
 from hindi_bn.training.loop import predict
+from hindi_bn.training.recordings.path import WeightPath
 from hindi_bn.training.run import initial_network, load_network
 from hindi_bn.training.tensors import run_constants, scale
 
@@ -43,17 +45,37 @@ class Points:
     networks: Floats
 
 
+def with_weights(study: Study) -> Study:
+    """Return a study that records its weights after every epoch, if the page can show its runs."""
+    if any(_unknown(study, run) for run in study.runs):
+        return study
+    runs = tuple(
+        run
+        if has_path(run)
+        else run.model_copy(update={"recordings": (*run.recordings, WeightPath())})
+        for run in study.runs
+    )
+    return study.model_copy(update={"runs": runs})
+
+
+def has_path(run: Run) -> bool:
+    """Tell whether a run records its path through weight space."""
+    return any(recording.kind == "path" for recording in run.recordings)
+
+
+def _unknown(study: Study, run: Run) -> str:
+    """Name what the page does not know of a run; empty when it can show it."""
+    if study.image_size != SIDE:
+        return f"images of {study.image_size} x {study.image_size} pixels"
+    study = study.model_copy(update={"device": "cpu", "precision": "float32"})
+    what = unknown(study, run.model_copy(update={"optimizer": "sgd"}))
+    return what or ("" if run.scaling in CONSTANTS else f"scaling {run.scaling!r}")
+
+
 def refuse(records: Sequence[Record]) -> None:
     """Raise StudyError for a run that the page's engine cannot compute."""
     for record in records:
-        run = record.run.model_copy(update={"optimizer": "sgd"})
-        study = record.study.model_copy(update={"device": "cpu", "precision": "float32"})
-        what = unknown(study, run)
-        if study.image_size != SIDE:
-            what = f"images of {study.image_size} x {study.image_size} pixels"
-        elif run.scaling not in CONSTANTS:
-            what = what or f"scaling {run.scaling!r}"
-        if what:
+        if what := _unknown(record.study, record.run):
             raise StudyError(
                 f"The page cannot show {record.folder}.",
                 f"It does not know {what}: its networks are computed by the engine.",

@@ -11,6 +11,7 @@ import pytest
 from tiny import tiny_digits, tiny_study
 
 import hindi_bn
+from hindi_bn.page.aboard import with_weights
 from hindi_bn.records import Record
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -19,7 +20,7 @@ BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
     """The article's two networks, trained for two epochs on a few digits by the engine."""
-    study = tiny_study(stream="paired", numerics="engine", lr=0.01)
+    study = with_weights(tiny_study(stream="paired", numerics="engine", lr=0.01))
     out = tmp_path_factory.mktemp("runs")
     return hindi_bn.train(study, digits=tiny_digits(), out=out)
 

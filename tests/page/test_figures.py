@@ -16,6 +16,7 @@ from tiny import tiny_digits, tiny_study
 
 import hindi_bn
 from hindi_bn.landscape.surfaces import Settings
+from hindi_bn.page.aboard import with_weights
 
 pytestmark = pytest.mark.browser
 
@@ -28,7 +29,7 @@ RUNS = {"no-bn": "without BN", "bn": "with BN"}
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny runs with surfaces beside them, and a ledger in which a claim has a hostile title."""
     folder = tmp_path_factory.mktemp("figures")
-    study = tiny_study(stream="paired", numerics="engine", lr=0.01, epochs=6)
+    study = with_weights(tiny_study(stream="paired", numerics="engine", lr=0.01, epochs=6))
     records = hindi_bn.train(study, digits=tiny_digits(), out=folder)
     for name, directions in (("around", "filters"), ("plane", "path")):
         settings = Settings(directions, points=5)  # type: ignore[arg-type]

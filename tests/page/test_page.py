@@ -179,3 +179,18 @@ def test_digits_that_one_network_misreads_come_first(built: Path, runs: list[Rec
     misread = [int(wrong[0][place]) + int(wrong[1][place]) for place in hard]
     assert misread == sorted(misread, key={1: 0, 2: 1, 0: 2}.__getitem__)
     assert len(set(misread)) > 1
+
+
+def test_reproduce_records_what_the_page_needs_and_goes_on_with_what_did_not(
+    tmp_path: Path, unrendered: None
+) -> None:
+    study, digits = tiny_study(numerics="engine"), tiny_digits()
+    hindi_bn.train(study, ["no-bn"], digits=digits, out=tmp_path)
+    for _ in range(2):  # the second time it finds both finished
+        hindi_bn.reproduce(study, digits, out=tmp_path)
+    hindi_bn.build_page([tmp_path / "article/no-bn", tmp_path / "article/bn"], train=10, test=10)
+    file = tmp_path / "article" / "page.html"
+    assert [run["epochs"] for run in aboard(file)["runs"]] == [[0, 2], [0, 1, 2]]
+    hindi_bn.reproduce(study, digits, out=tmp_path, overwrite=True)
+    hindi_bn.build_page([tmp_path / "article/no-bn", tmp_path / "article/bn"], train=10, test=10)
+    assert [run["epochs"] for run in aboard(file)["runs"]] == [[0, 1, 2], [0, 1, 2]]
