@@ -62,6 +62,12 @@ def refused(what: str, next_step: str, kind: type[HindiBnError] = RunError) -> I
         raise kind(what, one_line(error), next_step) from error
 
 
+def refuse_special(path: Path) -> None:
+    """Raise OSError for what is neither a file nor a folder: reading a pipe would never end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "It is a pipe, a socket or a device")
+
+
 def sha256_of(file: Path) -> str:
     """Return the sha256 of a file's bytes, in hexadecimal; OSError as reading gives it."""
     return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -13,6 +13,7 @@ from scipy import ndimage
 from hindi_bn.digits.cleaning import find_strokes
 from hindi_bn.digits.shapes import BOX, MARGIN, SIDE, boxes_of_digits, cut_out, doubts_about, fitted
 from hindi_bn.errors import DataError
+from hindi_bn.files import refuse_special
 
 OPAQUE = 255
 LARGEST = 64_000_000  # pixels; more is no photograph of a digit
@@ -92,6 +93,8 @@ def prepare(path: Path) -> tuple[Images, list[str]]:
 def _read_grey(source: Source, name: str) -> tuple[NDArray[np.float64], list[str]]:
     """Grey values 0..1 (height, width), upright, with transparency laid on a plain ground."""
     try:
+        if isinstance(source, Path):
+            refuse_special(source)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(source) as opened:
@@ -113,6 +116,8 @@ def _read_grey(source: Source, name: str) -> tuple[NDArray[np.float64], list[str
         done.append(f"transparent parts laid on {ground}")
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image, dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise _unreadable(name, "some of its grey values are infinite or not a number")
         low, high = values.min(), values.max()
         done.append("grey values brought to 0..1")
         image = Image.fromarray(((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8))

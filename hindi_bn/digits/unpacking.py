@@ -25,6 +25,7 @@ from typing import IO
 from hindi_bn.digits.images import Advance, silent
 from hindi_bn.digits.layout import Place, choose, place
 from hindi_bn.errors import DataError
+from hindi_bn.files import refuse_special
 
 MAX_MEMBERS = 100_000  # the full data set has 92,000 images
 MAX_BYTES = 2**30  # all members together, unpacked; the full data set has about 0.1 GB
@@ -92,6 +93,7 @@ def open_container(source: Path) -> Container:
     if source.is_dir():
         return _Folder(source)
     try:
+        refuse_special(source)
         with source.open("rb") as file:
             start = file.read(512)
     except OSError as error:

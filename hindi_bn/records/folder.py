@@ -253,10 +253,14 @@ class RunFolder:
     def _read_environment(self) -> dict[str, Any]:
         file = self.path / "environment.json"
         with refused(f"{file} cannot be read.", ANEW):
-            return dict(json.loads(file.read_text(encoding="utf-8")))
+            found = dict(json.loads(file.read_text(encoding="utf-8")))
+            for name in ("title", "sha256"):
+                found["data"][name]
+            return found
 
     def read_history(self) -> pd.DataFrame:
         """Read history.csv as a DataFrame with `COLUMNS`; RunError when it is damaged."""
+        import numpy as np
         import pandas as pd
 
         next_step = "correct it, or train this run again with --overwrite"
@@ -268,6 +272,8 @@ class RunFolder:
             history = history.astype(dict.fromkeys(columns, "float64") | {"epoch": "int64"})
             if list(history["epoch"]) != list(range(len(history))):
                 raise ValueError("its epochs do not count up from 0")
+            if not np.isfinite(history[list(COLUMNS)].to_numpy(float)).all():
+                raise ValueError("one of its numbers is infinite or not a number")
             return history
 
     def _no_run(self) -> RunError:

@@ -30,6 +30,7 @@ from hindi_bn.study.refusal import Typed, refusal, words_of
 SHAPING = ("network", "norm", "norm_layers", "options", "placement", "halved", "transformer")
 """Keys of a run that decide which layers and weights its network has."""
 
+DEEPEST = 20  # parts of a key
 _PACKAGE = Path(__file__).parent.parent
 
 
@@ -167,6 +168,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read one mapping from a YAML file; StudyError when it cannot be read or is none."""
     try:
         raw = _load(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        what, why = f"Cannot read {path}.", "Its lists and mappings are nested too deep."
+        raise StudyError(what, why, "correct the file or name another one") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise StudyError(
             f"Cannot read {path}.", one_line(error), "correct the file or name another one"
@@ -267,6 +271,12 @@ def _override(raw: dict[str, Any], key: list[str], value: Any, only: set[str] | 
 
 
 def _set(mapping: dict[str, Any], key: list[str], value: Any) -> None:
+    if len(key) > DEEPEST:
+        raise StudyError(
+            f"Key '{'.'.join(key[:3])}…' is nested too deep: it has {len(key):,} parts.",
+            f"No key has more than {DEEPEST}.",
+            "the keys are in: hindi-bn config schema",
+        )
     first, *rest = key
     if not rest:
         mapping[first] = value

@@ -13,7 +13,15 @@ from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, mod
 
 from hindi_bn import registry
 from hindi_bn.study.old_names import old_values
-from hindi_bn.study.settings import NAME, Settings, chosen_by, known
+from hindi_bn.study.settings import (
+    MOST,
+    NAME,
+    Settings,
+    chosen_by,
+    folder_name,
+    known,
+    run_name,
+)
 
 Numerics = Literal["exact", "fast", "engine"]
 Stream = Literal["continued", "paired"]
@@ -138,7 +146,9 @@ class Options(Settings):
 class Run(Settings):
     """One training: network, data preparation, optimiser and what is recorded."""
 
-    name: str = Field(pattern=NAME, description="Name of the run and of its folder.")
+    name: Annotated[str, AfterValidator(run_name)] = Field(
+        pattern=NAME, description="Name of the run and of its folder."
+    )
     network: Annotated[str, AfterValidator(_network)] = Field(
         "three_convs", description="Network to train: a name, or package.module:Name."
     )
@@ -182,9 +192,12 @@ class Run(Settings):
         default_factory=Options, description="Variations of the network, such as its pooling."
     )
     epochs: int = Field(30, ge=1, le=100_000, description="Passes over the training images.")
-    batch_size: int = Field(32, ge=1, description="Training images per step.")
+    batch_size: int = Field(32, ge=1, le=MOST, description="Training images per step.")
     test_batch_size: int = Field(
-        32, ge=1, description="Test images per batch; the test loss is the mean over these batches."
+        32,
+        ge=1,
+        le=MOST,
+        description="Test images per batch; the test loss is the mean over these batches.",
     )
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="Optimiser.")
     lr: float = Field(0.001, gt=0, description="Learning rate.")
@@ -235,7 +248,9 @@ class Run(Settings):
 class Study(Settings):
     """Runs that belong together, and what they share."""
 
-    name: str = Field(pattern=NAME, description="Name of the study and of its folder.")
+    name: Annotated[str, AfterValidator(folder_name)] = Field(
+        pattern=NAME, description="Name of the study and of its folder."
+    )
     description: str = Field("", description="One sentence on what the study shows.")
     seed: int = Field(5842, ge=0, lt=2**63, description="Seed of the random stream.")
     stream: Stream = Field(
@@ -268,6 +283,8 @@ class Study(Settings):
         names = [run.name for run in self.runs]
         if len(set(names)) < len(names):
             raise ValueError(f"two runs have the same name: {', '.join(names)}")
+        if len({name.lower() for name in names}) < len(names):
+            raise ValueError(f"two runs differ by capitals alone: {', '.join(names)}")
         return self
 
     @classmethod

@@ -16,6 +16,29 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from hindi_bn.registry import is_outside
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+MOST = 100_000  # images of a batch
+RESERVED = {"comparison", "landscape"}
+"""Folders beside those of a study's runs."""
+DEVICES = {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))}
+"""What Windows has for devices, whatever stands after a point."""
+
+
+def folder_name(name: str) -> str:
+    """Refuse a name that no folder can have on some system; ValueError says why."""
+    if name.partition(".")[0].lower() in DEVICES:
+        raise ValueError(f"{name!r} is a device on Windows, where no folder can be called so")
+    if name.endswith("."):
+        raise ValueError(f"{name!r} ends with a point, which Windows drops")
+    return name
+
+
+def run_name(name: str) -> str:
+    """Refuse a name that another folder of a study has; ValueError says why."""
+    if name.lower() in RESERVED:
+        raise ValueError(f"{name!r} is the folder of a study's tables and figures")
+    return folder_name(name)
+
+
 """Pattern of the names of studies, runs and recordings: they become folders and table entries."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,15 @@ def told(*arguments: str, code: int = 1) -> str:
         (["train", "--set", "lr=fast"], "Error: --set lr=fast cannot be used."),
         (["train", "--set", "runs.bn.lr=0"], "It must be greater than 0 (it is 0)."),
         (["train", "--bn", "--set", "epoch=1", "--lr", "-1"], "Error: 2 settings are wrong."),
+        (["train", "--batch-size", "9" * 23], "It must be 100000 or less"),
+        (
+            ["train", "--set", f"{'a.' * 3000}b=1"],
+            "'a.a.a…' is nested too deep: it has 3,001 parts.",
+        ),
+        (["train", "--set", "runs.bn.name=CON"], "'CON' is a device on Windows"),
+        (["train", "--set", "name=nul.txt"], "'nul.txt' is a device on Windows"),
+        (["train", "--set", "name=study."], "'study.' ends with a point"),
+        (["train", "--set", "runs.bn.name=Comparison"], "the folder of a study's tables"),
         (["plot", "curves", "results/article/bn"], "There is no such folder in "),
         (["predict", "x.png", "--run", "nowhere"], "There is no such folder in "),
     ],
@@ -48,6 +58,24 @@ def test_what_was_typed_is_what_is_blamed(arguments: list[str], said: str) -> No
     message = told(*arguments)
     assert said in message
     assert "article.yaml" not in message
+
+
+def test_names_that_differ_by_capitals_alone_are_one_folder_on_some_systems() -> None:
+    said = told("train", "--set", "runs.bn.name=NO-bn")
+    assert "two runs differ by capitals alone: no-bn, NO-bn" in said
+
+
+def test_a_study_nested_without_end_is_told_in_one_message() -> None:
+    Path("deep.yaml").write_text(f"a: {'[' * 5000}{']' * 5000}")
+    assert "nested too deep" in told("train", "--config", "deep.yaml")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_waited_for() -> None:
+    os.mkfifo("pipe.yaml")
+    assert "There is no study file" in told("train", "--config", "pipe.yaml")
+    for command in (["predict", "pipe.yaml"], ["download", "pipe.yaml"]):
+        assert "It is a pipe, a socket or a device" in told(*command)
 
 
 def test_a_folder_of_runs_and_a_file_for_a_folder_are_told() -> None:

@@ -142,6 +142,16 @@ def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
     assert "PNG" in caught.value.next_step
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_grey_values_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    values = np.zeros((40, 40), np.float32)
+    values[5:35, 18:22], values[0, 0] = 1, value
+    Image.fromarray(values).save(tmp_path / "odd.tiff")
+    with pytest.raises(DataError, match="cannot be read as an image") as error:
+        prepare(tmp_path / "odd.tiff")
+    assert "infinite or not a number" in error.value.why
+
+
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         prepare(tmp_path / "missing.png")

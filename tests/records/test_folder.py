@@ -201,6 +201,7 @@ def test_a_damaged_history_is_restored_from_the_checkpoint(tmp_path: Path) -> No
         ("epoch,loss\n0,1\n", "its columns are epoch, loss"),
         (f"{HEAD}\n1,1,1,1,1,1,1,1\n", "count up"),
         (f"{HEAD}\n0,1,1,1,x,1,1,1\n", "cannot be read"),
+        (f"{HEAD}\n0,1,1,nan,1,1,1,1\n", "infinite or not a number"),
     ],
 )  # fmt: skip
 def test_a_damaged_history_of_a_finished_run_is_named(tmp_path: Path, text: str, said: str) -> None:
@@ -219,6 +220,8 @@ def test_a_damaged_history_of_a_finished_run_is_named(tmp_path: Path, text: str,
         ("run.yaml", "run: bn\nstudy: {name: a, runs: [{name: b, sed: 1}]}\n", "sed"),
         ("environment.json", "{", "cannot be read"),
         ("environment.json", "3", "cannot be read"),
+        ("environment.json", "{}", "no entry 'data'"),
+        ("environment.json", '{"data": {"title": "digits"}}', "no entry 'sha256'"),
     ],
 )
 def test_damaged_settings_are_named(tmp_path: Path, file: str, text: str, said: str) -> None:
