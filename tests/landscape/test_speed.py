@@ -20,7 +20,7 @@ from hindi_bn.training.run import load_network, train_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timed]
 
-IMAGES, POINTS, ROUNDS = 1000, 16, 5
+IMAGES, POINTS, ROUNDS = 1000, 9, 3
 
 
 @torch.inference_mode()
@@ -44,7 +44,7 @@ def test_a_surface_takes_at_most_half_as_long_again_as_its_forward_passes(
     digits = tiny_digits(train=IMAGES)
     record = train_run(tiny_study(epochs=1, numerics="engine"), "bn", digits, tmp_path)
     subset = subset_of(record, digits, IMAGES)
-    axis = np.linspace(-1, 1, 4)
+    axis = np.linspace(-1, 1, 3)
     plane = random_plane(load_network(record), 2, seed=0, like=None)
     points = on_plane(plane, np.array([(x, y) for x in axis for y in axis]))
     torch.set_num_threads(1)
