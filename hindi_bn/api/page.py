@@ -74,11 +74,9 @@ def build_page(
 def _folders(study: Study, out: Path) -> list[Path]:
     """Return the folders of a study's runs: those on the stand-in where there are no others."""
     stand_in = study.model_copy(update={"data": "stand-in"})
-    folder = next(
-        (each for each in (study.folder(out), stand_in.folder(out)) if each.is_dir()),
-        study.folder(out),
-    )
-    return [folder / run.name for run in study.runs]
+    own, other = ([each.folder(out) / run.name for run in study.runs] for each in (study, stand_in))
+    # A folder with nothing but a committed comparison has no runs.
+    return other if other[0].is_dir() and not own[0].is_dir() else own
 
 
 def _data(records: Sequence[Record], data_dir: Path, *, needed: bool) -> Digits | None:

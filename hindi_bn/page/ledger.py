@@ -45,7 +45,7 @@ def _claim(result: ClaimResult) -> dict[str, Any]:
         "statement": result.statement, "method": result.method, "data": result.data,
         "verdict": result.verdict, "words": result.in_words, "epochs": result.epochs,
         "runs": sum(result.runs.values()), "confirmed": result.stage == "confirm",
-        "rule": result.rule, "p": _rounded(result.p_corrected), "level": _rounded(result.level),
+        "rule": result.rule, "p": rounded(result.p_corrected), "level": rounded(result.level),
         "margins": margins(effect)._asdict(),
         "decisive": result.effects.index(effect), "tests": [_test(each) for each in result.effects],
     }  # fmt: skip
@@ -54,8 +54,8 @@ def _claim(result: ClaimResult) -> dict[str, Any]:
 def _test(effect: Effect) -> dict[str, Any]:
     return {
         "label": effect.label, "region": effect.region, "unit": effect.unit,
-        "effect": _rounded(effect.mean), "low": _rounded(effect.corrected_low),
-        "high": _rounded(effect.corrected_high), "n": effect.n, "seeds": _spans(effect.seeds),
+        "effect": rounded(effect.mean), "low": rounded(effect.corrected_low),
+        "high": rounded(effect.corrected_high), "n": effect.n, "seeds": _spans(effect.seeds),
     }  # fmt: skip
 
 
@@ -82,10 +82,11 @@ def _multiverse(file: Path) -> tuple[dict[str, list[str]], dict[int, list[list[f
         rows: dict[int, list[list[float]]] = {}
         for row in table.to_dict("records"):
             places: list[float] = [names.index(str(row[key])) for key, names in choices.items()]
-            numbers = [_rounded(float(row[key])) for key in NUMBERS]
+            numbers = [rounded(float(row[key])) for key in NUMBERS]
             rows.setdefault(int(row["id"]), []).append([*places, *numbers, int(row["n"])])
     return choices, rows
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """Return a number with as many digits as are aboard."""
     return float(f"{value:.{DIGITS}g}")

@@ -10,9 +10,9 @@ import pandas as pd
 
 from hindi_bn.errors import HindiBnError
 from hindi_bn.files import plain_json, refused
+from hindi_bn.page.ledger import rounded
 from hindi_bn.records import Record
 
-DIGITS = 4  # of each number
 KEYS = ["run", "seed", "network", "statistics"]
 
 
@@ -58,4 +58,4 @@ def _path(path: pd.DataFrame, run: str, statistics: str) -> dict[str, list[float
 
 
 def _rounded(values: Any) -> list[float]:
-    return [float(f"{value:.{DIGITS}g}") for value in np.asarray(values, dtype=float)]
+    return [rounded(float(value)) for value in np.asarray(values)]

@@ -194,3 +194,12 @@ def test_reproduce_records_what_the_page_needs_and_goes_on_with_what_did_not(
     hindi_bn.reproduce(study, digits, out=tmp_path, overwrite=True)
     hindi_bn.build_page([tmp_path / "article/no-bn", tmp_path / "article/bn"], train=10, test=10)
     assert [run["epochs"] for run in aboard(file)["runs"]] == [[0, 1, 2], [0, 1, 2]]
+
+
+def test_the_stand_ins_runs_are_taken_where_there_are_no_others(tmp_path: Path) -> None:
+    (tmp_path / "article" / "comparison").mkdir(parents=True)  # as in every clone
+    study = tiny_study(numerics="engine", epochs=1)
+    drawn = study.model_copy(update={"data": "stand-in"})
+    hindi_bn.train(drawn, digits=tiny_digits(), out=tmp_path)
+    file = hindi_bn.build_page(study, out=tmp_path, train=10, test=10, data_dir=tmp_path)
+    assert file == tmp_path / "article-stand-in" / "page.html"
