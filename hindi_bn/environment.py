@@ -15,7 +15,7 @@ from hindi_bn.errors import HindiBnError
 
 PACKAGES = (
     "torch", "torchvision", "numpy", "pandas", "scikit-learn", "scipy", "matplotlib", "seaborn",
-    "pydantic", "safetensors", "typer", "kaggle", "pooch",
+    "pydantic", "safetensors", "typer", "kaggle",
 )  # fmt: skip
 
 VECTORS = ("avx", "amx", "fma", "f16c", "sse4", "asimd", "sve", "bf16", "i8mm")

@@ -1,5 +1,10 @@
-"""The one expected error: what happened, why, and what to do next; and Ctrl-C during a run."""
+"""The one expected error: what happened, why, and what to do next; and Ctrl-C during a run.
 
+What it says, and all that is printed or logged beside it, is without passwords and tokens.
+"""
+
+import os
+import re
 from pathlib import Path
 
 
@@ -16,6 +21,38 @@ def printable(text: str) -> str:
     )
 
 
+HIDDEN = "***"
+
+VARIABLES = ("KAGGLE_KEY", "KAGGLE_API_TOKEN", "RAY_AUTH_TOKEN")
+"""Variables whose value is a secret, wherever it turns up."""
+
+NAMES = r"(?:pass(?:word|wd)?|pwd|secret|token|api_?key|key|sig|signature|credential)"
+PATTERNS = (
+    # Up to the last @ before a space: a password may hold any character by mistake.
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s'\"]*@", re.IGNORECASE), r"\1"),
+    (re.compile(rf"([?&;][\w.-]*{NAMES}=)[^&;\s'\"]+", re.IGNORECASE), rf"\1{HIDDEN}"),
+    (re.compile(r"(\b(?:Bearer|Basic)\s+)[\w.~+/-]{6,}=*"), rf"\1{HIDDEN}"),
+    (re.compile(rf"(\b\w*_{NAMES}=)[^\s'\"]+", re.IGNORECASE), rf"\1{HIDDEN}"),
+)
+LONG_ENOUGH = 4  # characters; a shorter value is in too many words
+
+
+def without_secrets(text: str) -> str:
+    """Return a text without passwords and tokens in addresses, and without their variables' values.
+
+    Examples:
+        >>> without_secrets("GET https://me:pw@host/a?name=b&token=c")
+        'GET https://host/a?name=b&token=***'
+    """
+    for name in VARIABLES:
+        value = os.environ.get(name, "")
+        if len(value) >= LONG_ENOUGH:
+            text = text.replace(value, HIDDEN)
+    for pattern, shown in PATTERNS:
+        text = pattern.sub(shown, text)
+    return text
+
+
 class HindiBnError(Exception):
     """An error that a user can act on; the command line prints it without a traceback, exit code 1.
 
@@ -24,7 +61,9 @@ class HindiBnError(Exception):
     """
 
     def __init__(self, what: str, why: str = "", next_step: str = "") -> None:
-        self.what, self.why, self.next_step = map(printable, (what, why, next_step))
+        self.what, self.why, self.next_step = (
+            printable(without_secrets(text)) for text in (what, why, next_step)
+        )
         super().__init__(self.what)
 
     def __str__(self) -> str:

@@ -130,6 +130,23 @@ def half_then_nothing(data: bytes) -> Answer:
     return answer
 
 
+def drip(data: bytes, count: int, headers: bool = False) -> Answer:
+    """So many bytes at once, and then one every 0.05 s; `headers`: not even these come whole."""
+
+    def answer(request: Request) -> None:
+        if not headers:
+            request.begin(200, len(data), Accept_Ranges="bytes", ETag='"1"')
+            request.wfile.write(data[:count])
+        slow = b"HTTP/1.1 200 OK" if headers else data[count:]
+        for byte in slow * (1000 if headers else 1):
+            if request.server.closing.wait(0.05):
+                return
+            request.wfile.write(bytes([byte]))
+            request.wfile.flush()
+
+    return answer
+
+
 def status(code: int) -> Answer:
     return lambda request: request.reply(code)
 

@@ -9,13 +9,15 @@ import logging
 import re
 import shlex
 import sys
+import traceback
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from hindi_bn import __version__
-from hindi_bn.errors import HindiBnError, RunInterrupted
+from hindi_bn.cli.limits import scarce
+from hindi_bn.errors import HindiBnError, RunInterrupted, without_secrets
 from hindi_bn.files import json_text
 
 INTERRUPTED = 130
@@ -81,6 +83,8 @@ class Group(TyperGroup):
         _silent.set(False)
         try:
             return super().invoke(ctx)
+        except typer.Exit:  # a RuntimeError: a group within this one has told its cause
+            raise
         except HindiBnError as error:
             if ctx.params.get("debug"):
                 raise
@@ -95,6 +99,12 @@ class Group(TyperGroup):
         except KeyboardInterrupt as interrupt:
             typer.echo(str(interrupt) or "Interrupted.", err=True)
             raise typer.Exit(INTERRUPTED) from interrupt
+        except (OSError, MemoryError, RuntimeError, ImportError) as error:
+            told = None if ctx.params.get("debug") else scarce(error)
+            if told is None:
+                raise
+            typer.echo(f"Error: {told}", err=True)
+            raise typer.Exit(1) from error
 
     def _flags(self, ctx: Any) -> set[str]:
         """Return the options of the command that was chosen."""
@@ -164,7 +174,7 @@ def root(
 def note(message: str, *, quiet: bool = False) -> None:
     """Print a note for the person at the terminal: on stderr, so that stdout holds data alone."""
     if not quiet and not _silent.get():
-        typer.echo(message, err=True)
+        typer.echo(without_secrets(message), err=True)
 
 
 class _Notes(logging.Handler):
@@ -210,6 +220,12 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
     return "".join(PLAIN.get(character, "?") for character in lacking), error.end
 
 
+def show_traceback(error: Exception) -> None:
+    """Print a traceback as Python does, but for passwords and tokens."""
+    text = "".join(traceback.format_exception(error))
+    sys.stderr.write(without_secrets(text))
+
+
 def typed_command() -> str:
     """Return the command line as typed, for the record."""
-    return shlex.join(["hindi-bn", *sys.argv[1:]])
+    return without_secrets(shlex.join(["hindi-bn", *sys.argv[1:]]))

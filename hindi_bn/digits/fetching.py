@@ -14,6 +14,9 @@ from hindi_bn.errors import DataError, SourceError
 
 AUTO = "auto"
 SOURCES = "digits/sources"
+PARTS = ".parts"
+"""Folder in the data folder for what arrived of a download that can be gone on with."""
+
 ALREADY_THERE = "Verified digits are in {} already; `hindi-bn download --force` fetches them again."
 
 
@@ -51,7 +54,7 @@ def fetch(
         if there is not None:
             return there
         with staged(data_dir) as work:
-            label, delivered = _deliver(source, path, work, advance)
+            label, delivered = _deliver(source, path, work, data_dir / PARTS, advance)
             (images := work / "digits").mkdir()
             unpack(delivered, images, advance)
             return keep(images, data_dir, label, accept_different, advance)
@@ -74,7 +77,9 @@ def _already_there(data_dir: Path, note: Note) -> Digits | None:
     return digits
 
 
-def _deliver(source: str, path: Path | None, work: Path, advance: Advance) -> tuple[str, Path]:
+def _deliver(
+    source: str, path: Path | None, work: Path, kept: Path, advance: Advance
+) -> tuple[str, Path]:
     """Return the source's label and the archive or folder that it delivered."""
     names = registry.names(SOURCES)
     if source not in names:
@@ -83,7 +88,7 @@ def _deliver(source: str, path: Path | None, work: Path, advance: Advance) -> tu
     module = registry.find(SOURCES, source)
     if module.ORDER is not None:
         (downloads := work / "download").mkdir()
-        return source, module.download(downloads, advance)
+        return source, module.download(downloads, advance, kept)
     if path is None:
         what = f"Source {source!r} needs the path of what to take the digits from."
         raise SourceError(what, "", f"hindi-bn download --source {source} PATH")

@@ -1,7 +1,5 @@
 """What the sources on the network share: time limits, and errors in few words."""
 
-from urllib.parse import urlsplit
-
 CONNECT_TIMEOUT = 10.0  # seconds to connect before giving up
 
 OTHERS = (
@@ -9,12 +7,6 @@ OTHERS = (
     "the stand-in: hindi-bn download --source stand-in"
 )
 """Sources that need no network."""
-
-
-def without_login(address: str) -> str:
-    """Return an address without the name and password that it may hold."""
-    parts = urlsplit(address)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def reason(error: Exception) -> str:

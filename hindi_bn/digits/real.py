@@ -5,21 +5,25 @@ pixels, decoded once, in `digits.safetensors`.
 """
 
 import datetime
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from hindi_bn.digits import checksums
 from hindi_bn.digits.cache import keep_arrays, read_pixels
-from hindi_bn.digits.checksums import Pixels
-from hindi_bn.digits.dataset import Digits, from_pixels
+from hindi_bn.digits.checksums import CLASSES, SIDE, Pixels
+from hindi_bn.digits.dataset import Digits, from_pixels, ordered_labels
 from hindi_bn.digits.images import Advance, decode, fingerprint, silent
 from hindi_bn.digits.staging import install, locked
 from hindi_bn.errors import DataError
-from hindi_bn.files import json_text, refused
+from hindi_bn.files import read_sealed, refused, write_sealed
 
 CACHE = "digits.safetensors"
+
+BEFORE = ("source", "fetched", "accepted")
+"""What `source.json` held before it had a digest."""
 
 
 def load_real(data_dir: Path, advance: Advance = silent) -> Digits:
@@ -56,6 +60,22 @@ def _known(folder: Path, pixels: Mapping[str, Pixels]) -> Digits:
     return digits
 
 
+def unseen() -> Digits:
+    """The article's digits by their digests alone, to look up what was trained on them.
+
+    Their pixels are 0 and no one may train on them.
+    """
+    pixels = {
+        split: torch.zeros(CLASSES * each, SIDE, SIDE, dtype=torch.uint8)
+        for split, each in checksums.ARTICLE.per_class.items()
+    }
+    labels = {split: ordered_labels(each) for split, each in checksums.ARTICLE.per_class.items()}
+    return Digits(
+        "digits", "evidence", pixels["train"], labels["train"], pixels["test"], labels["test"],
+        checksums.ARTICLE.digests,
+    )  # fmt: skip
+
+
 def refuse_different(digits: Digits, accepted: Mapping[str, str] | None) -> None:
     """Refuse pixels that are neither the article's nor the ones accepted when they were fetched."""
     if digits.identical or dict(digits.digests) == accepted:
@@ -76,10 +96,7 @@ def _read_source(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     with refused(f"{path} cannot be read.", "delete it", DataError):
-        known = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(known, dict):
-            raise TypeError("It holds no JSON object.")
-        return known
+        return read_sealed(path, BEFORE)
 
 
 def keep(
@@ -95,7 +112,7 @@ def keep(
         "fetched": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "accepted": dict(digits.digests),
     }
-    (images / "source.json").write_text(json_text(facts), encoding="utf-8")
+    write_sealed(images / "source.json", facts)
     install(images, data_dir / "digits")
     keep_arrays(data_dir / CACHE, pixels, {"fingerprint": fingerprint(data_dir / "digits")})
     return digits

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from hindi_bn.digits.dataset import Note
 from hindi_bn.errors import DataError
-from hindi_bn.files import cannot_write
+from hindi_bn.files import cannot_write, remove_leftovers
 
 PATIENCE = 1800.0  # seconds to wait for another process that is filling the same data folder
 
@@ -90,3 +90,4 @@ def _clear_leftovers(data_dir: Path) -> None:
         shutil.rmtree(aside)
     for incoming in data_dir.glob(f"{INCOMING}*"):
         shutil.rmtree(incoming)
+    remove_leftovers(data_dir)

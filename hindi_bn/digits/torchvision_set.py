@@ -28,14 +28,16 @@ from hindi_bn.digits.cache import read_arrays, write_arrays
 from hindi_bn.digits.checksums import SPLITS, Pixels
 from hindi_bn.digits.dataset import DataSet, Digits, Note
 from hindi_bn.digits.images import Advance, silent
-from hindi_bn.digits.network import CONNECT_TIMEOUT, without_login
+from hindi_bn.digits.network import CONNECT_TIMEOUT
+from hindi_bn.digits.pace import Arrived, TooSlowError, in_time
 from hindi_bn.digits.staging import locked, staged
 from hindi_bn.errors import DataError, SourceError
 
 MIRRORS = "HINDI_BN_MNIST_URL"
 MAX_BYTES = 100_000_000  # the largest file has 26,421,880
-NETWORK = (RuntimeError, HTTPException, URLError, SSLError, TimeoutError, ConnectionError)
-"""What torchvision raises when a mirror fails; OSError as a whole would hide a full disk."""
+NETWORK = (RuntimeError, HTTPException, URLError, SSLError, TimeoutError, ConnectionError,
+           TooSlowError)  # fmt: skip
+"""What is raised when a mirror fails; OSError as a whole would hide a full disk."""
 
 OTHER_FILE = "what it sends is cut off, or no file of this data set (by its MD5)"
 
@@ -104,7 +106,7 @@ class TorchvisionSet(DataSet):
             try:
                 return mirror, self._from_mirror(mirror, work / str(number), advance)
             except NETWORK as error:
-                failures.append(f"  - {without_login(mirror)}: {_reason(error)}")
+                failures.append(f"  - {mirror}: {_reason(error)}")
                 if isinstance(error, HTTPError):
                     error.close()
         raise SourceError(
@@ -115,15 +117,21 @@ class TorchvisionSet(DataSet):
 
     def _from_mirror(self, mirror: str, folder: Path, advance: Advance) -> dict[str, Pixels]:
         """Let torchvision download and decode both splits; labels as uint8."""
-        from torchvision.datasets.utils import download_and_extract_archive
+        from torchvision.datasets import utils as downloads
 
         parts, source = urlsplit(mirror), self._torchvision_class()
         if parts.scheme not in ("http", "https") or "@" in parts.netloc:
             raise RuntimeError("it must begin with http:// or https://, and hold no password")
+        download = downloads.download_and_extract_archive
         raw = folder / source.__name__ / "raw"  # where torchvision looks for them
-        with _limits(advance):
+
+        def get(arrived: Arrived) -> None:
+            downloads.tqdm = partial(_Bar, advance, arrived)
             for file, md5 in source.resources:
-                download_and_extract_archive(f"{mirror}{file}", raw, filename=file, md5=md5)
+                download(f"{mirror}{file}", raw, filename=file, md5=md5)
+
+        with _limits():
+            in_time(get)
         arrays: dict[str, Pixels] = {}
         for split in SPLITS:
             dataset = source(folder, train=split == "train")
@@ -138,16 +146,15 @@ class TorchvisionSet(DataSet):
 
 
 @contextlib.contextmanager
-def _limits(advance: Advance) -> Iterator[None]:
-    """Give torchvision's downloads a time limit, and `advance` in place of its own bar.
+def _limits() -> Iterator[None]:
+    """Give torchvision's downloads a time limit, and put back its own bar in the end.
 
-    It takes neither as an argument, so both are set for the whole process, and set back.
+    It takes neither as an argument, so both are set for the whole process.
     """
     from torchvision.datasets import utils as downloads
 
     patience, bar = socket.getdefaulttimeout(), downloads.tqdm
     socket.setdefaulttimeout(CONNECT_TIMEOUT)
-    downloads.tqdm = partial(_Bar, advance)
     try:
         yield
     finally:
@@ -158,8 +165,8 @@ def _limits(advance: Advance) -> Iterator[None]:
 class _Bar:
     """What torchvision calls as it downloads a file; it also stops a download without end."""
 
-    def __init__(self, advance: Advance, total: int | None, **_: Any) -> None:
-        self._advance, self._total, self._done = advance, total, 0
+    def __init__(self, advance: Advance, arrived: Arrived, total: int | None, **_: Any) -> None:
+        self._advance, self._arrived, self._total, self._done = advance, arrived, total, 0
 
     def __enter__(self) -> _Bar:
         return self
@@ -169,6 +176,7 @@ class _Bar:
 
     def update(self, count: int) -> None:
         self._done += count
+        self._arrived(count)
         if self._done > MAX_BYTES:
             raise RuntimeError(f"it sends more than {MAX_BYTES:,} bytes")
         self._advance("Downloading", self._done, self._total)

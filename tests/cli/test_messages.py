@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 import hindi_bn.digits
 from hindi_bn.cli import app, main
+from hindi_bn.errors import HindiBnError
 from hindi_bn.records import RunFolder
 from hindi_bn.training import loop
 
@@ -158,3 +160,13 @@ def test_a_pipe_of_any_encoding_takes_all_text(monkeypatch: pytest.MonkeyPatch) 
         document = json.loads(printed(monkeypatch, encoding, "explain", "--json"))
         assert document == json.loads(printed(monkeypatch, "utf-8", "explain", "--json"))
     assert "three_convs" in printed(monkeypatch, "ascii", "networks")
+
+
+def test_a_full_disk_is_told_once_by_a_group_of_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Any) -> None:
+        raise HindiBnError("Cannot write.") from OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("hindi_bn.register_claims", refuse, raising=False)
+    result = CliRunner().invoke(app, ["claims", "register"])
+    assert result.exit_code == 1
+    assert result.stderr.count("Error: ") == 1

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from scripts import importing
@@ -63,6 +65,74 @@ def test_the_cache_is_used_while_the_folder_is_unchanged(
 ) -> None:
     monkeypatch.setattr(images, "read_image", lambda path: pytest.fail("decoded again"))
     assert_small(load(data_dir))
+
+
+def test_an_image_that_changed_behind_the_cache_is_seen(data_dir: Path) -> None:
+    """Its size is as before: its time tells."""
+    image = data_dir / "digits/Train/digit_3/1.png"
+    before = image.stat()
+    image.write_bytes(image.read_bytes()[:-20] + bytes(20))
+    os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert_small(load(data_dir))  # nothing tells
+    os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000))
+    with pytest.raises(DataError, match=r"Image Train/digit_3/1\.png is damaged"):
+        load(data_dir)
+
+
+def when_waiting(monkeypatch: pytest.MonkeyPatch, data_dir: Path, do: Callable[[], object]) -> None:
+    """Hold the folder's lock as another process; let go once it is waited for and `do` is done."""
+    other = FileLock(data_dir / ".lock", thread_local=False)
+    other.acquire()
+    acquire = FileLock.acquire
+
+    def acquired(lock: FileLock, *values: Any, **named: Any) -> Any:
+        monkeypatch.setattr(FileLock, "acquire", acquire)
+        do()
+        other.release()
+        return lock.acquire(*values, **named)
+
+    monkeypatch.setattr(FileLock, "acquire", acquired)
+
+
+def test_a_cache_that_another_process_made_while_this_one_waited_is_used(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = data_dir / "digits.safetensors"
+    made = cache.read_bytes()
+    cache.unlink()
+    when_waiting(monkeypatch, data_dir, lambda: cache.write_bytes(made))
+    monkeypatch.setattr(images, "read_image", lambda path: pytest.fail("decoded again"))
+    assert_small(load(data_dir))
+    assert cache.read_bytes() == made
+
+
+def test_what_another_process_fetched_while_this_one_waited_is_not_fetched_again(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, elsewhere = data_dir / "digits", data_dir.parent / "elsewhere"
+    there.rename(elsewhere)
+    when_waiting(monkeypatch, data_dir, lambda: elsewhere.rename(there))
+    notes: list[str] = []
+    missing = data_dir.parent / "there is no such.zip"
+    assert_small(fetch("archive", data_dir, missing, note=notes.append))
+    assert "already" in notes[0]
+
+
+def test_a_stand_in_that_another_process_drew_while_this_one_waited_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+
+    def draw() -> tuple[np.ndarray, ...]:
+        drawn.append(1)
+        return tuple(small_pixels(5).values())
+
+    monkeypatch.setattr("hindi_bn.digits.stand_in.draw", draw)
+    load(tmp_path / "other", "stand-in")
+    made, cache = tmp_path / "other" / "stand-in.safetensors", tmp_path / "stand-in.safetensors"
+    when_waiting(monkeypatch, tmp_path, lambda: made.rename(cache))
+    load(tmp_path, "stand-in")
+    assert drawn == [1]
 
 
 @pytest.mark.slow

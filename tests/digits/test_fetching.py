@@ -52,7 +52,9 @@ def test_a_source_that_nobody_knows(tmp_path: Path) -> None:
 
 
 def test_resolve_prefers_what_is_there(data_dir: Path, tmp_path: Path) -> None:
-    assert_small(resolve(data_dir, tmp_path / "none.zip"))
+    notes: list[str] = []
+    assert_small(resolve(data_dir, tmp_path / "none.zip", notes.append))
+    assert notes[0].startswith(f"Verified digits are in {data_dir} already")
 
 
 @pytest.mark.parametrize("by_variable", [True, False])

@@ -90,12 +90,14 @@ def test_missing_classes_and_wrong_counts_are_all_named(tmp_path: Path) -> None:
     files = {
         name: data for name, data in small_files(root="").items() if "Train/digit_7" not in name
     }
+    files["Train/digit_9/more.png"] = files["Train/digit_0/1.png"]
     del files["Test/digit_2/1.png"]
     files["Train/digit_0/more.png"] = files["Train/digit_0/1.png"]
     with pytest.raises(DataError) as error:
         fetch("archive", tmp_path / "data", write_zip(tmp_path / "a.zip", files))
     for part in (
         "train class 0 has 4 images, not 3", "train class 7 is missing",
+        "train class 9 has 4 images, not 3",
         "test class 2 has 1 images, not 2",
     ):  # fmt: skip
         assert part in error.value.what

@@ -123,3 +123,15 @@ def test_the_real_archive_is_the_articles_data(
     for split in ("train", "test"):
         pixels = getattr(digits, f"{split}_images").numpy()
         assert checksums.class_digests(pixels) == checksums.ARTICLE.class_digests[split]
+
+
+def test_a_letter_that_changed_in_where_the_digits_came_from_is_told(tmp_path: Path) -> None:
+    fetch("archive", tmp_path / "data", write_zip(tmp_path / "a.zip", small_files()))
+    file = tmp_path / "data/digits/source.json"
+    file.write_text(file.read_text().replace("archive", "archivf"))
+    with pytest.raises(DataError, match=r"source\.json cannot be read") as error:
+        load(tmp_path / "data")
+    assert "digest" in error.value.why
+    older = {key: value for key, value in json.loads(file.read_text()).items() if key != "digest"}
+    file.write_text(json.dumps(older))
+    assert load(tmp_path / "data").source.startswith("archivf")  # an older version's has none

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torchvision.datasets
 from downloads import GARBAGE, free_port, left_in
-from local_server import Answer, Request, half_then_nothing, no_answer, serving, status, whole
+from local_server import Answer, Request, drip, half_then_nothing, no_answer, serving, status, whole
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -212,6 +212,16 @@ def test_a_silent_mirror_is_given_up(answer: Answer, monkeypatch: pytest.MonkeyP
     assert result.exit_code == 1
     assert time.monotonic() - start < 20
     assert left_in("data") == [".lock"]
+
+
+def test_a_slow_mirror_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes come within every time limit of a socket."""
+    monkeypatch.setenv("HINDI_BN_DOWNLOAD_SECONDS", "0.5")
+    with serving(second_time(drip(b"x" * 1000, 100))) as server:
+        result = download(monkeypatch, server.url)
+    assert f"{server.url}/mnist/: it took longer than 0.5 seconds\n" in result.stderr
+    assert left_in("data") == [".lock"]
+    assert socket.getdefaulttimeout() is None
 
 
 def test_the_limits_are_set_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -245,6 +245,19 @@ def test_a_tar_bomb_in_a_header(tmp_path: Path, kind: bytes) -> None:
     assert "more than 65,536 bytes before a member" in refusal(source, tmp_path).why
 
 
+def test_headers_that_are_small_each_are_bounded_in_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpacking, "MAX_BYTES", 300_000)
+    source = tmp_path / "bomb.tar.gz"
+    with tarfile.open(source, "w:gz", format=tarfile.PAX_FORMAT) as packed:
+        for number in range(20):
+            info = tarfile.TarInfo(f"{number}.txt")
+            info.pax_headers = {"comment": "a" * 40_000}
+            packed.addfile(info)
+    assert "it unpacks to more than 300,000 bytes" in refusal(source, tmp_path).why
+
+
 def test_many_global_headers_are_not_gathered(tmp_path: Path) -> None:
     source = tmp_path / "bomb.tar"
     with tarfile.open(source, "w", format=tarfile.PAX_FORMAT) as packed:

@@ -15,6 +15,7 @@ from pathlib import Path
 from hindi_bn.digits.images import Advance, silent
 from hindi_bn.digits.kaggle_client import REFUSED
 from hindi_bn.digits.network import CONNECT_TIMEOUT, OTHERS
+from hindi_bn.digits.pace import Pace, TooSlowError
 from hindi_bn.digits.unpacking import MAX_BYTES
 from hindi_bn.errors import SourceError
 
@@ -62,11 +63,11 @@ def config_dir() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "kaggle"
 
 
-def download(folder: Path, advance: Advance = silent) -> Path:
+def download(folder: Path, advance: Advance = silent, kept: Path | None = None) -> Path:
     """Download the data set's zip into a fresh folder and return its path.
 
-    The client takes a file of the same name as done and checks no hash. SourceError without
-    credentials, and when Kaggle does not deliver.
+    The client takes a file of the same name as done and checks no hash, so that nothing is `kept`.
+    SourceError without credentials, and when Kaggle does not deliver.
     """
     if credentials() is None:
         raise no_credentials()
@@ -104,8 +105,11 @@ def no_credentials() -> SourceError:
 def _watch(
     client: subprocess.Popen[bytes], folder: Path, advance: Advance, patience: float
 ) -> None:
-    """Wait for the client; SourceError when no byte arrives for `patience` seconds, or too many."""
-    size, last = 0, time.monotonic()
+    """Wait for the client; SourceError when no byte arrives for `patience` seconds, or too many.
+
+    The client writes a MiB at a time: what is slower than one in that time counts as none.
+    """
+    size, last, pace = 0, time.monotonic(), Pace()
     while client.poll() is None:
         now = sum(path.stat().st_size for path in folder.glob("*.zip"))
         if now != size:
@@ -115,6 +119,10 @@ def _watch(
             raise _failed(f"it sends more than {MAX_BYTES:,} bytes")
         if time.monotonic() - last > patience:
             raise _failed(f"no byte arrived for {patience:.0f} seconds")
+        try:
+            pace.in_all()
+        except TooSlowError as error:
+            raise _failed(str(error)) from error
         time.sleep(POLL)
 
 

@@ -13,7 +13,17 @@ from pathlib import Path
 
 import pytest
 from downloads import ACCOUNT, GARBAGE, at_kaggle, download, free_port, left_in
-from local_server import Answer, cut, half_then_nothing, kaggle, no_answer, serving, status, whole
+from local_server import (
+    Answer,
+    cut,
+    drip,
+    half_then_nothing,
+    kaggle,
+    no_answer,
+    serving,
+    status,
+    whole,
+)
 
 from hindi_bn.digits.sources import kaggle as kaggle_source
 from hindi_bn.errors import SourceError
@@ -75,6 +85,18 @@ def test_kaggle_resumes_after_a_cut(
         result = download(tmp_path / "data", "--source", "kaggle")
     assert result.exit_code == 0, result.stderr
     assert server.requests.count("/storage/hindi-character-recognition.zip") == 2
+
+
+@pytest.mark.slow
+def test_kaggle_may_not_take_for_ever(
+    tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HINDI_BN_DOWNLOAD_SECONDS", "2")
+    with serving(kaggle(drip(packed, 100))) as server:
+        at_kaggle(server, monkeypatch)
+        with pytest.raises(SourceError) as error:
+            kaggle_source.download(tmp_path / "home")
+    assert error.value.why == "it took longer than 2 seconds."
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""UCI through pooch, against a server on this machine."""
+"""UCI by requests, against a server on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from downloads import GARBAGE, at_uci, download, free_port, left_in
 from local_server import (
     Answer,
     LocalServer,
+    Request,
     cut,
+    drip,
     half_then_nothing,
     no_answer,
     serving,
@@ -24,6 +26,7 @@ from local_server import (
     whole,
 )
 
+from hindi_bn.digits import pace
 from hindi_bn.digits.sources import uci as uci_source
 from hindi_bn.errors import SourceError
 
@@ -58,6 +61,7 @@ def test_uci_starts_again_after_a_cut(
         (status(503), "503 Server Error"),
         (whole(GARBAGE), "It is neither a zip nor a tar file (860 bytes, beginning with"),
         (whole(b""), "It is neither a zip nor a tar file (0 bytes)"),
+        (lambda request: request.reply(302, Location="http://[::bad"), "makes no sense (Invalid"),
     ],
 )
 def test_uci_fails_in_words(
@@ -69,7 +73,8 @@ def test_uci_fails_in_words(
     assert result.exit_code == 1
     assert why in result.stderr
     assert "Traceback" not in result.output
-    assert left_in(tmp_path / "data") == [".lock"]
+    resumable = [".parts"] if "broke off" in why else []
+    assert left_in(tmp_path / "data") == [".lock", *resumable]
 
 
 def test_a_zip_that_was_cut_off_is_named_so(
@@ -123,6 +128,59 @@ def test_uci_stops_in_the_middle_or_sends_without_end(
             uci_source.download(tmp_path)
     assert said in error.value.why
     assert list(tmp_path.glob("*uci*")) == []
+
+
+def test_a_slow_server_is_left_and_the_next_call_goes_on(
+    tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One byte every 0.05 s never lets a socket's time limit pass."""
+    monkeypatch.setattr(pace, "WINDOW", 0.5)
+    with serving(drip(packed, 20_000)) as server:
+        at_uci(server, monkeypatch)
+        result = download(tmp_path / "data", "--source", "uci")
+        assert result.exit_code == 1
+        assert "fewer than 1,000 bytes a second arrived, over 0.5 seconds" in result.stderr
+        assert "goes on from the 16,384 bytes that arrived" in result.stderr
+        asked = list[str | None]()
+
+        def rest(request: Request) -> None:
+            asked.append(request.headers.get("Range"))
+            assert request.headers["If-Range"] == '"1"'
+            whole(packed)(request)
+
+        server.answer = rest
+        result = download(tmp_path / "data", "--source", "uci", "--json")
+    assert asked == ["bytes=16384-"]
+    assert json.loads(result.stdout)["identical"] is True
+    assert left_in(tmp_path / "data") == [".lock", "digits", "digits.safetensors"]
+
+
+def test_a_part_of_another_version_is_not_gone_on_with(
+    tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server answers If-Range with all of what it has now, here something else."""
+    kept = tmp_path / "kept"
+    with serving(cut(GARBAGE, 9)) as server:
+        at_uci(server, monkeypatch)
+        with pytest.raises(SourceError, match="did not deliver"):
+            uci_source.download(tmp_path, kept=kept)
+        server.answer = lambda request: request.reply(200, packed, ETag='"2"')
+        assert uci_source.download(tmp_path, kept=kept).read_bytes() == packed
+
+
+@pytest.mark.parametrize("headers", [False, True])
+def test_no_download_takes_longer_than_asked_for(
+    headers: bool, tmp_path: Path, packed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HINDI_BN_DOWNLOAD_SECONDS", "0.4")
+    with serving(drip(packed, 100, headers)) as server:
+        at_uci(server, monkeypatch)
+        with pytest.raises(SourceError) as error:
+            uci_source.download(tmp_path)
+    assert "it took longer than 0.4 seconds" in error.value.why
+    monkeypatch.setenv("HINDI_BN_DOWNLOAD_SECONDS", "soon")
+    with pytest.raises(SourceError, match="HINDI_BN_DOWNLOAD_SECONDS must be a number"):
+        uci_source.download(tmp_path)
 
 
 def start_download(data_dir: Path, server: LocalServer) -> subprocess.Popen[str]:
