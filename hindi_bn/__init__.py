@@ -13,13 +13,14 @@ if TYPE_CHECKING:
         claims_multiverse,
         draw_claims,
         estimate_claims,
+        judge_claims_again,
         plan_claims_power,
         read_claims,
         register_claims,
         run_claims,
     )
     from hindi_bn.api.comparison import compare, plot_descent, reproduce
-    from hindi_bn.api.diagnosis import diagnose
+    from hindi_bn.api.diagnosis import check_numerics, diagnose
     from hindi_bn.api.digits import describe_digits, download, draw_contact_sheet, load_digits
     from hindi_bn.api.evidence import (
         add_evidence,
@@ -37,7 +38,13 @@ if TYPE_CHECKING:
         landscape_surface,
         landscape_twin,
     )
-    from hindi_bn.api.listing import describe_run, list_runs, remove_runs, size_of_run
+    from hindi_bn.api.listing import (
+        describe_run,
+        list_runs,
+        remove_runs,
+        size_of_run,
+        verify_runs,
+    )
     from hindi_bn.api.measures import measure
     from hindi_bn.api.networks import describe_network, describe_networks, draw_network
     from hindi_bn.api.page import build_page
@@ -58,11 +65,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "benchmark": ("measure_speed",),
     "claims": (
-        "claims_multiverse", "draw_claims", "estimate_claims", "plan_claims_power",
-        "read_claims", "register_claims", "run_claims",
+        "claims_multiverse", "draw_claims", "estimate_claims", "judge_claims_again",
+        "plan_claims_power", "read_claims", "register_claims", "run_claims",
     ),
     "comparison": ("compare", "plot_descent", "reproduce"),
-    "diagnosis": ("diagnose",),
+    "diagnosis": ("check_numerics", "diagnose"),
     "digits": ("describe_digits", "download", "draw_contact_sheet", "load_digits"),
     "evidence": ("add_evidence", "audit_evidence", "list_evidence", "verify_evidence"),
     "explanation": ("explain_batch_norm", "explain_scaling"),
@@ -71,7 +78,7 @@ _HOMES = {
     "landscape.depth": ("landscape_depth",),
     "landscape.gradient": ("landscape_gradient",),
     "landscape.surface": ("landscape_line", "landscape_surface", "landscape_twin"),
-    "listing": ("describe_run", "list_runs", "remove_runs", "size_of_run"),
+    "listing": ("describe_run", "list_runs", "remove_runs", "size_of_run", "verify_runs"),
     "measures": ("measure",),
     "networks": ("describe_network", "describe_networks", "draw_network"),
     "page": ("build_page",),
@@ -84,16 +91,16 @@ _HOMES = {
 }  # fmt: skip
 
 __all__ = [
-    "add_evidence", "audit_evidence", "build_page", "check_study", "choose_runs",
+    "add_evidence", "audit_evidence", "build_page", "check_numerics", "check_study", "choose_runs",
     "claims_multiverse", "compare", "describe_digits", "describe_network", "describe_networks",
     "describe_run", "diagnose", "download", "draw_claims", "draw_contact_sheet", "draw_network",
     "estimate_claims", "estimate_sweep", "explain_batch_norm", "explain_scaling", "export",
-    "landscape_curvature", "landscape_depth", "landscape_gradient", "landscape_line",
-    "landscape_surface", "landscape_twin", "list_evidence", "list_runs", "list_studies",
-    "load_digits", "load_study", "measure", "measure_speed", "new_study", "plan_claims_power",
-    "plot", "plot_descent", "predict", "read_claims", "read_run", "read_runs", "register_claims",
-    "remove_runs", "reproduce", "run_claims", "save_seen", "score", "size_of_run", "study_schema",
-    "sweep", "train", "verify_evidence",
+    "judge_claims_again", "landscape_curvature", "landscape_depth", "landscape_gradient",
+    "landscape_line", "landscape_surface", "landscape_twin", "list_evidence", "list_runs",
+    "list_studies", "load_digits", "load_study", "measure", "measure_speed", "new_study",
+    "plan_claims_power", "plot", "plot_descent", "predict", "read_claims", "read_run",
+    "read_runs", "register_claims", "remove_runs", "reproduce", "run_claims", "save_seen",
+    "score", "size_of_run", "study_schema", "sweep", "train", "verify_evidence", "verify_runs",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # for mypy only the names above are there

@@ -1,6 +1,8 @@
 """What is here and what would be used."""
 
 import os
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from hindi_bn.engine.library import variants, why_not
 from hindi_bn.errors import HindiBnError
 from hindi_bn.study import data_names
 from hindi_bn.study.files import study_names
+from hindi_bn.training.arithmetic import advice, checks
 from hindi_bn.training.device import choose_device
 
 
@@ -39,6 +42,23 @@ def diagnose(
         },
         "data": {name: _state(Path(data_dir), name) for name in data_names() if name != "stand-in"},
     }  # fmt: skip
+
+
+def check_numerics(
+    on_check: Callable[[dict[str, Any]], None] = lambda row: None,
+) -> tuple[list[dict[str, Any]], str]:
+    """Hold what this processor computes against float64; see `hindi_bn.training.arithmetic`.
+
+    Returns a row per check (what, numerics, error, allowed, agrees) and the setting that avoids
+    what disagrees, empty when all agree. `on_check` is called with each row.
+    """
+    rows, done = [], []
+    for check in checks():
+        done.append(check)
+        rows.append(asdict(check) | {"agrees": check.agrees})
+        on_check(rows[-1])
+    wrong = [check for check in done if not check.agrees]
+    return rows, advice(wrong, [c for c in done if c.agrees]) if wrong else ""
 
 
 def _state(data_dir: Path, name: str) -> str:

@@ -1,7 +1,6 @@
 """Evidence: runs that count anywhere, added from their folders, listed, verified, trained again."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +13,12 @@ from hindi_bn.claims.claim import load_claims
 from hindi_bn.claims.plan import ALL_IMAGES, plan_claim
 from hindi_bn.errors import EvidenceError
 from hindi_bn.evidence.audit import Audited, audit, sample
-from hindi_bn.evidence.keys import digest_of, settings_of
+from hindi_bn.evidence.keys import settings_of
 from hindi_bn.evidence.row import Row, row_of
 from hindi_bn.evidence.shards import check_evidence, read_evidence, write_shard
+from hindi_bn.files import digest_of
 from hindi_bn.records import RunFolder
+from hindi_bn.runners.scratch import scratch
 from hindi_bn.sweeps.run import Load
 from hindi_bn.sweeps.store import ended
 
@@ -125,9 +126,9 @@ def audit_evidence(
         )
     announce(rows)
     found = []
-    with tempfile.TemporaryDirectory(prefix="hindi-bn-audit-") as scratch:
+    with scratch("hindi-bn-audit-") as folder_of_runs:
         loaded = load or partial(load_digits, data_dir, fetch=True)
-        for one in audit(rows, loaded, Path(scratch)):
+        for one in audit(rows, loaded, folder_of_runs):
             found.append(one)
             audited(one)
     if add:

@@ -1,4 +1,4 @@
-"""Recorded runs: found in a folder of results, filtered, sorted, described, removed."""
+"""Recorded runs: found in a folder of results, filtered, sorted, described, verified, removed."""
 
 import contextlib
 import operator
@@ -72,6 +72,32 @@ def describe_run(folder: Where) -> dict[str, Any]:
         "history": plain_json(record.history.to_dict("records")),
         "environment": record.environment, "files": files,
     }  # fmt: skip
+
+
+def verify_runs(runs: Sequence[Where] = (), out: Where = "results") -> list[dict[str, str]]:
+    """Compare what stands in runs' folders with what was written there; nothing is changed.
+
+    Gives `folder`, `state` and `why` (empty unless it is damaged) of each run, of all in `out` if
+    none is named. The state is `ok`, `damaged`, `unfinished` (what it goes on with is as it was
+    saved) or `no manifest`: it finished under a version that wrote none, and can only be read.
+    RunError when one is no run's folder.
+    """
+    for run in runs:
+        size_of_run(run)
+    folders = [Path(run) for run in runs] or [file.parent for file in _records(Path(out))]
+    return [{"folder": str(folder), **_verified(RunFolder(folder))} for folder in folders]
+
+
+def _verified(run: RunFolder) -> dict[str, str]:
+    from hindi_bn.measures import kept_measures
+
+    try:
+        state: str = run.verify()
+        kept_measures(run)
+        read_failure(run.path)
+    except HindiBnError as error:
+        return {"state": "damaged", "why": f"{error.what} {error.why}".strip()}
+    return {"state": state, "why": ""}
 
 
 def size_of_run(folder: Where) -> int:

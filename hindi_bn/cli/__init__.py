@@ -1,6 +1,8 @@
 """The command line: parse, call one function of the API, print. Nothing below knows it."""
 
 # ruff: noqa: F401 - importing a command's file adds the command
+import sys
+
 from hindi_bn.cli import (
     bench,
     claims,
@@ -20,7 +22,7 @@ from hindi_bn.cli import (
     sweep,
     train,
 )
-from hindi_bn.cli.app import app, print_anywhere
+from hindi_bn.cli.app import app, print_anywhere, show_traceback
 from hindi_bn.environment import wait_politely
 
 __all__ = ["app", "main"]
@@ -30,4 +32,8 @@ def main() -> None:
     """Run `hindi-bn`."""
     wait_politely()
     print_anywhere()
-    app()
+    try:
+        app()
+    except Exception as error:
+        show_traceback(error)
+        sys.exit(1)

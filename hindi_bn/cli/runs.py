@@ -1,4 +1,4 @@
-"""`hindi-bn runs`: what has been trained: listed, filtered, sorted, shown, removed."""
+"""`hindi-bn runs`: what has been trained: listed, filtered, sorted, shown, verified, removed."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,9 @@ from hindi_bn.cli.app import group_of, note, print_json
 from hindi_bn.cli.tables import duration, show, table_of
 from hindi_bn.errors import RunError
 
-runs_app = group_of("runs", "Runs that are recorded: list, filter, sort, show, remove.", bare=True)
+runs_app = group_of(
+    "runs", "Runs that are recorded: list, filter, sort, show, verify, remove.", bare=True
+)
 
 WhereOption = Annotated[list[str] | None, typer.Option(
     "--where", metavar="CONDITION", show_default="all runs",
@@ -81,6 +83,34 @@ def show_run(
     columns = {key: (key.replace("_", " "), ".4f") for key in history[0]} if history else {}
     columns |= {"epoch": ("epoch", "d"), "seconds": ("s", ".1f")} if history else {}
     show([table_of(history, "History", columns)] if history else [])
+
+
+@runs_app.command()
+def verify(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[RUN]...", help="Run folders.", show_default="all in --out"),
+    ] = None,
+    out: options.Out = Path("results"),
+    json_: options.Json = False,
+) -> None:
+    """Compare each run's files with what was written; exit code 1 when one is damaged.
+
+    ok: as it finished; no manifest: it finished under an older version, and can only be read.
+    """
+    found = hindi_bn.verify_runs(runs or [], out)
+    if json_:
+        print_json(found)
+    else:
+        for row in found:
+            typer.echo(": ".join(filter(None, [row["folder"], row["state"], row["why"]])))
+    damaged = sum(row["state"] == "damaged" for row in found)
+    if damaged:
+        raise RunError(
+            f"Damaged: {damaged} of {len(found)} runs.",
+            "What each one's files were is in its manifest, or in its checkpoint.",
+            "put what is named back from a copy, or train the run again with --overwrite",
+        )
 
 
 @runs_app.command()

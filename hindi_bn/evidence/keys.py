@@ -5,14 +5,13 @@ version of the program, at its default, leaves the keys of older runs as they we
 not count: a run gives the same weights with them and without them.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
 from hindi_bn.engine import numerics_of
+from hindi_bn.files import digest_of
 from hindi_bn.study import Run, Study
 
 DIGITS_OF_A_KEY = 20
@@ -64,12 +63,6 @@ def folder_name(key: str, run: Run) -> str:
     """Return the name of a run's folder: its key, and a digest of its recordings if it has any."""
     recordings = recordings_of(run)
     return f"{key}-{digest_of(recordings)[:8]}" if recordings else key
-
-
-def digest_of(document: Any) -> str:
-    """Return the sha256 (hex) of a document that JSON can hold; floats at full precision."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def significant(settings: BaseModel) -> dict[str, Any]:

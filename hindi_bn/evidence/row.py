@@ -12,8 +12,8 @@ import pandas as pd
 import torch
 
 from hindi_bn.errors import EvidenceError
-from hindi_bn.evidence.keys import digest_of, key_of, recordings_of, settings_of
-from hindi_bn.files import refused
+from hindi_bn.evidence.keys import key_of, recordings_of, settings_of
+from hindi_bn.files import digest_of, refused
 from hindi_bn.measures import kept_measures
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.runners.jobs import read_failure

@@ -16,9 +16,8 @@ import pandas as pd
 
 from hindi_bn.errors import EvidenceError
 from hindi_bn.evidence.agreement import difference, must_agree, same_bits
-from hindi_bn.evidence.keys import digest_of
 from hindi_bn.evidence.row import SCHEMA, Row
-from hindi_bn.files import refused, replacing
+from hindi_bn.files import digest_of, refused, replacing
 
 BACK = "bring it back from version control, or take it out of the folder"
 

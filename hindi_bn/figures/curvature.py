@@ -138,8 +138,8 @@ def eigenvalue_density(rows: pd.DataFrame, look: Look, ax: Axes) -> Axes:
 def _edges(values: pd.DataFrame, ax: Axes) -> None:
     for edge in values[values["quantity"] == "edge"]["value"].dropna().unique():
         ax.axhline(edge, color=NEUTRAL, linestyle="--", linewidth=1)
-        ax.annotate("2 / learning rate", (0.02, edge), xycoords=("axes fraction", "data"),
-                    fontsize=8, color=NEUTRAL, va="bottom")  # fmt: skip
+        ax.annotate("2 / learning rate", (0.02, edge), (0, -3), fontsize=8, color=NEUTRAL, va="top",
+                    xycoords=("axes fraction", "data"), textcoords="offset points")  # fmt: skip
 
 
 def _last(rows: pd.DataFrame, run: str, kind: str) -> pd.DataFrame:

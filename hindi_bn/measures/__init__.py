@@ -7,7 +7,6 @@ would give other values; one that is computed from a recording names its kind, `
 measured anew. The same run and the same version give the same bytes.
 """
 
-import json
 import math
 from pathlib import Path
 from types import ModuleType
@@ -15,12 +14,15 @@ from typing import Any
 
 from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError, StudyError
-from hindi_bn.files import refused, write_json
+from hindi_bn.files import read_sealed, refused, write_sealed
 from hindi_bn.records import RunFolder
 from hindi_bn.registry import find_known
 from hindi_bn.stats import metrics
 
 FOLDER = "measures"
+
+BEFORE = ("measure", "version", "values")
+"""What a file held before it had a digest."""
 
 
 def measure(folder: RunFolder, name: str, digits: Digits) -> dict[str, float]:
@@ -44,7 +46,7 @@ def measure(folder: RunFolder, name: str, digits: Digits) -> dict[str, float]:
     record.check_data(digits)
     values = {k: float(v) for k, v in chosen.measure(record, digits).items() if math.isfinite(v)}
     document = {"measure": name, "version": chosen.VERSION, "values": values}
-    write_json(file, document)
+    write_sealed(file, document)
     return values
 
 
@@ -53,7 +55,7 @@ def kept_measures(folder: RunFolder) -> dict[str, dict[str, Any]]:
     found = {}
     for file in sorted((folder.path / FOLDER).glob("[!.]*.json")):
         with refused(f"{file} cannot be read.", "delete it: it is measured again"):
-            document = json.loads(file.read_text(encoding="utf-8"))
+            document = read_sealed(file, BEFORE)
             values = {str(key): float(value) for key, value in document["values"].items()}
             found[file.stem] = {"version": int(document["version"]), "values": values}
     return found
@@ -95,7 +97,7 @@ def _read(file: Path, version: int) -> dict[str, float] | None:
     if not file.exists():
         return None
     with refused(f"{file} cannot be read.", "delete it: it is measured again when it is needed"):
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = read_sealed(file, BEFORE)
         if document["version"] != version:
             return None
         return {str(key): float(value) for key, value in document["values"].items()}

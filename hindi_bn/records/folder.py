@@ -1,9 +1,10 @@
 """A run's folder: write, read, lock.
 
 `<out>/<study>/<run>/` holds `run.yaml` (resolved study, command), `history.csv` (a row per epoch),
-`environment.json`, `weights.safetensors` and, while the run is unfinished, `checkpoint/`. Weights
-are safetensors and state is JSON: nothing here loads a pickle. What else a study records goes into
-`captures.csv` (see `hindi_bn.records.recordings`).
+`environment.json`, `weights.safetensors`, `manifest.json` and, while the run is unfinished,
+`checkpoint/`. Weights are safetensors and state is JSON: nothing here loads a pickle. What else a
+study records goes into `captures.csv` (see `hindi_bn.records.recordings`). Whatever is read of a
+finished run is first compared with its manifest; runs of before there were manifests have none.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import contextlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 
 from hindi_bn.errors import RunError
-from hindi_bn.files import refused, replacing, sha256_of, write_json, write_text
+from hindi_bn.files import refused, remove_leftovers, write_json, write_text
+from hindi_bn.records import manifest
+from hindi_bn.records.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from hindi_bn.records.record import COLUMNS, Record
+from hindi_bn.records.tensors import read_tensors, write_tensors
 from hindi_bn.study import Run, Study
 from hindi_bn.study.files import as_yaml, read_yaml, validate
 
@@ -27,63 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-    from hindi_bn.digits import Digits
-
-COLUMNS = ("epoch", "seconds", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
-"""Columns of every history.csv; recordings may add some, such as wx and wy."""
 
 ANEW = "train this run again with --overwrite"
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Where an unfinished run stands."""
-
-    tensors: dict[str, torch.Tensor]  # of the network and the optimiser, and the random state
-    rows: list[dict[str, float]]  # of history.csv
-    settings: dict[str, Any]  # what the run depends on; it is resumed only with equal ones
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a run's folder tells: settings, history (DataFrame with `COLUMNS`), environment."""
-
-    folder: Path
-    study: Study
-    run: Run
-    history: pd.DataFrame
-    environment: dict[str, Any]
-    label: str = ""
-
-    @property
-    def name(self) -> str:
-        """What the run is called beside others: its label if it has one."""
-        return self.label or self.run.name
-
-    @property
-    def data_title(self) -> str:
-        """Name of the data that the run was trained on, as tables and figures print it."""
-        return str(self.environment["data"]["title"])
-
-    def check_data(self, digits: Digits) -> None:
-        """Refuse digits other than those that the run was trained on, with a RunError."""
-        if self.environment["data"]["sha256"] != dict(digits.digests):
-            raise RunError(
-                f"{self.folder} was trained on other data than is there now.",
-                f"It was trained on: {self.data_title}; there is: {digits.title}.",
-                "name the folder of its data with --data-dir, or train again with --overwrite",
-            )
-
-    def recorded_pair(self) -> dict[str, Any]:
-        """Return what wx and wy are: `layer` and both indices; RunError if none are recorded."""
-        pair = self.run.recorded_pair()
-        if pair is None:
-            raise RunError(
-                f"{self.folder} has no path of two weights to draw.",
-                "Its study does not record them.",
-                "train it with --set 'recordings=[pair]' --overwrite (docs/recordings.md)",
-            )
-        return pair.model_dump(mode="json", include={"layer", *pair.columns})
 
 
 class RunFolder:
@@ -102,8 +51,13 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the run ended: its weights are written last."""
-        return self.weights_file.exists()
+        """Whether the run ended: its manifest is written last.
+
+        A run of before there were manifests has its weights, and no checkpoint any more.
+        """
+        if (self.path / manifest.FILE).exists():
+            return True
+        return self.weights_file.exists() and not self.checkpoint_folder.is_dir()
 
     @property
     def begun(self) -> bool:
@@ -128,7 +82,8 @@ class RunFolder:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder while this process lives; RunError when it is in use or not writable."""
-        lock = self.path.parent / f".{self.path.name}.lock"
+        real = self.path.resolve()  # a link to a run's folder has the folder's lock
+        lock = real.parent / f".{real.name}.lock"
         try:
             lock.parent.mkdir(parents=True, exist_ok=True)
             holder = FileLock(lock, timeout=0)
@@ -150,22 +105,45 @@ class RunFolder:
         finally:
             holder.release()
 
+    @property
+    def _aside(self) -> Path:
+        return self.path.parent / f".{self.path.name}.removed"
+
     def clear(self) -> None:
-        """Delete what an earlier run recorded here; a kill leaves all of it or nothing."""
-        aside = self.path.parent / f".{self.path.name}.removed"
+        """Delete what an earlier run recorded here; a kill leaves all of it or nothing.
+
+        RunError when it cannot be deleted, or is a link: that would be moved aside in its place.
+        """
+        if self.path.is_symlink():
+            what = f"{self.path} is a symbolic link to {self.path.resolve()}."
+            why = "Only a folder itself can be replaced; nothing was changed."
+            raise RunError(what, why, "delete the link, or train elsewhere with --out DIR")
+        aside = self._aside
         for folder in (aside, self.path):
             if not folder.exists():
                 continue
             try:
                 if folder == self.path:
                     folder.replace(aside)
-                shutil.rmtree(aside)
+                aside.unlink() if aside.is_symlink() else shutil.rmtree(aside)
             except OSError as error:
                 raise RunError(
                     f"Cannot clear {self.path}.",
                     error.strerror or str(error),
                     "choose another folder with --out DIR",
                 ) from error
+
+    def remove_leftovers(self) -> None:
+        """Delete what a kill left beside the files of a run, and of a finished one its checkpoint.
+
+        The folder must be held.
+        """
+        shutil.rmtree(self._aside, ignore_errors=True)
+        if self.finished:
+            self.drop_checkpoint()
+        for folder in (self.path, *self.path.rglob("*/")):
+            if folder.is_dir():
+                remove_leftovers(folder)
 
     def write_settings(self, study: Study, run: Run, command: str) -> None:
         """Write run.yaml: the command, the run's name and the whole resolved study."""
@@ -190,40 +168,32 @@ class RunFolder:
         write_text(self.history_file, "\n".join(lines) + "\n")
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write tensors, then the state that names them: a kill between leaves the older pair."""
-        name = f"epoch-{len(checkpoint.rows)}.safetensors"
-        file = self.checkpoint_folder / name
-        write_tensors(file, checkpoint.tensors)
-        state = {
-            "tensors": name,
-            "sha256": sha256_of(file),
-            "rows": checkpoint.rows,
-            "settings": checkpoint.settings,
-        }
-        write_text(self.checkpoint_folder / "state.json", json.dumps(state, allow_nan=False) + "\n")
-        for older in self.checkpoint_folder.glob("*.safetensors"):
-            if older.name != name:
-                older.unlink()
+        """Write where the run stands, in one step."""
+        write_checkpoint(self.checkpoint_folder, checkpoint)
 
     def read_checkpoint(self) -> Checkpoint:
-        """Read the checkpoint back; RunError when there is none, or it is damaged."""
+        """Read the checkpoint back; RunError when there is none, or it is damaged.
+
+        Also when run.yaml, or what was recorded so far, is not as the checkpoint says.
+        """
         if not self.checkpoint_folder.is_dir():
             raise RunError(
                 f"There is nothing to resume in {self.path}.",
                 "The run is finished." if self.finished else "It has no checkpoint.",
                 "train without --resume (with --overwrite if the folder may be replaced)",
             )
-        what = f"The checkpoint in {self.path} is damaged."
-        with refused(what, "history.csv is untouched; start this run again with --overwrite"):
-            state = json.loads((self.checkpoint_folder / "state.json").read_text(encoding="utf-8"))
-            file = self.checkpoint_folder / str(state["tensors"])
-            if sha256_of(file) != state["sha256"]:
-                raise ValueError(f"the sha256 of {file.name} is not the recorded one")
-            return Checkpoint(read_tensors(file), list(state["rows"]), dict(state["settings"]))
+        return read_checkpoint(self.checkpoint_folder)
 
-    def finish(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Write the trained weights, then drop the checkpoint: the run is finished."""
-        write_tensors(self.weights_file, dict(weights))
+    def finish(
+        self, weights: Mapping[str, torch.Tensor], epochs: int, files: Mapping[str, str]
+    ) -> None:
+        """Write the trained weights and the manifest, then drop the checkpoint.
+
+        `files` are the sha256 of files as they were written, by their path in the folder.
+        """
+        write_tensors(self.weights_file, weights)
+        staying = {k: v for k, v in files.items() if not k.startswith(self.checkpoint_folder.name)}
+        manifest.write_manifest(self.path, epochs, staying)
         self.drop_checkpoint()
 
     def drop_checkpoint(self) -> None:
@@ -232,19 +202,52 @@ class RunFolder:
 
     def read_weights(self) -> dict[str, torch.Tensor]:
         """Read the trained weights by name; RunError when they are missing or damaged."""
-        if not self.weights_file.exists():
+        if not self.weights_file.exists() and not self.finished:
             raise RunError(
                 f"{self.path} holds no trained weights.",
                 "The run is unfinished." if self.exists else "There is no run.",
                 "train it first with `hindi-bn train`, or go on with --resume",
             )
+        self.check(self.weights_file)
         with refused(f"{self.weights_file} is damaged.", "train again with --overwrite"):
             return read_tensors(self.weights_file)
 
+    def lists(self, file: Path) -> bool:
+        """Say whether a finished run's manifest has a file, be it there or not."""
+        found = manifest.read_manifest(self.path)
+        return found is not None and file.relative_to(self.path).as_posix() in found.files
+
+    def check(self, *files: Path) -> None:
+        """Refuse files of a finished run that are not as they were when it finished: RunError."""
+        found = manifest.read_manifest(self.path)
+        if found is not None:
+            names = [file.relative_to(self.path).as_posix() for file in files]
+            listed = {name: found.files.get(name, "") for name in names}
+            manifest.refuse_changed(self.path, listed, "the run finished", manifest.MEND)
+
+    def verify(self) -> Literal["ok", "no manifest", "unfinished"]:
+        """Check all that the run recorded, or its checkpoint; RunError when something is damaged.
+
+        A run that finished before there were manifests can only be read, not compared.
+        """
+        if not self.finished:
+            if self.resumable:
+                self.read_checkpoint()
+            return "unfinished"
+        found = manifest.read_manifest(self.path)
+        self.check(*(self.path / name for name in found.files) if found else ())
+        self.read()
+        self.read_weights()
+        return "ok" if found else "no manifest"
+
     def read(self) -> Record:
         """Read what was recorded; RunError when something is missing or damaged."""
-        study, run = self._read_settings()
-        return Record(self.path, study, run, self.read_history(), self._read_environment())
+        study, run = self.read_settings()
+        history = self.read_history()
+        if self.finished and len(history) != run.epochs:
+            what = f"{self.history_file} has {len(history)} of {run.epochs} epochs."
+            raise RunError(what, "The run is finished.", manifest.MEND)
+        return Record(self.path, study, run, history, self._read_environment())
 
     def read_claims(self) -> dict[str, str]:
         """Read the claims that the run was trained for, each with the digest of its rule."""
@@ -252,6 +255,7 @@ class RunFolder:
 
     def _read_environment(self) -> dict[str, Any]:
         file = self.path / "environment.json"
+        self.check(file)
         with refused(f"{file} cannot be read.", ANEW):
             found = dict(json.loads(file.read_text(encoding="utf-8")))
             for name in ("title", "sha256"):
@@ -263,6 +267,7 @@ class RunFolder:
         import numpy as np
         import pandas as pd
 
+        self.check(self.history_file)
         next_step = "correct it, or train this run again with --overwrite"
         with refused(f"{self.history_file} cannot be read.", next_step):
             history = pd.read_csv(self.history_file, dtype=str)  # read as text: exact floats
@@ -290,10 +295,12 @@ class RunFolder:
             return RunError(what, "It holds several.", f"name one of them: {', '.join(within)}")
         return RunError(what, "It holds no run.yaml.", f"name another folder, or {train}")
 
-    def _read_settings(self) -> tuple[Study, Run]:
+    def read_settings(self) -> tuple[Study, Run]:
+        """Read run.yaml; RunError when it is missing or damaged."""
         file = self.path / "run.yaml"
         if not file.exists():
             raise self._no_run()
+        self.check(file)
         document = read_yaml(file)
         raw, name = document.get("study"), document.get("run")
         with refused(f"{file} is damaged.", ANEW):
@@ -303,22 +310,3 @@ class RunFolder:
             if name not in {run.name for run in study.runs}:
                 raise ValueError(f"Its study has no run {name!r}.")
             return study, study.run(str(name))
-
-
-def write_tensors(file: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write tensors by name to a safetensors file in one step."""
-    from safetensors.torch import save
-
-    with replacing(file) as temporary:
-        temporary.write_bytes(save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}))
-
-
-def read_tensors(file: Path) -> dict[str, torch.Tensor]:
-    """Read a safetensors file; ValueError when it is damaged."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        return load(file.read_bytes())
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hindi_bn.errors import without_secrets
 from hindi_bn.files import one_line
 from hindi_bn.records.folder import RunFolder
 
@@ -21,7 +22,7 @@ class RunLog:
 
     def write(self, text: str, *, told: bool = False) -> None:
         """Add a line; unless the user is `told` it anyway, it is logged for --verbose, too."""
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+        text, moment = without_secrets(text), datetime.now(UTC).isoformat(timespec="milliseconds")
         with contextlib.suppress(OSError), self._file.open("a", encoding="utf-8") as file:
             file.write(f"{moment} {text}\n")
         if not told:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from hindi_bn.errors import RunError
 from hindi_bn.files import refused
-from hindi_bn.records.folder import ANEW, RunFolder, read_tensors, write_tensors
+from hindi_bn.records.folder import ANEW, RunFolder
+from hindi_bn.records.tensors import read_tensors, write_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -44,16 +45,21 @@ def kept_buffers(network: nn.Module) -> dict[str, torch.Tensor]:
 def write_path(
     folder: RunFolder, epoch: int, points: Sequence[torch.Tensor],
     times: Sequence[tuple[int, int]], parameters: int,
-) -> None:  # fmt: skip
-    """Write an epoch's points, each (parameters + buffers,), and their (epoch, step)."""
+) -> Path:  # fmt: skip
+    """Write an epoch's points, each (parameters + buffers,), and their (epoch, step).
+
+    Returns the file.
+    """
     import torch
 
     together = torch.stack(list(points)).float() if points else torch.zeros(0, parameters)
     when = torch.tensor(times, dtype=torch.int64).view(-1, 2)
-    write_tensors(_file(folder, epoch), {
+    file = _file(folder, epoch)
+    write_tensors(file, {
         "weights": together[:, :parameters], "buffers": together[:, parameters:],
         "epoch": when[:, 0], "step": when[:, 1],
     })  # fmt: skip
+    return file
 
 
 def check_path(folder: RunFolder, epochs: int) -> None:
@@ -77,6 +83,7 @@ def read_path(folder: RunFolder) -> RunPath:
     parts = []
     for epoch in range(len(folder.read_history())):
         file = _file(folder, epoch)
+        folder.check(file)
         with refused(f"{file} cannot be read.", ANEW):
             tensors = read_tensors(file)
             parts.append([tensors[name] for name in ("weights", "buffers", "epoch", "step")])

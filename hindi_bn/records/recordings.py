@@ -29,10 +29,14 @@ COLUMNS = ("name", "quantity", "layer", "index", "epoch", "step", "value")
 _HEAD = ",".join(COLUMNS)
 
 
-def write_epoch(folder: RunFolder, epoch: int, rows: Iterable[Row]) -> None:
-    """Write what was recorded in an epoch, in one step; HindiBnError when it cannot be written."""
+def write_epoch(folder: RunFolder, epoch: int, rows: Iterable[Row]) -> Path:
+    """Write what was recorded in an epoch, in one step; return the file.
+
+    HindiBnError when it cannot be written.
+    """
     lines = [_HEAD, *(",".join([*row[:4], *map(repr, row[4:])]) for row in rows)]
-    write_text(_epoch_file(folder, epoch), "\n".join(lines) + "\n")
+    write_text(file := _epoch_file(folder, epoch), "\n".join(lines) + "\n")
+    return file
 
 
 def check_epochs(folder: RunFolder, epochs: int) -> None:
@@ -64,9 +68,12 @@ def read_recordings(folder: RunFolder) -> pd.DataFrame:
     import pandas as pd
 
     whole = folder.path / "captures.csv"
-    unfinished = not whole.exists() and folder.checkpoint_folder.is_dir()
-    epochs = len(folder.read_checkpoint().rows) if unfinished else 0
-    files = [whole] if whole.exists() else [_epoch_file(folder, epoch) for epoch in range(epochs)]
+    if folder.finished:
+        files = [whole] if whole.exists() or folder.lists(whole) else []
+        folder.check(*files)
+    else:
+        epochs = len(folder.read_checkpoint().rows) if folder.checkpoint_folder.is_dir() else 0
+        files = [_epoch_file(folder, epoch) for epoch in range(epochs)]
     frames = [_read(file) for file in files]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
 

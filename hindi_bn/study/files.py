@@ -207,7 +207,7 @@ def _load(text: str) -> Any:
 @functools.lru_cache(maxsize=256)
 def _parsed(text: str) -> Any:
     """Parse a text once: a command reads the claims' files again and again."""
-    return yaml.load(text, _Loader)
+    return yaml.load(text, _Loader)  # nosec B506 # a SafeLoader
 
 
 def expand(raw: Mapping[str, Any], origin: str) -> dict[str, Any]:

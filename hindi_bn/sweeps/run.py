@@ -162,6 +162,8 @@ def run_sweep(
         KeyboardInterrupt: On Ctrl-C, after the runs in progress have been saved.
     """
     plan = plan_sweep(what, load, store, command)
+    for run in plan.runs:
+        store.remove_leftovers(run)
     todo = plan.todo(store, retry_failed=retry_failed)
     for run in todo:
         if store.failure(run) is not None:

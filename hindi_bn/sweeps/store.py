@@ -194,10 +194,21 @@ class RunStore:
         return True
 
     def forget(self, run: SweepRun) -> None:
-        """Clear a run that ended badly, so that it is trained anew; RunError when it is in use."""
+        """Clear a run that ended badly, so that it is trained anew; RunError when it is in use.
+
+        One that another process has trained anew by now is left as it is.
+        """
         folder = RunFolder(run.job.folder)
         with folder.locked():
-            folder.clear()
+            if read_failure(folder.path) is not None:
+                folder.clear()
+
+    def remove_leftovers(self, run: SweepRun) -> None:
+        """Delete what a kill left in a finished run's folder, unless another process holds it."""
+        folder = RunFolder(run.job.folder)
+        if folder.finished and folder.checkpoint_folder.is_dir():
+            with contextlib.suppress(RunError), folder.locked():
+                folder.remove_leftovers()
 
     def in_use(self, run: SweepRun) -> bool:
         """Say whether another process is training the run."""

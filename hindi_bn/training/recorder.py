@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from hindi_bn.files import sha256_of
 from hindi_bn.records import RunFolder
 from hindi_bn.records.recordings import check_epochs, join_epochs, write_epoch
 from hindi_bn.study import Run, batches
@@ -24,7 +25,10 @@ def readers_of(run: Run, network: nn.Module, data: Tensors) -> list[Reader]:
 
 
 class Recorder:
-    """The recordings of one run, from its first step to `captures.csv`; see `readers_of`."""
+    """The recordings of one run, from its first step to `captures.csv`; see `readers_of`.
+
+    `files` are the sha256 of what the epochs so far have written, by path in the run's folder.
+    """
 
     def __init__(self, folder: RunFolder, run: Run, network: nn.Module, data: Tensors) -> None:
         self._folder, self._epochs = folder, run.epochs
@@ -34,6 +38,7 @@ class Recorder:
         self._in_a_file = any(not (one.columns or one.own_files) for one in run.recordings)
         self._steps = batches(len(data.train_labels), run.batch_size)
         self._done = 0
+        self.files: dict[str, str] = {}
 
     def begin(self, epochs_done: int, on_step: OnStep) -> OnStep:
         """Return what to call after every step; RunError when finished epochs lost recordings."""
@@ -81,11 +86,12 @@ class Recorder:
 
     def keep(self, epoch: int) -> dict[str, float]:
         """Write an epoch's recordings, before its checkpoint; give its columns of history.csv."""
-        for reader in self._readers:
-            reader.write(self._folder, epoch)
+        written = [file for reader in self._readers for file in reader.write(self._folder, epoch)]
         if self._in_a_file:
             rows = (row for reader in self._readers for row in reader.rows())
-            write_epoch(self._folder, epoch, rows)
+            written.append(write_epoch(self._folder, epoch, rows))
+        for file in written:
+            self.files[file.relative_to(self._folder.path).as_posix()] = sha256_of(file)
         return {k: v for reader in self._readers for k, v in reader.columns().items()}
 
     def finish(self) -> None:

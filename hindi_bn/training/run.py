@@ -13,7 +13,7 @@ from torch import nn
 from hindi_bn import engine, environment
 from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError, RunInterrupted
-from hindi_bn.files import one_line
+from hindi_bn.files import one_line, sha256_of
 from hindi_bn.networks import build_run, check
 from hindi_bn.networks.preserved import preserved
 from hindi_bn.records import Checkpoint, Record, RunFolder
@@ -86,9 +86,11 @@ def train_run(
             record = folder.read()
             wanted = settings_of(study, _as_begun(run, record.run), digits.digests)
             _refuse_difference(folder.path, recorded_settings(record), wanted)
-            folder.drop_checkpoint()
+            folder.verify()
+            folder.remove_leftovers()
             reporter.note(f"{folder.path} is finished; nothing to resume.")
             return record
+        folder.remove_leftovers()
         prepare(study.threads, device, study.precision)
         log = RunLog(folder)
         with preserved(), log.ending():
@@ -177,11 +179,15 @@ def _train(
     rows: list[dict[str, float]] = []
     if checkpoint:
         _refuse_difference(folder.path, recorded, settings)
+        written = settings_of(*folder.read_settings(), digits.digests)
+        _refuse_difference(folder.path / "run.yaml", recorded, written)
         restore(checkpoint.tensors, network, optimizer)
         rows = checkpoint.rows
+        recorder.files.update(checkpoint.files)
         reporter.note(f"Resuming {folder.path} after {counted(len(rows), 'epoch')}.")
     else:
         folder.write_settings(study, run, command)
+    recorder.files.setdefault("run.yaml", sha256_of(folder.path / "run.yaml"))
     numerics = settings["numerics"]
     described = about | {"numerics": numerics}
     if numerics == "engine":
@@ -191,7 +197,8 @@ def _train(
     log.write(_begun(study, run, described, sum(each.numel() for each in network.parameters())))
 
     def save() -> None:
-        folder.write_checkpoint(Checkpoint(snapshot(network, optimizer), rows, settings))
+        state = snapshot(network, optimizer)
+        folder.write_checkpoint(Checkpoint(state, rows, settings, recorder.files))
 
     learner = recorder.watched(learner_of(run, network, optimizer, study.precision, numerics))
     step = noticing(reporter.step, reporter.note) if device.type == "cpu" else reporter.step
@@ -211,7 +218,7 @@ def _train(
         seconds = {"training": rows[-1]["seconds"], "total": time.perf_counter() - began}
         folder.write_environment({**described, "seconds": seconds})
         recorder.finish()
-        folder.finish(network.state_dict())
+        folder.finish(network.state_dict(), len(rows), recorder.files)
     except KeyboardInterrupt as interrupt:
         raise RunInterrupted(folder.path, len(rows), run.epochs) from interrupt
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from older import as_unfinished
 from tiny import tiny_digits, tiny_study
 from typer.testing import CliRunner, Result
 
 import hindi_bn
 from hindi_bn.cli import app
 from hindi_bn.records import RunFolder
+from hindi_bn.runners.jobs import Failure
 
 
 @pytest.fixture(scope="module")
@@ -95,23 +98,39 @@ def test_sorting_puts_what_has_no_value_last(results: Path) -> None:
     (results / "one" / "bn" / "history.csv").write_text("epoch\n")
     rows = listed("--sort", "train_loss", "--reverse")
     assert rows[-1]["status"] == "damaged"
-    assert "history.csv cannot be read" in rows[-1]["why"]
+    assert "history.csv has changed since the run finished" in rows[-1]["why"]
     losses = [row["train_loss"] for row in rows[:-1]]
     assert losses == sorted(losses, reverse=True)
     shown = run("--sort", "train_loss")
     assert "damaged" in shown.stdout
-    assert "history.csv cannot be read" in shown.stderr
+    assert "history.csv has changed" in shown.stderr
 
 
 def test_states_of_runs_that_did_not_finish(results: Path) -> None:
     one, two, three = (results / name for name in ("one/bn", "one/no-bn", "two/bn"))
     for folder in (one, two, three):
-        (folder / "weights.safetensors").unlink()
-    failure = {"kind": "DivergedError", "what": "", "seconds": 1, "epoch": 0, "step": 3}
+        as_unfinished(folder)
+    failure = asdict(Failure("DivergedError", "", epoch=0, step=3)) | {"seconds": 1}
     (two / "failure.json").write_text(json.dumps(failure))
     with RunFolder(three).locked():
         states = [row["status"] for row in listed()]
     assert states == ["unfinished", "diverged", "training", "finished"]
+
+
+def test_runs_are_verified(results: Path) -> None:
+    as_unfinished(results / "one" / "bn")
+    (results / "two" / "bn" / "manifest.json").unlink()
+    said = run("verify").stdout.splitlines()
+    states = ["unfinished", "ok", "no manifest", "ok"]
+    assert said == [f"{folder}: {state}" for folder, state in zip(folders(), states, strict=True)]
+    weights = results / "two" / "no-bn" / "weights.safetensors"
+    weights.write_bytes(b"")
+    result = run("verify", "--json", code=1)
+    assert [row["state"] for row in json.loads(result.stdout)] == [*states[:3], "damaged"]
+    assert f"{weights} has changed since the run finished" in json.loads(result.stdout)[3]["why"]
+    assert "Damaged: 1 of 4 runs." in result.stderr
+    assert run("verify", "results/one/no-bn").stdout == "results/one/no-bn: ok\n"
+    assert "is not a run's folder" in run("verify", "results", code=1).stderr
 
 
 def test_nothing_trained_is_no_error(tmp_path: Path) -> None:

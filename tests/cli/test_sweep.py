@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from older import as_unfinished
 from rich.console import Console
 from tiny import tiny_digits
 from tiny_sweeps import Here, sweep, train
@@ -259,7 +260,7 @@ def test_a_killed_process_is_a_stop_not_a_failure(
     from hindi_bn.runners.jobs import Failure, JobResult
 
     def killed(outcome: JobResult) -> JobResult:
-        (outcome.job.folder / "weights.safetensors").unlink()
+        as_unfinished(outcome.job.folder)
         return dataclasses.replace(outcome, failure=Failure("WorkerDied", "It was killed."))
 
     with progress_module.sweep_progress(quiet=False) as on_event:

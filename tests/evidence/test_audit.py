@@ -62,6 +62,25 @@ def test_a_measure_that_is_not_what_it_was_is_different(
     assert "drift.readings was 7.0 and is 3.0" in why
 
 
+@pytest.mark.parametrize(("before", "told"), [(0.5, []), (0.5 + 4e-4, []), (0.5 + 1.5e-3, ["was"])])
+def test_every_measure_of_todays_version_is_taken_again_to_a_thousandth(
+    rows: dict[str, Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    before: float, told: list[str],
+) -> None:  # fmt: skip
+    """A thousandth of one where the value is smaller. One of an older version says nothing."""
+    monkeypatch.setattr("hindi_bn.evidence.audit.measure", lambda *_: {"slope": 0.5})
+    monkeypatch.setattr("hindi_bn.evidence.audit.version_of", lambda name: 2)
+    values = {"slope": before}
+    measures = {
+        "old": {"version": 1, "values": {"slope": 9.0}},
+        "new": {"version": 2, "values": values},
+    }
+    row = replace(rows["fast"], measures=measures)
+    outcome, why = audited(row, tmp_path)
+    assert outcome == ("different" if told else "same bits")
+    assert [word for word in ("was",) if f"new.slope {word} {before!r} and is 0.5" in why] == told
+
+
 def elsewhere(row: Row, factor: float = 1.0, **changes: Any) -> Row:
     """The row as another processor might have written it: every loss by a factor."""
     history = row.history | {"train_loss": [factor * loss for loss in row.history["train_loss"]]}
@@ -84,6 +103,31 @@ def test_the_engine_must_give_equal_bits_anywhere_and_torch_on_equal_machines(
     unknown = replace(there, environment=fast.environment | {"cpu_flags": None})
     assert compare(unknown, unknown).outcome == "same bits"
     assert compare(unknown, replace(fast, environment=unknown.environment)).outcome != "different"
+
+
+def test_how_far_two_runs_are_apart_is_told(rows: dict[str, Row]) -> None:
+    """Relative to the larger one: 0.004 of 4; in all 0.04 of 6, 0.0067."""
+    columns = rows["fast"].history
+    one, other = (
+        replace(
+            elsewhere(rows["fast"]),
+            environment=rows["fast"].environment | {"device_name": name},
+            history={name: values[:2] for name, values in columns.items()} | {"train_loss": losses},
+        )
+        for name, losses in (("here", [4.0, 2.0]), ("there", [3.996, 1.964]))
+    )
+    found = compare(one, other)
+    assert found.outcome == "within tolerance"
+    assert "first training loss differs by 0.001 (at most 0.002)" in found.why
+    assert "mean training loss by 0.0067 (at most 0.05)" in found.why
+
+
+def test_where_two_runs_diverged_is_told(rows: dict[str, Row]) -> None:
+    one, other = (
+        replace(rows["engine"], status="diverged", diverged={"epoch": 0, "step": step})
+        for step in (2, 3)
+    )
+    assert "one diverged at {'epoch': 0, 'step': 2}, the other at" in compare(one, other).why
 
 
 def test_accuracies_endings_and_lengths_count_too(rows: dict[str, Row]) -> None:

@@ -19,6 +19,7 @@ from hindi_bn.digits import Digits
 from hindi_bn.digits.checksums import ARTICLE
 from hindi_bn.evidence.keys import run_key, settings_of
 from hindi_bn.records import RunFolder
+from hindi_bn.records.tensors import write_tensors
 from hindi_bn.study import Study
 from hindi_bn.sweeps.cells import Cell, cells
 from hindi_bn.sweeps.store import RunStore
@@ -117,7 +118,7 @@ def test_every_run_that_was_once_trained_is_found_under_its_old_key(tmp_path: Pa
         run = store.place(cell, as_digits())
         found = store.found(run)
         assert found is not None
-        assert found.history["train_loss"].tolist() == [2.5]
+        assert found.history["train_loss"].tolist() == [2.5] * cell.run.epochs
         assert isinstance(found.source, RunFolder)
         assert found.source.path.name == name != run.key
 
@@ -132,9 +133,10 @@ def leave_an_old_folder(path: Path, cell: Cell) -> None:
         environment["engine"] = {"source": "", "lanes": 8}
     folder.write_environment(environment)
     columns = ("epoch", "seconds", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
-    row = dict.fromkeys(columns, 0.5) | {"epoch": 0, "train_loss": 2.5, "wx": 0.1, "wy": 0.2}
-    folder.write_history([row], cell.run.history_columns)
-    folder.finish({"weight": torch.zeros(1)})
+    row = dict.fromkeys(columns, 0.5) | {"train_loss": 2.5, "wx": 0.1, "wy": 0.2}
+    rows = [row | {"epoch": epoch} for epoch in range(run.epochs)]
+    folder.write_history(rows, cell.run.history_columns)
+    write_tensors(folder.weights_file, {"weight": torch.zeros(1)})
 
 
 def test_a_folder_in_the_words_of_the_first_version_is_found(tmp_path: Path) -> None:

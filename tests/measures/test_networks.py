@@ -160,7 +160,10 @@ def test_a_measure_is_taken_once_and_gives_the_same_bytes(
     first = measure(folder, "shifted-digits", DIGITS)
     file = bn.folder / "measures" / "shifted-digits.json"
     kept = file.read_bytes()
-    assert json.loads(kept) == {"measure": "shifted-digits", "version": 2, "values": first}
+    assert (
+        json.loads(kept).items()
+        >= {"measure": "shifted-digits", "version": 2, "values": first}.items()
+    )
     file.unlink()
     assert measure(folder, "shifted-digits", DIGITS) == first
     assert file.read_bytes() == kept

@@ -53,6 +53,7 @@ def value(frame: pd.DataFrame, **where: Any) -> float:
 
 def rewritten(record: Record, rows: list[tuple[Any, ...]], out: Path, **history: Any) -> Record:
     out.mkdir()
+    (out / "weights.safetensors").touch()  # a finished run
     pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(out / "captures.csv", index=False)
     return replace(record, folder=out, history=pd.DataFrame(history))
 

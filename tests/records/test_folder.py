@@ -15,52 +15,27 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import torch
+from older import with_older_state, without_manifest
 from resumed import resume
 from tiny import tiny_digits, tiny_study
+from tiny_runs import EPOCHS, assert_same, interrupted, trained
 
 from hindi_bn.errors import HindiBnError, RunError
-from hindi_bn.records import Record, RunFolder
+from hindi_bn.records import RunFolder
 from hindi_bn.training.loop import EpochRow
 from hindi_bn.training.run import Reporter, RunInterrupted, train_run
 
-EPOCHS = 6
 HEAD = "epoch,seconds,train_loss,train_accuracy,test_loss,test_accuracy,wx,wy"
-
-
-def trained(out: Path, *, resume: bool = False, overwrite: bool = False, **changes: Any) -> Record:
-    torch.set_num_threads(1)
-    study = tiny_study(**({"epochs": EPOCHS} | changes))
-    return train_run(study, "bn", tiny_digits(), out, resume=resume, overwrite=overwrite)
-
-
-def interrupted(out: Path, after: int, **changes: Any) -> Path:
-    """Start a run and press Ctrl-C after some epochs; return its folder."""
-
-    def stop(row: EpochRow) -> None:
-        if row.epoch + 1 == after:
-            raise KeyboardInterrupt
-
-    study = tiny_study(**({"epochs": EPOCHS} | changes))
-    with pytest.raises(RunInterrupted, match=f"{after} of {EPOCHS} epochs"):
-        train_run(study, "bn", tiny_digits(), out, reporter=Reporter(epoch=stop))
-    return out / "article" / "bn"
-
-
-def assert_same(one: Path, other: Path) -> None:
-    histories = [RunFolder(path).read_history().drop(columns="seconds") for path in (one, other)]
-    pd.testing.assert_frame_equal(*histories, check_exact=True)
-    weights = [(path / "weights.safetensors").read_bytes() for path in (one, other)]
-    assert weights[0] == weights[1]
 
 
 def test_a_finished_folder_holds_what_was_promised(tmp_path: Path) -> None:
     record = trained(tmp_path, epochs=1)
     assert record.folder == tmp_path / "article" / "bn"
     assert sorted(path.name for path in record.folder.iterdir()) == [
-        "environment.json", "history.csv", "log.txt", "run.yaml", "weights.safetensors",
+        "environment.json", "history.csv", "log.txt", "manifest.json", "run.yaml",
+        "weights.safetensors",
     ]  # fmt: skip
     assert record.run.name == "bn"
     assert record.study == tiny_study(epochs=1)
@@ -205,7 +180,7 @@ def test_a_damaged_history_is_restored_from_the_checkpoint(tmp_path: Path) -> No
     ],
 )  # fmt: skip
 def test_a_damaged_history_of_a_finished_run_is_named(tmp_path: Path, text: str, said: str) -> None:
-    folder = trained(tmp_path, epochs=1).folder
+    folder = without_manifest(trained(tmp_path, epochs=1).folder)
     (folder / "history.csv").write_text(text)
     with pytest.raises(RunError, match=said):
         RunFolder(folder).read()
@@ -225,14 +200,14 @@ def test_a_damaged_history_of_a_finished_run_is_named(tmp_path: Path, text: str,
     ],
 )
 def test_damaged_settings_are_named(tmp_path: Path, file: str, text: str, said: str) -> None:
-    folder = trained(tmp_path, epochs=1).folder
+    folder = without_manifest(trained(tmp_path, epochs=1).folder)
     (folder / file).write_text(text)
     with pytest.raises(HindiBnError, match=said):
         RunFolder(folder).read()
 
 
 def test_damaged_and_missing_weights_are_named(tmp_path: Path) -> None:
-    folder = trained(tmp_path, epochs=1).folder
+    folder = without_manifest(trained(tmp_path, epochs=1).folder)
     truncate(folder / "weights.safetensors")
     with pytest.raises(RunError, match="is damaged"):
         RunFolder(folder).read_weights()
@@ -283,6 +258,7 @@ RUNNER = """
 import sys, pathlib, torch
 sys.path.insert(0, sys.argv[1])
 from tiny import tiny_digits, tiny_study
+from tiny_runs import EPOCHS, assert_same, interrupted, trained
 from hindi_bn.training.run import Reporter, train_run
 torch.set_num_threads(1)
 study = tiny_study(epochs=int(sys.argv[3]))
@@ -376,11 +352,12 @@ def test_a_checkpoint_from_before_a_setting_was_there_is_resumed(tmp_path: Path)
     """What the run and those before it in the study did not say then is as it is by default."""
     whole = trained(tmp_path / "whole")
     folder = interrupted(tmp_path / "old", 2)
-    file = folder / "checkpoint" / "state.json"
-    state = json.loads(file.read_text())
-    for settings in (state["settings"]["run"], *state["settings"]["before"]):
-        assert settings["options"].pop("padding") is None
-        assert settings.pop("halved") is False
-    del state["settings"]["run"]["transformer"], state["settings"]["run"]["dropout_place"]
-    file.write_text(json.dumps(state))
+
+    def forget(state: dict[str, Any]) -> None:
+        for settings in (state["settings"]["run"], *state["settings"]["before"]):
+            assert settings["options"].pop("padding") is None
+            assert settings.pop("halved") is False
+        del state["settings"]["run"]["transformer"], state["settings"]["run"]["dropout_place"]
+
+    with_older_state(folder, forget)
     assert_same(whole.folder, trained(tmp_path / "old", resume=True).folder)

@@ -64,3 +64,8 @@ def test_all_agree_on_what_is_plain() -> None:
     for name, sign in itertools.product(ANALYSES, (1, -1)):
         p = ANALYSES[name].p(sign * (VALUES + 5))
         assert p < 0.001 if sign == 1 else p > 0.99
+
+
+def test_small_effects_have_their_own_p() -> None:
+    values = np.array([0.01, 0.02, 0.03, 0.04, 0.05])
+    assert ANALYSES["sign-flip"].p(values) == 1 / 32  # no other signs sum to as much

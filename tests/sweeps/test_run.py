@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from older import as_unfinished
 from tiny_sweeps import Here, compared, load, sweep, train
 
 from hindi_bn.digits import Digits
 from hindi_bn.errors import RunError
 from hindi_bn.records import RunFolder
-from hindi_bn.runners.jobs import Failure, JobResult
+from hindi_bn.runners.jobs import Failure, JobResult, write_failure
 from hindi_bn.runners.workers import Event
 from hindi_bn.sweeps.cells import cells
 from hindi_bn.sweeps.drawing import sweep_figures
@@ -122,7 +123,7 @@ def test_a_run_that_fails_is_recorded_and_retried_when_asked(tmp_path: Path) -> 
 
 def test_a_failure_that_has_passed_leaves_no_trace(tmp_path: Path) -> None:
     def spoil(result: JobResult) -> JobResult:
-        (result.job.folder / "weights.safetensors").unlink()
+        as_unfinished(result.job.folder)
         return dataclasses.replace(result, failure=Failure.of(MemoryError("too large")))
 
     what = sweep(seeds=1)
@@ -133,6 +134,31 @@ def test_a_failure_that_has_passed_leaves_no_trace(tmp_path: Path) -> None:
     undisturbed, _ = train(what, tmp_path / "other")
     assert compared(result).equals(compared(undisturbed))
     assert result.bad_ends == ()
+
+
+def test_a_failed_run_that_another_process_finished_meanwhile_is_not_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one retries it between the moment when this one plans and that of its lock."""
+
+    def spoil(result: JobResult) -> JobResult:
+        return dataclasses.replace(result, failure=Failure.of(MemoryError("too large")))
+
+    what, out, locked = sweep(seeds=1), tmp_path / "parts", RunFolder.locked
+    (run,) = _runs(what, tmp_path)
+    write_failure(spoil(JobResult(run.job, 1.0)))
+    finished: list[int] = []
+
+    def after_the_other(folder: RunFolder) -> Any:
+        monkeypatch.setattr(RunFolder, "locked", locked)
+        train(what, out, retry_failed=True)
+        finished.append(folder.weights_file.stat().st_ino)
+        return locked(folder)
+
+    monkeypatch.setattr(RunFolder, "locked", after_the_other)
+    result, _ = train(what, out, retry_failed=True)
+    assert result.complete
+    assert finished == [RunFolder(run.job.folder).weights_file.stat().st_ino]
 
 
 def test_fail_fast_stops_at_the_first_failure_but_not_at_a_divergence(tmp_path: Path) -> None:
@@ -150,7 +176,7 @@ def test_fail_fast_stops_at_the_first_failure_but_not_at_a_divergence(tmp_path: 
 @pytest.mark.parametrize("fail_fast", [False, True])
 def test_a_run_whose_process_was_killed_stays_open(tmp_path: Path, fail_fast: bool) -> None:
     def killed(result: JobResult) -> JobResult:
-        (result.job.folder / "weights.safetensors").unlink()
+        as_unfinished(result.job.folder)
         return dataclasses.replace(result, failure=Failure("WorkerDied", "It was killed."))
 
     what = sweep()

@@ -12,11 +12,13 @@ import pytest
 import torch
 from tiny import tiny_digits, tiny_study
 from torch import nn
+from torch.nn import functional
 
 from hindi_bn.errors import RunError, StudyError
 from hindi_bn.records import RunFolder
 from hindi_bn.training import device as devices
 from hindi_bn.training.device import autocast, check_precision, prepare
+from hindi_bn.training.loop import evaluate
 from hindi_bn.training.run import train_run
 
 CPU = torch.device("cpu")
@@ -62,6 +64,16 @@ def test_tf32_on_a_cpu_is_refused_before_anything_is_written(tmp_path: Path) -> 
     with pytest.raises(StudyError, match="'tf32' cannot be used on 'cpu'"):
         train_run(tiny_study(precision="tf32"), "bn", tiny_digits(), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_evaluation_has_the_precision_of_its_run() -> None:
+    torch.manual_seed(0)
+    network, images = nn.Sequential(nn.Flatten(), nn.Linear(9, 10)), torch.rand(6, 1, 3, 3)
+    labels = torch.arange(6)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        expected = functional.cross_entropy(network(images), labels).item()
+    assert evaluate(network, images, labels, 6, "bf16")[0] == expected
+    assert evaluate(network, images, labels, 6)[0] != expected
 
 
 def test_bf16_is_recorded_changes_the_numbers_a_little_and_keeps_float32_weights(

@@ -41,6 +41,12 @@ def test_the_path_leads_from_the_first_weights_to_the_last(tmp_path: Path, numer
     assert not (record.folder / "captures.csv").exists()
 
 
+def test_an_epoch_without_a_point_is_no_loss(tmp_path: Path) -> None:
+    """Two epochs of three steps, of which the second alone has a fifth one."""
+    record = trained(tmp_path, recordings=[{"kind": "path", "every": 5}])
+    assert read_path(RunFolder(record.folder)).step.tolist() == [0, 5]
+
+
 def test_a_network_without_running_averages_has_weights_alone(tmp_path: Path) -> None:
     record = trained(tmp_path, "no-bn", recordings=[{"kind": "path"}, "weights"])
     path = read_path(RunFolder(record.folder))

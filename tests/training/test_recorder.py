@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+from older import with_older_state, without_manifest
 from tiny import tiny_digits, tiny_study
 from tiny_recordings import EVERYTHING, captured, trained
 
@@ -130,8 +131,33 @@ def test_a_resumed_run_ends_with_the_same_recordings(
 
 def test_lost_or_damaged_recordings_are_named(tmp_path: Path) -> None:
     folder = stopped(tmp_path, after=2)
+    run = RunFolder(folder)
     part = folder / "checkpoint" / "captures-0.csv"
     text = part.read_text()
+    part.write_text("".join(text.splitlines(keepends=True)[:-1]))
+    for read in (partial(trained, tmp_path, epochs=4, resume=True), partial(read_recordings, run)):
+        with pytest.raises(RunError, match=r"captures-0\.csv has changed since the run was saved"):
+            read()
+    part.unlink()
+    with pytest.raises(RunError, match=r"captures-0\.csv has changed(.|\n)*No such file"):
+        trained(tmp_path, epochs=4, resume=True)
+    part.write_text(text)
+    trained(tmp_path, epochs=4, resume=True)
+    joined = folder / "captures.csv"
+    joined.write_text(
+        joined.read_text().replace("gradients,weight,0,,0,1,", "gradients,weight,0,,x,1,")
+    )
+    with pytest.raises(RunError, match=r"captures\.csv has changed since the run finished"):
+        read_recordings(run)
+    without_manifest(folder)
+    with pytest.raises(RunError, match=r"captures\.csv cannot be read"):
+        read_recordings(run)
+
+
+def test_lost_or_damaged_recordings_of_an_older_run_are_named(tmp_path: Path) -> None:
+    folder = stopped(tmp_path, after=2)
+    with_older_state(folder, lambda state: None)
+    part = folder / "checkpoint" / "captures-0.csv"
     part.write_text("nonsense\n")
     with pytest.raises(RunError, match=r"captures-0\.csv cannot be read(.|\n)*first line"):
         trained(tmp_path, epochs=4, resume=True)
@@ -140,14 +166,6 @@ def test_lost_or_damaged_recordings_are_named(tmp_path: Path) -> None:
     part.unlink()
     with pytest.raises(RunError, match=r"captures-0\.csv cannot be read(.|\n)*No such file"):
         trained(tmp_path, epochs=4, resume=True)
-    part.write_text(text)
-    trained(tmp_path, epochs=4, resume=True)
-    joined = folder / "captures.csv"
-    joined.write_text(
-        joined.read_text().replace("gradients,weight,0,,0,1,", "gradients,weight,0,,x,1,")
-    )
-    with pytest.raises(RunError, match=r"captures\.csv cannot be read"):
-        read_recordings(RunFolder(folder))
 
 
 def test_resuming_with_other_recordings_is_refused(tmp_path: Path) -> None:
@@ -201,13 +219,14 @@ def test_a_run_of_the_version_before_goes_on_with_its_pair(tmp_path: Path) -> No
 
     with contextlib.suppress(RunInterrupted):
         train_run(asked, "bn", tiny_digits(), tmp_path, reporter=Reporter(epoch=stop))
-    file = tmp_path / "article" / "bn" / "checkpoint" / "state.json"
-    state = json.loads(file.read_text())
-    settings = state["settings"]
-    (pair,) = settings["run"].pop("recordings")
-    settings["run"] |= {"capture": {k: pair[k] for k in ("layer", "wx", "wy")}, "captures": []}
-    settings["arithmetic"] = settings.pop("numerics")
-    file.write_text(json.dumps(state))
+
+    def in_old_words(state: dict[str, Any]) -> None:
+        settings = state["settings"]
+        (pair,) = settings["run"].pop("recordings")
+        settings["run"] |= {"capture": {k: pair[k] for k in ("layer", "wx", "wy")}, "captures": []}
+        settings["arithmetic"] = settings.pop("numerics")
+
+    with_older_state(tmp_path / "article" / "bn", in_old_words)
     unasked = tiny_study(stream="paired", recordings=[])
     resumed = train_run(unasked, "bn", tiny_digits(), tmp_path, resume=True)
     pd.testing.assert_frame_equal(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from older import with_older_state
 from tiny import members_of, tiny_digits, tiny_study
 
 from hindi_bn.bench.benchmark import benchmark
@@ -101,11 +102,12 @@ def test_a_checkpoint_from_before_these_settings_is_resumed(tmp_path: Path) -> N
 
     with pytest.raises(RunInterrupted):
         train_run(tiny_study(), "bn", tiny_digits(), tmp_path, reporter=Reporter(epoch=stop))
-    state = tmp_path / "article" / "bn" / "checkpoint" / "state.json"
-    document = json.loads(state.read_text())
-    for key in ("train_images", "augment"):
-        del document["settings"]["run"][key]
-    state.write_text(json.dumps(document))
+
+    def forget(state: dict[str, Any]) -> None:
+        for key in ("train_images", "augment"):
+            del state["settings"]["run"][key]
+
+    with_older_state(tmp_path / "article" / "bn", forget)
     assert len(train_run(tiny_study(), "bn", tiny_digits(), tmp_path, resume=True).history) == 2
 
 

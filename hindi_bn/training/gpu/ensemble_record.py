@@ -78,4 +78,4 @@ def _write(folder: RunFolder, trained: Trained, environment: dict[str, Any], com
         document["diverged"] = {"epoch": trained.diverged.epoch, "step": trained.diverged.step}
     folder.write_environment(document)
     if trained.weights is not None:
-        folder.finish(trained.weights)
+        folder.finish(trained.weights, len(rows), {})

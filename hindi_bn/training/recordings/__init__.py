@@ -5,8 +5,9 @@ trace in the network: a run gives the same weights with recordings and without t
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -46,8 +47,9 @@ class Reader:
     def check(self, folder: RunFolder, epochs: int) -> None:
         """Refuse a run whose finished epochs have lost files of the recording's own: RunError."""
 
-    def write(self, folder: RunFolder, epoch: int) -> None:
-        """Write an epoch into files of the recording's own, and forget it."""
+    def write(self, folder: RunFolder, epoch: int) -> Sequence[Path]:
+        """Write an epoch into files of the recording's own, forget it, and return the files."""
+        return ()
 
     def columns(self) -> dict[str, float]:
         """Give the values of the recording's columns of history.csv as they are now."""

@@ -1,5 +1,7 @@
 """The network's path through weight space: all of its parameters, again and again."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
@@ -41,7 +43,8 @@ class _Points(Series):
     def check(self, folder: RunFolder, epochs: int) -> None:
         check_path(folder, epochs)
 
-    def write(self, folder: RunFolder, epoch: int) -> None:
-        write_path(folder, epoch, self.values, self.times, self._parameters)
+    def write(self, folder: RunFolder, epoch: int) -> Sequence[Path]:
+        file = write_path(folder, epoch, self.values, self.times, self._parameters)
         self.values.clear()
         self.times.clear()
+        return [file]
