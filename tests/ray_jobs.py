@@ -11,8 +11,8 @@ from hindi_bn.records import RunFolder
 from hindi_bn.runners.jobs import Job
 from hindi_bn.runners.ray_task import Message, pack
 
-TIMES = {"history.csv", "environment.json", "checkpoint/state.json", "log.txt"}
-"""Files in which seconds or dates stand."""
+TIMES = {"history.csv", "environment.json", "checkpoint/state.json", "log.txt", "manifest.json"}
+"""Files in which seconds or dates stand, or sums of such files."""
 
 
 def job(
@@ -28,6 +28,7 @@ def assert_same(one: Path, other: Path) -> None:
     assert first.keys() == second.keys()
     for name in first.keys() - TIMES:
         assert first[name] == second[name], name
+    assert [RunFolder(folder).verify() for folder in (one, other)] == ["ok", "ok"]
     histories = [RunFolder(f).read_history().drop(columns="seconds") for f in (one, other)]
     assert histories[0].equals(histories[1])
 

@@ -6,7 +6,6 @@ result like any other, and does not stop the jobs beside it.
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
 from collections.abc import Callable
@@ -16,8 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pydantic
 
-from hindi_bn.errors import DivergedError, HindiBnError
-from hindi_bn.files import refused, write_json
+from hindi_bn.errors import DivergedError, HindiBnError, without_secrets
+from hindi_bn.files import read_sealed, refused, write_sealed
 from hindi_bn.study import Study
 
 if TYPE_CHECKING:
@@ -94,8 +93,9 @@ class Failure:
         if isinstance(error, HindiBnError):
             epoch, step = getattr(error, "epoch", None), getattr(error, "step", None)
             return cls(kind, error.what, error.why, error.next_step, epoch=epoch, step=step)
-        details = "".join(traceback.format_exception(error))
-        return cls(kind, "The run failed unexpectedly.", f"{kind}: {error}", details=details)
+        details = without_secrets("".join(traceback.format_exception(error)))
+        why = without_secrets(f"{kind}: {error}")
+        return cls(kind, "The run failed unexpectedly.", why, details=details)
 
     @classmethod
     def worker_died(cls, job: Job, why: str, kept: str, details: str = "") -> Failure:
@@ -130,7 +130,7 @@ def write_failure(result: JobResult) -> None:
     """Record why a run ended badly; HindiBnError when it cannot be written."""
     assert result.failure is not None
     document = asdict(result.failure) | {"seconds": result.seconds}
-    write_json(result.job.folder / FAILURE, document)
+    write_sealed(result.job.folder / FAILURE, document)
 
 
 def read_failure(folder: Path) -> tuple[Failure, float] | None:
@@ -139,7 +139,7 @@ def read_failure(folder: Path) -> tuple[Failure, float] | None:
     if not file.exists():
         return None
     with refused(f"{file} cannot be read.", f"delete {folder}"):
-        document = dict(json.loads(file.read_text(encoding="utf-8")))
+        document = read_sealed(file, before=[*Failure.__dataclass_fields__, "seconds"])
         seconds = float(document.pop("seconds", "nan"))
         return Failure(**document), seconds
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
 from hindi_bn.errors import HindiBnError
 from hindi_bn.runners.plan import available_cores
+from hindi_bn.runners.scratch import scratch
 
 CONNECT_SECONDS = 30.0
 """How long a cluster may take to answer; Ray itself would try for many minutes."""
@@ -61,20 +62,48 @@ def connected(address: str | None) -> Iterator[ModuleType]:
 @contextlib.contextmanager
 def _started(ray: ModuleType) -> Iterator[None]:
     # Sockets lie in this folder, and a socket's path may have little more than 100 letters.
-    place = "/tmp" if Path("/tmp").is_dir() else None
-    with tempfile.TemporaryDirectory(
-        prefix="hindi-bn-ray-", dir=place, ignore_cleanup_errors=True
-    ) as folder:
+    place = "/tmp" if Path("/tmp").is_dir() else None  # nosec B108 # by mkdtemp
+    with scratch("hindi-bn-ray-", place) as folder, _kept_to_oneself(ray, folder):
+        (runs := folder / "tmp").mkdir()
+        own = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TMPDIR": str(runs)}
         try:
-            with _environment({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}):
+            with _environment(own):
                 ray.init(
                     address="local", num_cpus=available_cores(), include_dashboard=False,
                     object_store_memory=STORE_BYTES, log_to_driver=False,
-                    logging_level=logging.ERROR, _temp_dir=folder,
+                    logging_level=logging.ERROR, _temp_dir=str(folder / "ray"),
                 )  # fmt: skip
             yield
         finally:
             ray.shutdown()
+
+
+@contextlib.contextmanager
+def _kept_to_oneself(ray: ModuleType, folder: Path) -> Iterator[None]:
+    """Have what Ray starts listen on this machine alone, and ask for a token of its own.
+
+    Ray keeps settings and token from when they were first read, and has no public way to say that
+    they changed. Its servers listen on 127.0.0.1 where it believes that there are no clusters, as
+    on macOS; elsewhere it takes no such address.
+    """
+    token = folder / "token"
+    with os.fdopen(os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_hex(32))
+    asked = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": None, "RAY_AUTH_TOKEN_PATH": str(token)}
+    constants = ray._private.ray_constants
+    clusters, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
+    try:
+        with _environment(asked):
+            _read_again(ray)
+            yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = clusters
+        _read_again(ray)
+
+
+def _read_again(ray: ModuleType) -> None:
+    ray._raylet.Config.initialize("")
+    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextlib.contextmanager
@@ -126,14 +155,19 @@ def _refuse_another(ray: ModuleType, address: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def _environment(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Set environment variables, or take them away, and put them back in the end."""
     before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
     try:
+        _set(values)
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

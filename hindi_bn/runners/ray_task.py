@@ -6,7 +6,6 @@ The node shares no file system with whoever gave the job: the run's files travel
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -14,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from hindi_bn import __version__
-from hindi_bn.errors import HindiBnError
+from hindi_bn.errors import HindiBnError, RunError
 from hindi_bn.files import replacing
 from hindi_bn.records import RunFolder
 from hindi_bn.runners.jobs import Failure, Job, perform
+from hindi_bn.runners.scratch import scratch
 
 if TYPE_CHECKING:
     from hindi_bn.training.loop import EpochRow
@@ -26,7 +26,7 @@ Files = dict[str, bytes]
 """A run's files: what is in them by their path in its folder, as `checkpoint/state.json`."""
 
 STATE = "checkpoint/state.json"
-WEIGHTS = "weights.safetensors"
+MANIFEST = "manifest.json"
 TEXTS = ("what", "why", "next_step", "details")  # of a failure
 
 
@@ -89,9 +89,9 @@ def train(order: Order, arrays: Mapping[str, Any], node: str, outbox: Outbox) ->
     if refusal is not None:
         return Delivery(0.0, refusal, order.files)
     outbox.put(Message(order.task, "started", node))
-    with tempfile.TemporaryDirectory(prefix="hindi-bn-run-") as name:
-        home = Job(**order.job)
-        job = replace(home, out=Path(name))
+    with scratch("hindi-bn-run-") as place:
+        home, name = Job(**order.job), str(place)
+        job = replace(home, out=place)
         unpack(job.folder, order.files)
         reporter = _Reporter(order, job.folder, outbox)
         try:
@@ -155,13 +155,27 @@ def pack(folder: Path) -> Files:
     }
 
 
+def refuse_names(files: Files) -> None:
+    """Raise RunError where a file's name is not a plain path below a run's folder."""
+    for name in files:
+        plain = name.isprintable() and not {"\\", ":"} & {*name}
+        if not plain or any(part.startswith(".") or not part for part in name.split("/")):
+            raise RunError(
+                "A node of the Ray cluster sent a file that no run has.",
+                f"Its name is {name[:80]!r}; nothing of what it sent was written.",
+                "look at that node before you use it again",
+            )
+
+
 def unpack(folder: Path, files: Files) -> None:
     """Make a run's folder hold these files, so that a kill on the way leaves a usable folder.
 
-    A checkpoint's state is written after the tensors that it names, and the weights, which mark a
-    finished run, after everything else.
+    A checkpoint's state is written after the tensors that it names, and the manifest, which marks a
+    finished run, after everything else. RunError, and nothing written, for a file's name that leads
+    out of the folder or that no run gives to a file: another machine chose it.
     """
-    for name in sorted(files, key=lambda name: (name == WEIGHTS, name == STATE, name)):
+    refuse_names(files)
+    for name in sorted(files, key=lambda name: (name == MANIFEST, name == STATE, name)):
         file = folder / name
         if not (file.is_file() and file.read_bytes() == files[name]):
             with replacing(file) as temporary:

@@ -6,7 +6,6 @@ read them.
 
 import contextlib
 import json
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 
 from hindi_bn.digits import Digits
 from hindi_bn.files import replacing, write_text
+from hindi_bn.runners.scratch import scratch
 
 TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
 FACTS = "digits.json"
@@ -41,8 +41,8 @@ def digits_of(arrays: Mapping[str, Any]) -> Digits:
 @contextlib.contextmanager
 def shared(digits: Digits) -> Iterator[Path]:
     """Put digits where other processes can map them; gives the folder while it exists."""
-    with tempfile.TemporaryDirectory(prefix="hindi-bn-") as name:
-        folder, arrays = Path(name), arrays_of(digits)
+    with scratch("hindi-bn-digits-") as folder:
+        arrays = arrays_of(digits)
         for key in TENSORS:
             with replacing(folder / f"{key}.npy") as temporary:
                 np.save(temporary, arrays.pop(key))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -27,9 +28,14 @@ def work(messages: Iterator[Message], send: Send) -> None:
 
 
 @pytest.fixture
-def child(monkeypatch: pytest.MonkeyPatch) -> Iterator[Child]:
+def findable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This file is a module of the processes that tests start."""
     here = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(here))
+
+
+@pytest.fixture
+def child(findable: None) -> Iterator[Child]:
     child = Child(Path(__file__).stem, COLOUR="blue")
     yield child
     child.process.kill()
@@ -71,6 +77,41 @@ def test_a_child_that_was_killed_is_told_from_one_that_failed(child: Child) -> N
     os.kill(child.process.pid, signal.SIGKILL)
     assert child.receive() is None
     assert child.how_it_ended().startswith("It was killed by signal 9")
+
+
+DRIVER = """
+import os, sys, time
+from hindi_bn.runners.process import Child
+children = [Child("test_process") for _ in range(2)]
+for child in children:
+    child.send({"wait": True})
+    print(child.receive()["of"], flush=True)
+time.sleep(60)
+"""
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there; one that ended and that nobody has asked about is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find processes")
+def test_busy_children_end_by_themselves_when_their_driver_is_killed(findable: None) -> None:
+    """Nobody tells them, and neither holds the other's stdin open."""
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER], stdout=subprocess.PIPE, text=True)
+    assert driver.stdout is not None
+    busy = [int(driver.stdout.readline()) for _ in range(2)]
+    assert all(map(alive, busy))
+    driver.kill()
+    driver.wait()
+    driver.stdout.close()
+    until = time.monotonic() + 30
+    while any(map(alive, busy)) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not any(map(alive, busy))
 
 
 if __name__ == "__main__":

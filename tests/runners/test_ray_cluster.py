@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from hindi_bn.records import RunFolder
 from hindi_bn.runners import ray_cluster, ray_runner
 from hindi_bn.runners.jobs import Job, JobResult
 from hindi_bn.runners.ray_runner import RayRunner
+from hindi_bn.runners.scratch import scratch
 from hindi_bn.runners.workers import Event, run_jobs
 from hindi_bn.training.run import train_run
 
@@ -82,9 +84,8 @@ list(RayRunner().run(jobs, tiny_digits(), on_event=tell))
 """
 
 
-def test_ctrl_c_saves_and_leaves_no_process(tmp_path: Path) -> None:
-    """As a terminal sends it: to the driver and everything that it started."""
-    before = set(Path("/tmp").glob("hindi-bn-ray-*"))
+def start_sweep(tmp_path: Path) -> subprocess.Popen[str]:
+    """Start an endless sweep in a session of its own; both runs have finished three epochs."""
     here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     driver = subprocess.Popen(
         [sys.executable, "-c", SWEEP, str(tmp_path), "100000"],
@@ -96,21 +97,78 @@ def test_ctrl_c_saves_and_leaves_no_process(tmp_path: Path) -> None:
     while min(seen.count("bn"), seen.count("no-bn")) < 3:
         seen.append(driver.stdout.readline().strip())
         assert driver.poll() is None
+    return driver
+
+
+def test_ctrl_c_saves_and_leaves_no_process(tmp_path: Path) -> None:
+    """As a terminal sends it: to the driver and everything that it started."""
+    before = clusters()
+    driver = start_sweep(tmp_path)
     os.killpg(driver.pid, signal.SIGINT)
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == -signal.SIGINT, said
     assert "KeyboardInterrupt" in said
     for run in ("bn", "no-bn"):
         assert len(RunFolder(job(tmp_path, run).folder).read_checkpoint().rows) >= 3
-    assert not set(Path("/tmp").glob("hindi-bn-ray-*")) - before
-    assert not [p for p in Path("/proc").glob("[0-9]*") if session(p) == driver.pid]
+    assert not clusters() - before
+    assert not of_session(driver.pid)
 
 
-def session(process: Path) -> int:
+def test_what_a_killed_driver_leaves_is_removed_by_the_next(tmp_path: Path) -> None:
+    """Its agents run on for some time, and its folders stay; another cluster is left alone."""
+    before = clusters()
+    driver = start_sweep(tmp_path)
+    (folder,) = clusters() - before
+    assert list((folder / "tmp").glob("hindi-bn-run-*"))  # the runs' folders are in it
+    assert listening(of_session(driver.pid)) == {"127.0.0.1"}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    with scratch("hindi-bn-ray-", "/tmp"):  # the next start, while it lives
+        assert folder.is_dir()
+        assert of_session(driver.pid)
+    driver.kill()
+    driver.communicate(timeout=60)
+    assert folder.is_dir()
+    assert of_session(driver.pid)
+    with scratch("hindi-bn-ray-", "/tmp"):
+        assert not folder.exists()
+    time.sleep(2)  # what is killed has to be taken away
+    assert not of_session(driver.pid)
+
+
+def clusters() -> set[Path]:
+    return set(Path("/tmp").glob("hindi-bn-ray-*"))
+
+
+def of_session(session: int) -> list[Path]:
+    return [p for p in Path("/proc").glob("[0-9]*") if status(p) == (session, True)]
+
+
+def status(process: Path) -> tuple[int, bool]:
+    """Its session, and whether it is more than an entry that waits to be taken away."""
     try:
-        return int((process / "stat").read_text().rpartition(")")[2].split()[3])
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return -1
+        return -1, False
+    return int(fields[3]), fields[0] != "Z"
+
+
+def listening(processes: list[Path]) -> set[str]:
+    """Addresses that these processes listen on, from /proc: 0100007F is 127.0.0.1."""
+    sockets = set()
+    for process in processes:
+        for link in (process / "fd").glob("*"):
+            try:
+                sockets.add(link.readlink().name)
+            except OSError:
+                continue
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                word = fields[1].partition(":")[0][-8:]
+                found.add(socket.inet_ntoa(bytes.fromhex(word)[::-1]))
+    return found
 
 
 @pytest.mark.parametrize("address", ["auto", "127.0.0.1:9"])

@@ -59,6 +59,17 @@ class Connection(ModuleType):
         super().__init__("ray")
         self.here, self.given, self.ended = here, dict[str, Any](), 0
         self.environment: dict[str, str] = {}
+        self.clusters = True
+        self.read: list[str | None] = []
+        self._private = SimpleNamespace(ray_constants=SimpleNamespace(ENABLE_RAY_CLUSTER=True))
+        loader = SimpleNamespace(reset_cache=self.read_token)
+        self._raylet = SimpleNamespace(
+            Config=SimpleNamespace(initialize=lambda text: None),
+            AuthenticationTokenLoader=SimpleNamespace(instance=lambda: loader),
+        )
+
+    def read_token(self) -> None:
+        self.read.append(os.environ.get("RAY_AUTH_TOKEN_PATH"))
 
     def is_initialized(self) -> bool:
         return self.here is not None
@@ -68,6 +79,7 @@ class Connection(ModuleType):
 
     def init(self, **given: Any) -> None:
         self.given, self.environment = given, dict(os.environ)
+        self.clusters = self._private.ray_constants.ENABLE_RAY_CLUSTER
 
     def shutdown(self) -> None:
         self.ended += 1
@@ -81,7 +93,7 @@ def test_a_cluster_is_started_quietly_and_leaves_nothing(monkeypatch: pytest.Mon
     monkeypatch.setattr(ray_cluster, "available_cores", lambda: 3)
     with ray_cluster.connected(None) as module:
         assert module is connection
-        folder = Path(connection.given["_temp_dir"])
+        folder = Path(connection.given["_temp_dir"]).parent
         assert folder.is_dir()
         assert len(str(folder)) < 40  # Ray puts sockets with long names into it
         assert os.environ["OMP_NUM_THREADS"] == "2"
@@ -93,6 +105,26 @@ def test_a_cluster_is_started_quietly_and_leaves_nothing(monkeypatch: pytest.Mon
     assert connection.environment["OMP_NUM_THREADS"] == "1"
     assert connection.environment["RAY_USAGE_STATS_ENABLED"] == "0"
     assert "RAY_USAGE_STATS_ENABLED" not in os.environ
+
+
+def test_a_cluster_started_here_is_this_users_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = Connection()
+    monkeypatch.setitem(sys.modules, "ray", connection)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "of another cluster")
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
+    with ray_cluster.connected(None):
+        token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
+        assert (token.stat().st_mode & 0o777, token.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+        assert len(token.read_text()) == 64
+        assert Path(connection.given["_temp_dir"]).parent == token.parent
+        assert connection.environment["RAY_AUTH_MODE"] == "token"
+        assert "RAY_AUTH_TOKEN" not in connection.environment
+        assert connection.environment["TMPDIR"].startswith(f"{token.parent}/")
+    assert not connection.clusters  # it listens on 127.0.0.1
+    assert connection._private.ray_constants.ENABLE_RAY_CLUSTER
+    assert connection.read == [str(token), None]  # read again when the settings changed
+    assert os.environ["RAY_AUTH_TOKEN"] == "of another cluster"
+    assert not token.parent.exists()
 
 
 def test_a_cluster_that_answers_is_joined(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from ray_jobs import Outbox, assert_same, job
 from tiny import tiny_digits
 
+from hindi_bn.errors import RunError
 from hindi_bn.records import RunFolder
 from hindi_bn.runners import ray_task
 from hindi_bn.runners.jobs import Job
@@ -73,6 +75,45 @@ def test_a_runs_own_error_is_its_result_and_keeps_what_it_has(tmp_path: Path) ->
     assert train(wild, Outbox()).failure == result.failure  # no epoch was saved: it begins again
 
 
+@pytest.mark.parametrize("finished", [False, True])
+def test_files_that_come_home_leave_a_usable_folder_wherever_a_kill_ends_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: bool
+) -> None:
+    """The checkpoint after one epoch is at home; a newer one, or the finished run, arrives."""
+    given, outbox = job(tmp_path / "home", epochs=2, resume=True), Outbox()
+    delivered = train(given, outbox, ship_seconds=0).files
+    first, second = (m.content for m in outbox.messages if m.kind == "files")
+    arriving = delivered if finished else second
+    replace, left = Path.replace, 0
+
+    def killed(temporary: Path, file: Path) -> Path:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        return replace(temporary, file)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    done = kills = 0
+    folder = RunFolder(given.folder)
+    while not done:
+        left = 1000
+        folder.clear()
+        unpack(given.folder, first)
+        left = kills
+        with contextlib.suppress(KeyboardInterrupt):
+            unpack(given.folder, arriving)
+            done = 1
+        if folder.finished:
+            assert done == finished == 1
+            folder.read_weights()
+        else:
+            assert len(folder.read_checkpoint().rows) == 1 + done
+        kills += not done
+    assert kills >= 3
+    assert pack(given.folder) == arriving
+
+
 def test_a_node_with_another_torch_refuses(tmp_path: Path) -> None:
     given, outbox = job(tmp_path), Outbox()
     train_run(given.study, given.run, tiny_digits(), tmp_path)
@@ -81,6 +122,30 @@ def test_a_node_with_another_torch_refuses(tmp_path: Path) -> None:
     assert "not 1.0" in result.failure.why
     assert result.files == pack(given.folder)  # and leaves what there is
     assert outbox.messages == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x",
+        "/etc/x",
+        "a/../../x",
+        "a//b",
+        "",
+        ".lock",
+        "a\x1b[2J",
+        "a\nb",
+        "c:\\x",
+        "a\\..\\x",
+        ".",
+    ],
+)
+def test_a_nodes_file_names_stay_in_the_runs_folder(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "run"
+    with pytest.raises(RunError, match="that no run has") as caught:
+        unpack(folder, {"history.csv": b"1", name: b"2"})
+    assert "\x1b" not in str(caught.value)
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_the_digits_are_not_copied() -> None:

@@ -1,0 +1,49 @@
+"""Temporary folders: one's own while it is used, removed by the next when its process died."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from hindi_bn.runners.scratch import scratch
+
+HOLD = """
+import subprocess, sys, time
+from pathlib import Path
+from hindi_bn.runners.scratch import scratch
+with scratch("t-", sys.argv[1]) as folder:
+    (folder / "big").write_bytes(b"x")
+    helper = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(100)", f"{folder}/x"],
+        stdout=subprocess.DEVNULL, start_new_session=True,
+    )
+    print(folder, helper.pid, flush=True)
+    time.sleep(100)
+"""
+
+
+def test_a_killed_process_leaves_nothing_for_long(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    name, _, helper = holder.stdout.readline().rpartition(" ")
+    theirs = Path(name)
+    (tmp_path / "t-mine").mkdir()  # not made by scratch: no owner
+    (tmp_path / "t-mine" / "notes").touch()
+    (tmp_path / "t-making").mkdir()  # by another process, just now
+    (tmp_path / "t-unmade").mkdir()  # by one that was killed before it could lock it
+    os.utime(tmp_path / "t-unmade", (0, 0))
+    os.utime(tmp_path / "t-mine", (0, 0))
+    with scratch("t-", str(tmp_path)) as own:
+        assert own.stat().st_mode & 0o777 == 0o700
+        assert theirs.is_dir()
+    assert not own.exists()
+    holder.kill()
+    holder.communicate()
+    assert theirs.is_dir()
+    os.kill(int(helper), 0)  # it lives on
+    with scratch("t-", str(tmp_path)) as own:
+        assert {*tmp_path.iterdir()} == {own, tmp_path / "t-mine", tmp_path / "t-making"}
+    gone = Path("/proc", helper, "stat")
+    assert not gone.exists() or gone.read_text().rpartition(")")[2].split()[0] == "Z"
