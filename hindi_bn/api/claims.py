@@ -8,16 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hindi_bn.api.digits import load_digits
-from hindi_bn.api.sweeps import Opened, estimate_cells, no_progress, store_of
-from hindi_bn.claims.claim import Claim, Stage, choose, family_of, load_claims, load_families
+from hindi_bn.api.sweeps import Opened, estimate_cells, evidence_folder, no_progress, store_of
+from hindi_bn.claims.claim import (
+    STAGES,
+    Claim,
+    Stage,
+    choose,
+    family_of,
+    load_claims,
+    load_families,
+)
 from hindi_bn.claims.multiverse import ClaimMultiverse, write_multiverse
-from hindi_bn.claims.plan import ALL_IMAGES, plan_claim, seeds_of
+from hindi_bn.claims.plan import ALL_IMAGES, is_whole, plan_claim, seeds_of
 from hindi_bn.claims.power import Needed, needed_by, write_seeds
 from hindi_bn.claims.results import ClaimResult, marked, read_results
 from hindi_bn.claims.rule import register
 from hindi_bn.claims.running import cells_of, found_folder, judge_claims
 from hindi_bn.digits.dataset import Note
 from hindi_bn.digits.fetching import no_note
+from hindi_bn.digits.real import unseen
 from hindi_bn.errors import ClaimsError
 from hindi_bn.runners.local import LocalRunner, Runner
 from hindi_bn.study import results_folder
@@ -165,6 +174,41 @@ def run_claims(
         )  # fmt: skip
     folder = results_folder(Path(out), "claims", digits.name)
     results = judge_claims(plans, digits, store, folder, note)
+    return TestedClaims(_of(claims, results), folder, trained.bad_ends)
+
+
+def judge_claims_again(
+    ids: Sequence[str] = (),
+    *,
+    out: str | os.PathLike[str] = "results",
+    evidence: str | os.PathLike[str] | None = None,
+    note: Note = no_note,
+) -> TestedClaims:
+    """Judge claims from the evidence alone: no digits are read, and nothing is trained.
+
+    Every claim is judged at each stage of which all runs are there; ClaimsError when none is.
+    """
+    claims, store, digits = choose(load_claims(), list(ids)), store_of(out, evidence), unseen()
+    plans = [
+        plan
+        for stage in STAGES[1:]
+        for claim in claims
+        if stage != "confirm" or claim.registered is not None
+        for plan in [plan_claim(claim, stage, ALL_IMAGES)]
+        if is_whole(plan, digits, store)
+    ]
+    if not plans:
+        raise ClaimsError(
+            f"The evidence in {evidence_folder(out, evidence)} has no claim's runs whole.",
+            "Each of the claims asked for lacks runs at every stage.",
+            "ask for all with `hindi-bn claims run --evidence-only`, name another folder with "
+            "--evidence, or train what is missing with `hindi-bn claims run`",
+        )
+    folder = results_folder(Path(out), "claims", digits.name)
+    results = judge_claims(plans, digits, store, folder, note)
+    return TestedClaims(_of([plan.claim for plan in plans], results), folder, ())
+
+
+def _of(claims: Sequence[Claim], results: Sequence[ClaimResult]) -> tuple[ClaimResult, ...]:
     wanted = {claim.id for claim in claims}
-    chosen = tuple(result for result in results if result.id in wanted)
-    return TestedClaims(chosen, folder, trained.bad_ends)
+    return tuple(result for result in results if result.id in wanted)

@@ -112,6 +112,12 @@ def _smaller(cell: Cell, images: int) -> Cell:
     return Cell(cell.arm, cell.values, cell.seed, study)
 
 
+def is_whole(plan: ClaimPlan, digits: Digits, store: RunStore) -> bool:
+    """Whether all of a plan's runs have ended and are in the store."""
+    cells = (cell for chosen in plan.cells.values() for cell in chosen)
+    return all(store.found(store.place(cell, digits)) is not None for cell in cells)
+
+
 def read_plan(
     plan: ClaimPlan, digits: Digits, store: RunStore, note: Note = no_note
 ) -> TrainedClaim:

@@ -20,6 +20,7 @@ from hindi_bn.errors import ClaimsError
 from hindi_bn.study.words import counted
 
 if TYPE_CHECKING:
+    from hindi_bn.api.claims import TestedClaims
     from hindi_bn.claims.claim import Claim, ClaimSweep
     from hindi_bn.claims.results import ClaimResult
     from hindi_bn.sweeps.estimate import Estimate
@@ -40,6 +41,13 @@ StageOption = Annotated[Literal["smoke", "pilot", "confirm"], typer.Option(
     "--stage",
     help="Which seeds are trained: smoke (two, one epoch of a few images: proves nothing), pilot "
     "(ten, from the article's on), confirm (fresh ones, as many as the claim's file says).",
+)]  # fmt: skip
+
+
+EvidenceOnly = Annotated[bool, typer.Option(
+    "--evidence-only",
+    help="Read no digits and train nothing: judge again, at each stage, the claims whose runs are "
+    "all in the evidence.",
 )]  # fmt: skip
 
 
@@ -118,6 +126,7 @@ def run(
     workers: options.Workers = None,
     dry_run: options.DryRun = False,
     retry_failed: options.RetryFailed = False,
+    evidence_only: EvidenceOnly = False,
     json_: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -134,6 +143,11 @@ def run(
         )  # fmt: skip
         print_json(asdict(estimate)) if json_ else show(plan_tables(estimate))
         return
+    if evidence_only:
+        telling = partial(note, quiet=quiet)
+        again = hindi_bn.judge_claims_again(claim or [], out=out, evidence=evidence, note=telling)
+        _print_tested(again, json_=json_)
+        return
     tested = hindi_bn.run_claims(
         claim or [], stage, seeds=seeds, out=out, evidence=evidence,
         load=loader(data_dir, quiet=quiet), runner=runner,
@@ -141,11 +155,7 @@ def run(
         progress=partial(sweep_progress, quiet=quiet), note=partial(note, quiet=quiet),
         announce=None if quiet or executor == "ray" else _announce,
     )  # fmt: skip
-    if json_:
-        print_json([result.as_json() for result in tested.results])
-    else:
-        show(_verdicts_table(tested.results))
-        typer.echo(f"Everything about them: {tested.folder / 'claims.md'}")
+    _print_tested(tested, json_=json_)
     for end in tested.bad_ends:
         note(f"{end.arm}, seed {end.seed} ({end.key}) {end.status}: {end.why}")
     if tested.open:
@@ -156,6 +166,14 @@ def run(
             "give the same command again, with --retry-failed for those that failed; what is "
             "finished is not trained again",
         )
+
+
+def _print_tested(tested: TestedClaims, *, json_: bool) -> None:
+    if json_:
+        print_json([result.as_json() for result in tested.results])
+    else:
+        show(_verdicts_table(tested.results))
+        typer.echo(f"Everything about them: {tested.folder / 'claims.md'}")
 
 
 @claims_app.command()

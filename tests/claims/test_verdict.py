@@ -68,6 +68,11 @@ def test_by_t_alone_a_verdict_is_where_the_interval_lies(seed: int) -> None:
         assert effect.verdict in {expected, "undecided", "not as stated"}  # signs must agree
 
 
+def test_one_seed_shows_nothing() -> None:
+    effect = found(a_test(), [3.0])
+    assert (effect.shown, effect.verdict) == ((1, 1, 1), "pilot")
+
+
 def test_p_values_are_twice_the_larger_one_sided_ones() -> None:
     values = np.array([1.0, 2.0, 4.0, 5.0])  # mean 3, standard error sqrt(10/3)/2
     t = (3.0 - 1.0) / (np.sqrt(10 / 3) / 2)
@@ -75,6 +80,9 @@ def test_p_values_are_twice_the_larger_one_sided_ones() -> None:
     assert shown == pytest.approx((2 * stats.t.sf(t, 3), 1.0, 1.0))
     # Less 1 they are 0, 1, 3 and 4: a zero has either sign, so that 2 of 16 sums reach 8.
     assert region_p(values, a_test(above=1.0)).holds == pytest.approx(2 * 2 / 16)
+    # Of "above 10" the opposite is below -10: with a mean of -13, three to the other side.
+    other_way = region_p(-10 - values, a_test(above=10), by_t)
+    assert other_way.opposite == pytest.approx(2 * stats.t.sf(t * 3 / 2, 3))
     within = region_p(values, a_test(above=1.0, below=6.0), by_t)  # the nearer end decides, 1.0
     assert within.holds == pytest.approx(2 * stats.t.sf(t, 3))
 
