@@ -5,6 +5,9 @@ VENV   ?= .venv
 DATA   ?= data
 OUT    ?= results
 STAGE  ?= pilot
+SAMPLE ?= 240
+SEED   ?= 5842
+MINUTES ?= 30
 TORCH  ?=
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -19,7 +22,7 @@ ENGINE := $(VENV)/.engine-$(shell cat $(SOURCE) | cksum | tr -d ' ')
 PYTEST := env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(abspath $(VENV))/pycache $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev wheel docs engine reproduce quick page test coverage browser proofs fidelity claims bench gpu check format clean
+.PHONY: help install dev wheel docs engine reproduce quick page test coverage browser proofs mutants faults fidelity claims bench gpu check audit format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +88,13 @@ proofs: dev ## the longer proofs: kills and resumes, the stand-in against the re
 	OMP_NUM_THREADS=1 $(PYTEST) -m 'slow and not timed' -n 2 --dist loadgroup --durations=15
 	$(PYTEST) -m 'slow and timed' --durations=5
 
+# One process, for hours or minutes as the sample is large or small; not part of CI.
+mutants: dev ## slips in the modules that promise something: which do the tests notice? SAMPLE=, SEED=
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants --sample $(SAMPLE) --seed $(SEED)
+
+faults: dev ## kills, flipped bits, full disks, hostile inputs: for MINUTES, drawn by SEED
+	cd tests && OMP_NUM_THREADS=1 $(abspath $(BIN))/python -m faults --minutes $(MINUTES) --seed $(SEED) $(FAULTS)
+
 fidelity: dev ## all 30 epochs of the article's study against its published numbers
 	$(PYTEST) -m fidelity -s
 
@@ -101,6 +111,10 @@ check: dev ## format, lint and types, changing nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+audit: dev ## known faults: bandit over the code, pip-audit over the packages (where it can ask)
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml hindi_bn
+	$(BIN)/python tests/audit.py
 
 format: dev ## format the code and mend what the linter can
 	$(BIN)/ruff format .

@@ -1,0 +1,1 @@
+"""The fault campaign: kills, flipped bits, full disks, hostile inputs (`make faults`)."""
