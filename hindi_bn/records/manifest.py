@@ -30,8 +30,12 @@ class Manifest:
 
 def write_manifest(folder: Path, epochs: int, more: Mapping[str, str]) -> None:
     """Write what the files of a run are now; `more` are the sha256 of others that are known."""
-    files = {name: sha256_of(folder / name) for name in FILES if (folder / name).exists()}
-    write_sealed(folder / FILE, {"epochs": epochs, "files": {**files, **more}})
+    write_sealed(folder / FILE, {"epochs": epochs, "files": {**digests_of(folder), **more}})
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """Return the sha256 of those of `FILES` that a folder has."""
+    return {name: sha256_of(folder / name) for name in FILES if (folder / name).exists()}
 
 
 def read_manifest(folder: Path) -> Manifest | None:

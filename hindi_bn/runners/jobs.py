@@ -17,6 +17,7 @@ import pydantic
 
 from hindi_bn.errors import DivergedError, HindiBnError, without_secrets
 from hindi_bn.files import read_sealed, refused, write_sealed
+from hindi_bn.records.manifest import digests_of, refuse_changed
 from hindi_bn.study import Study
 
 if TYPE_CHECKING:
@@ -127,21 +128,32 @@ class JobResult:
 
 
 def write_failure(result: JobResult) -> None:
-    """Record why a run ended badly; HindiBnError when it cannot be written."""
+    """Record why a run ended badly; HindiBnError when it cannot be written.
+
+    Of a run that diverged, which is a result, with the sha256 of its files, as in a manifest.
+    """
     assert result.failure is not None
     document = asdict(result.failure) | {"seconds": result.seconds}
-    write_sealed(result.job.folder / FAILURE, document)
+    folder = result.job.folder
+    if result.failure.diverged:
+        document["files"] = digests_of(folder)
+    write_sealed(folder / FAILURE, document)
 
 
 def read_failure(folder: Path) -> tuple[Failure, float] | None:
-    """Return why the run of a folder ended badly and after how many seconds; None if it did not."""
+    """Return why the run of a folder ended badly and after how many seconds; None if it did not.
+
+    RunError when that cannot be read, or a file of a run that diverged has changed since.
+    """
     file = folder / FAILURE
     if not file.exists():
         return None
     with refused(f"{file} cannot be read.", f"delete {folder}"):
         document = read_sealed(file, before=[*Failure.__dataclass_fields__, "seconds"])
-        seconds = float(document.pop("seconds", "nan"))
-        return Failure(**document), seconds
+        seconds, files = float(document.pop("seconds", "nan")), document.pop("files", {})
+        failure = Failure(**document)
+    refuse_changed(folder, files, "the run diverged", f"delete {folder}, and train it again")
+    return failure, seconds
 
 
 def perform(

@@ -20,7 +20,7 @@ from tiny import tiny_digits, tiny_study
 from tiny_recordings import trained
 from tiny_sweeps import sweep, train
 
-from hindi_bn.errors import EvidenceError
+from hindi_bn.errors import EvidenceError, RunError
 from hindi_bn.evidence.row import Row, row_of, weights_digest
 from hindi_bn.evidence.shards import (
     check_evidence,
@@ -131,6 +131,13 @@ def test_a_run_that_diverged_is_a_row_and_one_that_has_not_ended_is_none(tmp_pat
     assert (row.status, row.weights, row.history["train_loss"]) == ("diverged", "", [])
     assert row.diverged["step"] == result.runs["diverged_step"][0]
     assert row.key == key
+    history = tmp_path / "runs" / key / "history.csv"
+    whole = history.read_text()
+    history.write_text(f"{whole}0,1.0,0.5,0.9,0.5,0.9\n")
+    with pytest.raises(RunError, match=r"history\.csv has changed since the run diverged"):
+        row_of(RunFolder(tmp_path / "runs" / key))
+    history.write_text(whole)
+    assert row_of(RunFolder(tmp_path / "runs" / key)) == row
     (tmp_path / "runs" / key / "failure.json").unlink()
     with pytest.raises(EvidenceError, match="is no evidence"):
         row_of(RunFolder(tmp_path / "runs" / key))
