@@ -15,12 +15,18 @@ from hindi_bn.training.loop import EpochRow
 from hindi_bn.training.run import Reporter, RunInterrupted, train_run
 
 EPOCHS = 6
+QUIET = Reporter()
 
 
-def trained(out: Path, *, resume: bool = False, overwrite: bool = False, **changes: Any) -> Record:
+def trained(
+    out: Path, *, resume: bool = False, overwrite: bool = False, reporter: Reporter = QUIET,
+    **changes: Any,
+) -> Record:  # fmt: skip
     torch.set_num_threads(1)
     study = tiny_study(**({"epochs": EPOCHS} | changes))
-    return train_run(study, "bn", tiny_digits(), out, resume=resume, overwrite=overwrite)
+    return train_run(
+        study, "bn", tiny_digits(), out, resume=resume, overwrite=overwrite, reporter=reporter
+    )
 
 
 def interrupted(out: Path, after: int, **changes: Any) -> Path:
@@ -30,9 +36,8 @@ def interrupted(out: Path, after: int, **changes: Any) -> Path:
         if row.epoch + 1 == after:
             raise KeyboardInterrupt
 
-    study = tiny_study(**({"epochs": EPOCHS} | changes))
     with pytest.raises(RunInterrupted, match=f"{after} of {EPOCHS} epochs"):
-        train_run(study, "bn", tiny_digits(), out, reporter=Reporter(epoch=stop))
+        trained(out, reporter=Reporter(epoch=stop), **changes)
     return out / "article" / "bn"
 
 

@@ -258,7 +258,6 @@ RUNNER = """
 import sys, pathlib, torch
 sys.path.insert(0, sys.argv[1])
 from tiny import tiny_digits, tiny_study
-from tiny_runs import EPOCHS, assert_same, interrupted, trained
 from hindi_bn.training.run import Reporter, train_run
 torch.set_num_threads(1)
 study = tiny_study(epochs=int(sys.argv[3]))

@@ -8,35 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import tiny_digits, tiny_study
+from tiny_runs import EPOCHS, interrupted, trained
 
 from hindi_bn.errors import RunError
 from hindi_bn.networks import build
 from hindi_bn.records import Record, RunFolder
 from hindi_bn.training.checkpoint import restore, snapshot
 from hindi_bn.training.loop import EpochRow
-from hindi_bn.training.run import Reporter, RunInterrupted, train_run
-
-EPOCHS = 3
-QUIET = Reporter()
-
-
-def train(out: Path, *, resume: bool = False, reporter: Any = QUIET, **changes: Any) -> Record:
-    torch.set_num_threads(1)
-    study = tiny_study(**({"epochs": EPOCHS} | changes))
-    return train_run(study, "bn", tiny_digits(), out, resume=resume, reporter=reporter)
-
-
-def interrupted(out: Path, after: int, **changes: Any) -> RunFolder:
-    """Press Ctrl-C after some epochs."""
-
-    def stop(row: EpochRow) -> None:
-        if row.epoch + 1 == after:
-            raise KeyboardInterrupt
-
-    with pytest.raises(RunInterrupted):
-        train(out, reporter=Reporter(epoch=stop), **changes)
-    return RunFolder(out / "article" / "bn")
+from hindi_bn.training.run import Reporter, RunInterrupted
 
 
 def weights(record: Record) -> bytes:
@@ -48,23 +27,23 @@ def test_what_the_runs_before_drew_counts_in_a_continued_study(
     tmp_path: Path, finished: bool
 ) -> None:
     """`bn` begins where the article's `no-bn` left the stream: after its weights and epochs."""
-    whole = train(tmp_path / "whole")
+    whole = trained(tmp_path / "whole")
     if not finished:
         interrupted(tmp_path / "parts", 1)
     out = tmp_path / ("whole" if finished else "parts")
-    with pytest.raises(RunError, match=r"before was .*'epochs': 3.*, now .*'epochs': 4"):
-        train(out, resume=True, **{"runs.no-bn.epochs": 4})
+    with pytest.raises(RunError, match=r"before was .*'epochs': 6.*, now .*'epochs': 4"):
+        trained(out, resume=True, **{"runs.no-bn.epochs": 4})
     with pytest.raises(RunError, match=r"before was .*mlp"):
-        train(out, resume=True, **{"runs.no-bn.network": "mlp"})
-    again = train(out, resume=True, **{"runs.no-bn.lr": 0.5})  # draws nothing
+        trained(out, resume=True, **{"runs.no-bn.network": "mlp"})
+    again = trained(out, resume=True, **{"runs.no-bn.lr": 0.5})  # draws nothing
     assert weights(again) == weights(whole)
 
 
 def test_what_the_runs_beside_it_draw_does_not_count_in_a_paired_study(tmp_path: Path) -> None:
     paired: dict[str, Any] = {"stream": "paired"}
     interrupted(tmp_path, 1, **paired)
-    other = train(tmp_path, resume=True, **paired, **{"runs.no-bn.epochs": 4})
-    assert weights(other) == weights(train(tmp_path / "whole", **paired))
+    other = trained(tmp_path, resume=True, **paired, **{"runs.no-bn.epochs": 4})
+    assert weights(other) == weights(trained(tmp_path / "whole", **paired))
 
 
 def test_a_checkpoint_has_the_tensors_of_its_own_epoch_alone(tmp_path: Path) -> None:
@@ -74,21 +53,21 @@ def test_a_checkpoint_has_the_tensors_of_its_own_epoch_alone(tmp_path: Path) -> 
     def look(row: EpochRow) -> None:
         there.append(sorted(file.name for file in folder.glob("*.safetensors")))
 
-    train(tmp_path, reporter=Reporter(epoch=look))
+    trained(tmp_path, reporter=Reporter(epoch=look))
     assert there == [[f"epoch-{epoch + 1}.safetensors"] for epoch in range(EPOCHS)]
     assert not folder.exists()
 
 
 def test_tensors_that_the_state_does_not_name_are_neither_used_nor_kept(tmp_path: Path) -> None:
     """A kill before the state is written leaves newer ones, one after that leaves older ones."""
-    undisturbed = train(tmp_path / "whole")
-    other = interrupted(tmp_path / "other", 1, seed=1)
-    folder = interrupted(tmp_path / "parts", 2)
+    undisturbed = trained(tmp_path / "whole")
+    other = RunFolder(interrupted(tmp_path / "other", 1, seed=1))
+    folder = RunFolder(interrupted(tmp_path / "parts", 2))
     for epoch in (1, 3):
         found = (other.checkpoint_folder / "epoch-1.safetensors").read_bytes()
         (folder.checkpoint_folder / f"epoch-{epoch}.safetensors").write_bytes(found)
     notes: list[str] = []
-    resumed = train(tmp_path / "parts", resume=True, reporter=Reporter(note=notes.append))
+    resumed = trained(tmp_path / "parts", resume=True, reporter=Reporter(note=notes.append))
     assert "after 2 epochs" in notes[0]
     assert weights(resumed) == weights(undisturbed)
     assert not folder.checkpoint_folder.exists()
@@ -103,7 +82,7 @@ def test_a_run_that_another_process_finished_meanwhile_is_not_trained_again(
 
     def after_the_other(folder: RunFolder) -> contextlib.AbstractContextManager[None]:
         monkeypatch.setattr(RunFolder, "locked", locked)
-        train(tmp_path, resume=True)
+        trained(tmp_path, resume=True)
         written.update({file.name: file.stat().st_mtime_ns for file in folder.path.iterdir()})
         return locked(folder)
 
@@ -111,10 +90,10 @@ def test_a_run_that_another_process_finished_meanwhile_is_not_trained_again(
     for resume in (True, False):
         monkeypatch.setattr(RunFolder, "locked", after_the_other)
         if resume:
-            train(tmp_path, resume=True, reporter=Reporter(note=notes.append))
+            trained(tmp_path, resume=True, reporter=Reporter(note=notes.append))
         else:
             with pytest.raises(RunError, match="already holds a finished run"):
-                train(tmp_path)
+                trained(tmp_path)
         folder = tmp_path / "article" / "bn"
         assert written == {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
     assert "is finished; nothing to resume" in notes[0]
@@ -125,11 +104,11 @@ def test_a_run_that_stopped_within_its_first_epoch_may_be_begun_again(tmp_path: 
         raise KeyboardInterrupt
 
     with pytest.raises(RunInterrupted):
-        train(tmp_path, reporter=Reporter(step=stop))
+        trained(tmp_path, reporter=Reporter(step=stop))
     folder = RunFolder(tmp_path / "article" / "bn")
     assert folder.exists
     assert not folder.begun
-    assert len(train(tmp_path).history) == EPOCHS
+    assert len(trained(tmp_path).history) == EPOCHS
 
 
 def test_tensors_of_another_network_are_not_put_into_this_one() -> None:
