@@ -69,6 +69,30 @@ def test_every_claim_has_a_section_with_what_is_said_and_what_is_asked() -> None
     assert (CLAIMS / "claims.md").read_text(encoding="utf-8") == document(results)
 
 
+COUNTS = re.compile(
+    r"(\d+) judged by fresh seeds, (\d+) of them decided; (\d+) with a pilot; (\d+) not trained yet"
+)
+
+
+def test_documents_say_how_many_claims_are_judged_and_which_are_left() -> None:
+    claims, results = load_claims(), {result.id: result for result in read_results(CLAIMS)}
+    judged = [result for result in results.values() if result.stage == "confirm"]
+    decided_by_it = [result for result in judged if result.verdict != "undecided"]
+    pilots, left = len(results) - len(judged), len(claims) - len(results)
+    for page in ("README.md", "docs/claims.md"):
+        text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+        (found,) = COUNTS.findall(text)
+        assert tuple(map(int, found)) == (len(judged), len(decided_by_it), pilots, left), page
+    text = " ".join((ROOT / "docs/claims.md").read_text(encoding="utf-8").split())
+    sections = re.split(r"### Claim (\d+):", text)
+    for number, section in zip(map(int, sections[1::2]), sections[2::2], strict=True):
+        missing = number not in results
+        assert ("Not trained yet: " in section) == missing, number
+        assert (f"hindi-bn claims run {number}`" in section) == missing, number
+        pilot = not missing and results[number].stage == "pilot"
+        assert (f"hindi-bn claims run {number} --stage confirm`" in section) == pilot, number
+
+
 STATEMENT = re.compile(r"^\| ([ADTL]\d+) \| .* \| ([\d, ]+) \|$", re.MULTILINE)
 
 

@@ -34,7 +34,10 @@ def test_a_claim_comes_out_as_it_is_committed_where_there_are_no_digits(
     committed = results_of(ROOT / "results/claims")[26]
     assert [each["id"] for each in json.loads(found.stdout)] == [26]
     again = results_of(tmp_path / "claims")[26]
-    assert again["effects"] == committed["effects"]
+    for mine, theirs in zip(again["effects"], committed["effects"], strict=True):
+        for level in ("corrected_low", "corrected_high"):  # of the claims judged beside it
+            assert mine.pop(level) == pytest.approx(theirs.pop(level), rel=0.2)
+        assert mine == theirs
     assert (tmp_path / "claims/figures" / "26-left-out.png").exists()
     assert not list(tmp_path.glob("runs*"))
 
