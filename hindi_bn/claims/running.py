@@ -55,7 +55,7 @@ def judge_claims(
     from hindi_bn.claims.drawing import draw, draw_all
     from hindi_bn.figures.style import save
 
-    results = {result.id: result for result in read_results(folder)}
+    results, judged = {result.id: result for result in read_results(folder)}, {}
     for plan in plans:
         trained = read_plan(plan, digits, store, note)
         write_runs(folder, plan.claim, plan.stage, trained.tables)
@@ -63,10 +63,12 @@ def judge_claims(
         if known is not None and STAGES.index(known.stage) > STAGES.index(plan.stage):
             note(f"Claim {known.id} keeps its result of the stage {known.stage}.")
             continue
-        result = result_of(plan.claim, trained, digits.title)
-        results[result.id] = result
-        save(draw(result, trained), folder / FIGURES / result.slug)
+        results[plan.claim.id] = result_of(plan.claim, trained, digits.title)
+        judged[plan.claim.id] = trained
     every = decided(results.values(), load_families())
+    for result in every:  # with the verdict, which all of them together decide
+        if result.id in judged:
+            save(draw(result, judged[result.id]), folder / FIGURES / result.slug)
     save(draw_all(every), folder / FIGURES / FOREST)
     write_results(folder, every, environment.describe("cpu"))
     write_text(folder / "claims.md", document(every, FIGURES))

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
+from hindi_bn.claims import drawing
 from hindi_bn.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +42,20 @@ def test_a_claim_comes_out_as_it_is_committed_where_there_are_no_digits(
         assert mine == theirs
     assert (tmp_path / "claims/figures" / "26-left-out.png").exists()
     assert not list(tmp_path.glob("runs*"))
+
+
+def test_a_claims_figure_is_titled_with_its_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles, compose = list[str](), drawing.compose
+
+    def composed(title: str, *parts: Any) -> Figure:
+        titles.append(title)
+        return compose(title, *parts)
+
+    monkeypatch.setattr(drawing, "compose", composed)
+    assert judged(tmp_path, "left-out").exit_code == 0
+    assert [title.partition("\n")[2].partition(":")[0] for title in titles] == ["Supported, n = 11"]
 
 
 def test_evidence_without_the_runs_of_a_claim_is_told(tmp_path: Path) -> None:
