@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import signal
 import subprocess
@@ -74,6 +75,25 @@ class Ended:
         return f"exit code {self.code}, {self.err.strip()[-300:]!r}"
 
 
+class Said:
+    """What a command prints: a pipe, which limits on the size of files and full disks leave be."""
+
+    ROOM = 2**20  # bytes; who prints more waits until its time is over
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = os.pipe()
+        fcntl.fcntl(self.theirs, fcntl.F_SETPIPE_SZ, self.ROOM)
+        os.set_blocking(self._ours, False)  # a worker of a killed command may hold the other end
+
+    def only_listen(self) -> None:
+        os.close(self.theirs)
+
+    def read(self) -> str:
+        """All that was said so far; nothing can be read after it."""
+        with os.fdopen(self._ours, "rb") as pipe:
+            return (pipe.read() or b"").decode("utf-8", "replace")
+
+
 @dataclass
 class Child:
     """A command that is running in a folder."""
@@ -84,10 +104,12 @@ class Child:
     variables: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+        self._out, self._err = Said(), Said()
         self.pid = os.fork()
         if self.pid == 0:
             self._be_the_command()
+        self._out.only_listen()
+        self._err.only_listen()
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
@@ -96,14 +118,14 @@ class Child:
         """Wait for its end; what it said and took."""
         _, status, usage = os.wait4(self.pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        return Ended(code, _read(self._out), _read(self._err), 1024 * usage.ru_maxrss)
+        return Ended(code, self._out.read(), self._err.read(), 1024 * usage.ru_maxrss)
 
     def _be_the_command(self) -> NoReturn:
         code = 1
         try:
             _plug(0, os.open(os.devnull, os.O_RDONLY))
-            _plug(1, self._out.fileno())
-            _plug(2, self._err.fileno())
+            _plug(1, self._out.theirs)
+            _plug(2, self._err.theirs)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.alarm(LIMIT)
             os.chdir(self.folder)
@@ -223,9 +245,3 @@ def _leave(code: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
-
-
-def _read(file: IO[bytes]) -> str:
-    with file:
-        file.seek(0)
-        return file.read().decode("utf-8", "replace")

@@ -90,6 +90,19 @@ def test_each_change_of_the_disk_is_a_moment(tmp_path: Path) -> None:
     assert noting(tmp_path / "other") is not None
 
 
+def test_what_a_command_says_is_heard_where_files_have_no_room(tmp_path: Path) -> None:
+    script = (
+        "import os, resource; from faults.children import Said\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); said = Said()\n"
+        "os.write(said.theirs, b'Error: '); said.only_listen(); print(said.read() + 'full')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=importing(__file__),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "Error: full\n"
+
+
 def test_a_table_is_put_into_a_document_and_written_as_json(tmp_path: Path) -> None:
     outcomes = [Outcome("kill", "train"), Outcome("kill", "train", "x is lost")]
     (file := tmp_path / "a.md").write_text(f"Before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
