@@ -15,7 +15,7 @@ from hindi_bn.errors import ClaimsError
 from hindi_bn.figures.claims import VERDICTS
 from hindi_bn.files import plain_json, refused
 
-DIGITS = 4  # of each number
+DIGITS = 3  # as the page shows them: what is rounded once more may differ from the ledger
 NUMBERS = ("effect", "low", "high")
 
 
@@ -45,7 +45,7 @@ def _claim(result: ClaimResult) -> dict[str, Any]:
         "statement": result.statement, "method": result.method, "data": result.data,
         "verdict": result.verdict, "words": result.in_words, "epochs": result.epochs,
         "runs": sum(result.runs.values()), "confirmed": result.stage == "confirm",
-        "rule": result.rule, "p": rounded(result.p_corrected), "level": rounded(result.level),
+        "rule": result.rule, "p": rounded(result.p_corrected, 2), "level": rounded(result.level, 2),
         "margins": margins(effect)._asdict(),
         "decisive": result.effects.index(effect), "tests": [_test(each) for each in result.effects],
     }  # fmt: skip
@@ -87,6 +87,6 @@ def _multiverse(file: Path) -> tuple[dict[str, list[str]], dict[int, list[list[f
     return choices, rows
 
 
-def rounded(value: float) -> float:
+def rounded(value: float, digits: int = DIGITS) -> float:
     """Return a number with as many digits as are aboard."""
-    return float(f"{value:.{DIGITS}g}")
+    return float(f"{value:.{digits}g}")

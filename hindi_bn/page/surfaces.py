@@ -58,4 +58,4 @@ def _path(path: pd.DataFrame, run: str, statistics: str) -> dict[str, list[float
 
 
 def _rounded(values: Any) -> list[float]:
-    return [rounded(float(value)) for value in np.asarray(values)]
+    return [rounded(float(value), 4) for value in np.asarray(values)]

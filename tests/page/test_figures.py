@@ -223,7 +223,7 @@ def test_a_link_holds_the_analysis(figures: Page) -> None:
     row = specified(
         test="bootstrap", correction="none", epoch="as the rule", diverged="as 10 %", seeds="all"
     )[3]
-    assert f"{row['verdict']}, n = 10" in figures.find("#claim-3 summary").text
+    assert f"{row['verdict']}, n = {row['n']}" in figures.find("#claim-3 summary").text
     assert figures.find("#claims-seeds").get_attribute("value") == "all"
 
 
