@@ -18,7 +18,7 @@ NETWORK = "conv_pair"  # small
 SCRIPT = Path(__file__).parents[1] / "docs/looked_at_afterwards.py"
 RECORDED = [
     {"kind": "weights"}, {"kind": "percentiles", "per_class": 4},
-    {"kind": "along-gradient", "every": 3, "multiples": [1, 2], "relative": [0.01, 0.02]},
+    {"kind": "along-gradient", "every": 6, "multiples": [1, 2], "relative": [0.01, 0.02]},
 ]  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed in (1, 2):
         for norm in ("none", "batch"):
             trained(
-                folder / f"{seed}-{norm}", seed=seed, epochs=3,
+                folder / f"{seed}-{norm}", seed=seed, epochs=2,
                 runs=[{"name": "bn", "norm": norm, "network": NETWORK, "recordings": RECORDED}],
             )  # fmt: skip
     return folder

@@ -120,7 +120,7 @@ class Training:
         return [tensor.clone() for tensor in (*self.network.state_dict().values(), *kept)]
 
 
-SETTINGS: list[dict[str, Any]] = [
+SETTINGS: list[Any] = [
     {},  # 70 images in batches of 32: the last one has 6
     {"momentum": 0.9},
     {"optimizer": "adam"},
@@ -128,7 +128,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"norm": "spectral", "recordings__pair__layer": "last-conv"},
     {"batch_size": 100, "test_batch_size": 7},  # one step an epoch; the last test batch has 5
     {"batch_size": 35},  # no smaller last batch
-    {"precision": "bf16"},
+    pytest.param({"precision": "bf16"}, marks=pytest.mark.slow),  # a CPU emulates it
 ]
 
 
