@@ -81,11 +81,22 @@ def _remove(folder: Path) -> None:
 
 
 def _using(folder: Path) -> list[int]:
-    """Find this user's processes whose command or variables name a folder; none without /proc."""
+    """Find this user's processes that name a folder or have a file of it open; none without /proc.
+
+    One that gives itself a title, as Ray's agents do, writes it over its command and variables.
+    """
     name, found = os.fsencode(folder) + b"/", []
     for process in PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):  # another user's, or gone
             told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-            if name in told and int(process.name) != os.getpid():
+            used = name in told or any(_target(fd).startswith(name) for fd in process.glob("fd/*"))
+            if used and int(process.name) != os.getpid():
                 found.append(int(process.name))
     return found
+
+
+def _target(link: Path) -> bytes:
+    try:
+        return os.fsencode(link.readlink())
+    except OSError:  # closed meanwhile
+        return b""
