@@ -83,13 +83,15 @@ def _remove(folder: Path) -> None:
 def _using(folder: Path) -> list[int]:
     """Find this user's processes that name a folder or have a file of it open; none without /proc.
 
-    One that gives itself a title, as Ray's agents do, writes it over its command and variables.
+    One that gives itself a title, as Ray's agents do, writes it over its command and variables. One
+    that has only the lock open looks, as this process does, whether the folder is a leftover.
     """
-    name, found = os.fsencode(folder) + b"/", []
+    name, lock, found = os.fsencode(folder) + b"/", os.fsencode(folder / OWNER), []
     for process in PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):  # another user's, or gone
             told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-            used = name in told or any(_target(fd).startswith(name) for fd in process.glob("fd/*"))
+            files = {_target(link) for link in process.glob("fd/*")} - {lock}
+            used = name in told or any(file.startswith(name) for file in files)
             if used and int(process.name) != os.getpid():
                 found.append(int(process.name))
     return found

@@ -57,6 +57,24 @@ def test_a_killed_process_leaves_nothing_for_long(tmp_path: Path, used: str) -> 
         time.sleep(0.01)
 
 
+def test_who_looks_at_a_leftover_at_the_same_time_is_left_alone(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path), "named"], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    theirs = Path(holder.stdout.readline().rpartition(" ")[0])
+    holder.kill()
+    holder.communicate()
+    with (theirs / "owner").open() as lock:  # as a process does that asks for the lock
+        other = subprocess.Popen(
+            [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=lock
+        )
+    with scratch("t-", str(tmp_path)):
+        assert not theirs.exists()
+    other.communicate(b"\n", timeout=60)
+    assert other.returncode == 0
+
+
 def running(process: str) -> bool:
     """Whether it is more than an entry that waits to be taken away."""
     try:
