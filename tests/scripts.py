@@ -12,3 +12,16 @@ def importing(test: str, **variables: str) -> dict[str, str]:
     known = os.environ.get("PYTHONPATH")
     path = os.pathsep.join(folders + ([known] if known else []))
     return {**os.environ, "PYTHONPATH": path, **variables}
+
+
+def stat_of(process: int | str) -> list[str]:
+    """What /proc tells of a process: state, parent, group, session; nothing when it is gone."""
+    try:
+        return Path("/proc", str(process), "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def running(process: int | str) -> bool:
+    """Whether a process is there; one that ended and that nobody has asked about is not."""
+    return stat_of(process)[:1] not in ([], ["Z"])

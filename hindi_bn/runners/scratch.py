@@ -22,6 +22,9 @@ OWNER = "owner"
 MAKING = 60
 """Seconds after which an empty folder is no longer one that is being made."""
 
+ENDING = 10
+"""Seconds that processes may take to end before what they write is left to the next start."""
+
 PROC = Path("/proc")
 
 
@@ -41,7 +44,7 @@ def scratch(prefix: str, place: str | None = None) -> Iterator[Path]:
         yield folder
     finally:
         lock.release()
-        shutil.rmtree(folder, ignore_errors=True)
+        _delete(folder)
 
 
 def _made(prefix: str, parent: Path) -> tuple[Path, FileLock]:
@@ -72,12 +75,21 @@ def _remove(folder: Path) -> None:
     except Timeout:
         return
     try:
-        for process in _using(folder):
+        _delete(folder, kill=True)
+    finally:
+        lock.release()
+
+
+def _delete(folder: Path, *, kill: bool = False) -> None:
+    """Delete a folder, again while processes that are about to end still write into it."""
+    until = time.monotonic() + ENDING
+    while folder.exists() and time.monotonic() < until:
+        for process in _using(folder) if kill else ():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
-    finally:
-        lock.release()
+        if folder.exists():
+            time.sleep(0.1)
 
 
 def _using(folder: Path) -> list[int]:
@@ -86,11 +98,12 @@ def _using(folder: Path) -> list[int]:
     One that gives itself a title, as Ray's agents do, writes it over its command and variables. One
     that has only the lock open looks, as this process does, whether the folder is a leftover.
     """
-    name, lock, found = os.fsencode(folder) + b"/", os.fsencode(folder / OWNER), []
+    name, found = os.fsencode(folder) + b"/", []
+    lock = {os.fsencode(folder / OWNER), os.fsencode(folder / f"{OWNER} (deleted)")}
     for process in PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):  # another user's, or gone
             told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-            files = {_target(link) for link in process.glob("fd/*")} - {lock}
+            files = {_target(link) for link in process.glob("fd/*")} - lock
             used = name in told or any(file.startswith(name) for file in files)
             if used and int(process.name) != os.getpid():
                 found.append(int(process.name))

@@ -1,12 +1,14 @@
 """Temporary folders: one's own while it is used, removed by the next when its process died."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from scripts import running
 
 from hindi_bn.runners.scratch import scratch
 
@@ -27,14 +29,19 @@ with scratch("t-", sys.argv[1]) as folder:
 """
 
 
-@pytest.mark.parametrize("used", ["named", "open"])
-def test_a_killed_process_leaves_nothing_for_long(tmp_path: Path, used: str) -> None:
+def held(parent: Path, used: str) -> tuple[subprocess.Popen[str], Path, str]:
+    """A process that holds a folder, the folder, and a helper of it that names or uses it."""
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path), used], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(parent), used], stdout=subprocess.PIPE, text=True
     )
     assert holder.stdout is not None
-    name, _, helper = holder.stdout.readline().strip().rpartition(" ")
-    theirs = Path(name)
+    folder, _, helper = holder.stdout.readline().strip().rpartition(" ")
+    return holder, Path(folder), helper
+
+
+@pytest.mark.parametrize("used", ["named", "open"])
+def test_a_killed_process_leaves_nothing_for_long(tmp_path: Path, used: str) -> None:
+    holder, theirs, helper = held(tmp_path, used)
     (tmp_path / "t-mine").mkdir()  # not made by scratch: no owner
     (tmp_path / "t-mine" / "notes").touch()
     (tmp_path / "t-making").mkdir()  # by another process, just now
@@ -57,12 +64,34 @@ def test_a_killed_process_leaves_nothing_for_long(tmp_path: Path, used: str) -> 
         time.sleep(0.01)
 
 
+@pytest.fixture
+def written_late(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The first folder that is deleted is written into once more, as by a process that ends."""
+    delete, seen = shutil.rmtree, list[Path]()
+
+    def deleting(folder: Path, ignore_errors: bool) -> None:
+        delete(folder, ignore_errors=ignore_errors)
+        if not seen:
+            folder.mkdir()
+            (folder / "late").touch()
+        seen.append(folder)
+
+    monkeypatch.setattr(shutil, "rmtree", deleting)
+    return seen
+
+
+def test_what_is_written_while_it_is_deleted_does_not_stay(
+    tmp_path: Path, written_late: list[Path]
+) -> None:
+    with scratch("t-", str(tmp_path)) as folder:
+        pass
+    assert written_late == [folder, folder]
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.usefixtures("written_late")
 def test_who_looks_at_a_leftover_at_the_same_time_is_left_alone(tmp_path: Path) -> None:
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path), "named"], stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout is not None
-    theirs = Path(holder.stdout.readline().rpartition(" ")[0])
+    holder, theirs, _ = held(tmp_path, "named")
     holder.kill()
     holder.communicate()
     with (theirs / "owner").open() as lock:  # as a process does that asks for the lock
@@ -73,12 +102,3 @@ def test_who_looks_at_a_leftover_at_the_same_time_is_left_alone(tmp_path: Path) 
         assert not theirs.exists()
     other.communicate(b"\n", timeout=60)
     assert other.returncode == 0
-
-
-def running(process: str) -> bool:
-    """Whether it is more than an entry that waits to be taken away."""
-    try:
-        told = Path("/proc", process, "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return told.rpartition(")")[2].split()[0] != "Z"
