@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from ray_jobs import assert_same, job
+from scripts import running, stat_of
 from tiny import tiny_digits
 
 from hindi_bn.errors import HindiBnError
@@ -84,54 +86,68 @@ list(RayRunner().run(jobs, tiny_digits(), on_event=tell))
 """
 
 
-def start_sweep(tmp_path: Path) -> subprocess.Popen[str]:
-    """Start an endless sweep in a session of its own; both runs have finished three epochs."""
+@contextlib.contextmanager
+def sweeping(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """An endless sweep in a session of its own, once both runs have finished three epochs.
+
+    Gives its driver, and the folder of its cluster. What is left of the session is killed after it.
+    """
+    before = clusters()
     here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    driver = subprocess.Popen(
-        [sys.executable, "-c", SWEEP, str(tmp_path), "100000"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=here,
-        start_new_session=True,
-    )  # fmt: skip
-    assert driver.stdout is not None
-    seen: list[str] = []
-    while min(seen.count("bn"), seen.count("no-bn")) < 3:
-        seen.append(driver.stdout.readline().strip())
-        assert driver.poll() is None
-    return driver
+    with (tmp_path / "said").open("w") as said:
+        driver = subprocess.Popen(
+            [sys.executable, "-c", SWEEP, str(tmp_path), "100000"],
+            stdout=subprocess.PIPE, stderr=said, text=True, env=here, start_new_session=True,
+        )  # fmt: skip
+    with driver:
+        try:
+            assert driver.stdout is not None
+            seen: list[str] = []
+            while min(seen.count("bn"), seen.count("no-bn")) < 3:
+                seen.append(driver.stdout.readline().strip())
+                assert driver.poll() is None, (tmp_path / "said").read_text()
+            (folder,) = clusters() - before
+            yield driver, folder
+        finally:
+            for process in of_session(driver.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(process.name), signal.SIGKILL)
 
 
 def test_ctrl_c_saves_and_leaves_no_process(tmp_path: Path) -> None:
     """As a terminal sends it: to the driver and everything that it started."""
-    before = clusters()
-    driver = start_sweep(tmp_path)
-    os.killpg(driver.pid, signal.SIGINT)
-    _, said = driver.communicate(timeout=60)
-    assert driver.returncode == -signal.SIGINT, said
-    assert "KeyboardInterrupt" in said
-    for run in ("bn", "no-bn"):
-        assert len(RunFolder(job(tmp_path, run).folder).read_checkpoint().rows) >= 3
-    assert not clusters() - before
-    assert not of_session(driver.pid)
+    with sweeping(tmp_path) as (driver, folder):
+        os.killpg(driver.pid, signal.SIGINT)
+        driver.wait(timeout=60)
+        said = (tmp_path / "said").read_text()
+        assert driver.returncode == -signal.SIGINT, said
+        assert "KeyboardInterrupt" in said
+        for run in ("bn", "no-bn"):
+            assert len(RunFolder(job(tmp_path, run).folder).read_checkpoint().rows) >= 3
+        assert not folder.exists(), [*folder.rglob("*")]
+        assert_ends(driver.pid, seconds=0)
 
 
 def test_what_a_killed_driver_leaves_is_removed_by_the_next(tmp_path: Path) -> None:
     """Its agents run on for some time, and its folders stay; another cluster is left alone."""
-    before = clusters()
-    driver = start_sweep(tmp_path)
-    (folder,) = clusters() - before
-    assert list((folder / "tmp").glob("hindi-bn-run-*"))  # the runs' folders are in it
-    assert listening(of_session(driver.pid)) == {"127.0.0.1"}
-    assert folder.stat().st_mode & 0o777 == 0o700
-    with scratch("hindi-bn-ray-", "/tmp"):  # the next start, while it lives
+    with sweeping(tmp_path) as (driver, folder):
+        assert list((folder / "tmp").glob("hindi-bn-run-*"))  # the runs' folders are in it
+        assert listening(of_session(driver.pid)) == {"127.0.0.1"}
+        assert folder.stat().st_mode & 0o777 == 0o700
+        with scratch("hindi-bn-ray-", "/tmp"):  # the next start, while it lives
+            assert folder.is_dir()
+            assert of_session(driver.pid)
+        driver.kill()
+        driver.wait(timeout=60)
         assert folder.is_dir()
-        assert of_session(driver.pid)
-    driver.kill()
-    driver.communicate(timeout=60)
-    assert folder.is_dir()
-    with scratch("hindi-bn-ray-", "/tmp"):
-        assert not folder.exists()
-    until = time.monotonic() + 30  # workers end by themselves where their agent is gone
-    while left := of_session(driver.pid):
+        with scratch("hindi-bn-ray-", "/tmp"):
+            assert not folder.exists(), [*folder.rglob("*")]
+        assert_ends(driver.pid, seconds=30)  # workers end by themselves where their agent is gone
+
+
+def assert_ends(session: int, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while left := of_session(session):
         assert time.monotonic() < until, [(p / "cmdline").read_bytes() for p in left]
         time.sleep(0.1)
 
@@ -141,29 +157,22 @@ def clusters() -> set[Path]:
 
 
 def of_session(session: int) -> list[Path]:
-    return [p for p in Path("/proc").glob("[0-9]*") if status(p) == (session, True)]
-
-
-def status(process: Path) -> tuple[int, bool]:
-    """Its session, and whether it is more than an entry that waits to be taken away."""
-    try:
-        fields = (process / "stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return -1, False
-    return int(fields[3]), fields[0] != "Z"
+    processes = Path("/proc").glob("[0-9]*")
+    return [p for p in processes if running(p.name) and stat_of(p.name)[3:4] == [str(session)]]
 
 
 def listening(processes: list[Path]) -> set[str]:
     """Addresses that these processes listen on, from /proc: 0100007F is 127.0.0.1."""
     sockets = set()
     for process in processes:
-        for link in (process / "fd").glob("*"):
-            try:
-                sockets.add(link.readlink().name)
-            except OSError:
-                continue
+        with contextlib.suppress(OSError):  # it ended
+            for link in (process / "fd").iterdir():
+                with contextlib.suppress(OSError):  # closed
+                    sockets.add(link.readlink().name)
     found = set()
     for table in ("tcp", "tcp6"):
+        if not Path("/proc/net", table).exists():
+            continue
         for line in Path("/proc/net", table).read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
