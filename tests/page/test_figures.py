@@ -213,7 +213,6 @@ def test_an_analysis_has_the_verdicts_of_the_multiverse(
         assert f"{row['verdict']}, n = {row['n']}" in text
         assert f"{float(row['effect']):+.3g}" in text
     assert f"{changed} of the ledger's verdicts change" in figures.find("#claims-sum").text
-    assert changed > 0
 
 
 def test_a_link_holds_the_analysis(figures: Page) -> None:
