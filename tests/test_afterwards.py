@@ -14,6 +14,8 @@ from tiny_runs import trained
 from hindi_bn.measures import measure
 from hindi_bn.records import RunFolder
 
+pytestmark = pytest.mark.slow
+
 NETWORK = "conv_pair"  # small
 SCRIPT = Path(__file__).parents[1] / "docs/looked_at_afterwards.py"
 RECORDED = [

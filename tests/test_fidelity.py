@@ -1,9 +1,8 @@
 """The article's study on the real digits against its published numbers.
 
-The first epoch where the real digits are (`make proofs`), all thirty by `make fidelity`.
-Losses and weights are published with six decimals, so half a unit of the last one is added to
-tolerances. The short test takes two threads, because with one some processors miss two numbers
-(docs/reproduction.md); the long one takes torch's own.
+`make fidelity`, where the real digits are. Losses and weights are published with six decimals, so
+half a unit of the last one is added to tolerances. The number of threads is torch's own: with one
+some processors miss two numbers (docs/reproduction.md).
 """
 
 from __future__ import annotations
@@ -51,14 +50,6 @@ def published(run: str) -> list[dict[str, float]]:
     return [dict(zip(COLUMNS, map(float, line[2:]), strict=True)) for line in lines]
 
 
-def history_of(
-    run: str, epochs: int, data_dir: Path, out: Path, threads: int | None
-) -> pd.DataFrame:
-    settings = {"epochs": epochs, "device": "cpu", "threads": threads}
-    study = load_study("article", settings, only=[run])
-    return train_run(study, run, load(data_dir), out).history
-
-
 def apart(run: str, history: pd.DataFrame) -> list[tuple[int, str, float, float]]:
     """Published numbers that ours miss by more than they may: epoch, column, ours, published."""
     return [
@@ -71,20 +62,12 @@ def apart(run: str, history: pd.DataFrame) -> list[tuple[int, str, float, float]
 
 
 @pytest.mark.real
-@pytest.mark.slow
-@pytest.mark.parametrize("run", ["no-bn", "bn"])
-def test_the_first_epoch_gives_the_published_numbers(
-    run: str, real_data_dir: Path, tmp_path: Path
-) -> None:
-    assert apart(run, history_of(run, 1, real_data_dir, tmp_path, threads=2)) == []
-
-
-@pytest.mark.real
 @pytest.mark.fidelity
 @pytest.mark.parametrize("run", ["no-bn", "bn"])
 def test_all_thirty_epochs_give_the_published_numbers(
     run: str, real_data_dir: Path, tmp_path: Path
 ) -> None:
-    history = history_of(run, 30, real_data_dir, tmp_path, threads=None)
+    study = load_study("article", {"epochs": 30, "device": "cpu", "threads": None}, only=[run])
+    history = train_run(study, run, load(real_data_dir), tmp_path).history
     assert apart(run, history) == []
     assert history["test_accuracy"].iloc[-1] == pytest.approx(FINAL[run], abs=0.002)

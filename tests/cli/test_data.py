@@ -180,6 +180,7 @@ def test_the_exit_code_of_the_program(tmp_path: Path) -> None:
     assert done.stderr.startswith("Error: There are no digits in data.")
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_the_real_digits(real_data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()

@@ -106,6 +106,7 @@ def test_stray_folders_beside_the_classes_are_left_alone(data_dir: Path) -> None
     assert_small(load(data_dir))
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_the_real_archive_is_the_articles_data(
     real_data_dir: Path, monkeypatch: pytest.MonkeyPatch

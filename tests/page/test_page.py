@@ -181,6 +181,7 @@ def test_digits_that_one_network_misreads_come_first(built: Path, runs: list[Rec
     assert len(set(misread)) > 1
 
 
+@pytest.mark.slow
 def test_reproduce_records_what_the_page_needs_and_goes_on_with_what_did_not(
     tmp_path: Path, unrendered: None
 ) -> None:
@@ -196,6 +197,7 @@ def test_reproduce_records_what_the_page_needs_and_goes_on_with_what_did_not(
     assert [run["epochs"] for run in aboard(file)["runs"]] == [[0, 1, 2], [0, 1, 2]]
 
 
+@pytest.mark.slow
 def test_the_stand_ins_runs_are_taken_where_there_are_no_others(tmp_path: Path) -> None:
     (tmp_path / "article" / "comparison").mkdir(parents=True)  # as in every clone
     study = tiny_study(numerics="engine", epochs=1)

@@ -37,6 +37,7 @@ def test_the_convolutions_are_those_of_the_networks() -> None:
     assert {(1, 16, (3, 3), 32), (16, 16, (3, 3), 32), (6, 16, (5, 5), 14)} <= found
 
 
+@pytest.mark.slow
 def test_a_wrong_gradient_is_named_with_what_avoids_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A convolution of 16 channels whose gradient lacks a row where channels lie together."""
     right = functional.conv2d

@@ -76,6 +76,7 @@ def test_an_evaluation_has_the_precision_of_its_run() -> None:
     assert evaluate(network, images, labels, 6)[0] != expected
 
 
+@pytest.mark.slow
 def test_bf16_is_recorded_changes_the_numbers_a_little_and_keeps_float32_weights(
     tmp_path: Path,
 ) -> None:

@@ -44,7 +44,7 @@ def _one_thread() -> Any:
 
 @pytest.fixture(scope="module")
 def data() -> Tensors:
-    return to_tensors(tiny_digits(train=80, test=30), "half", CPU)
+    return to_tensors(tiny_digits(train=48, test=20), "half", CPU)
 
 
 def run_with(**settings: Any) -> Run:

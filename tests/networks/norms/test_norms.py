@@ -301,7 +301,7 @@ def test_every_norm_learns_and_its_state_survives_a_file(
 
 @pytest.mark.parametrize("norm", NAMES)
 def test_a_resumed_run_ends_bit_for_bit_like_an_uninterrupted_one(norm: str) -> None:
-    overrides = {"norm": norm, "epochs": 3, "dropout": 0.3, "recordings.pair.layer": "last-conv"}
+    overrides = {"norm": norm, "epochs": 2, "dropout": 0.3, "recordings.pair.layer": "last-conv"}
     run = load_study("article", overrides).runs[0]
 
     def start() -> tuple[nn.Sequential, torch.optim.Optimizer]:

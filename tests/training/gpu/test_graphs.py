@@ -137,7 +137,7 @@ def test_captured_steps_give_the_plain_loops_bits(
     settings: dict[str, Any], pretended_cuda: list[object]
 ) -> None:
     """Only the test loss may differ, in its last bits: its batches are evaluated together."""
-    study = tiny_study(epochs=3, lr=0.01, **settings)
+    study = tiny_study(lr=0.01, **settings)
     plain = Training(study)
     expected = plain.rows(epochs)
     ours = Training(study)
