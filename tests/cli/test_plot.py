@@ -80,8 +80,12 @@ def plot(*arguments: Any, code: int = 0) -> Result:
         ("activations", ["activations", "activations-in-train"]),
         ("weights", ["weights"]),
         ("filters", ["filters-no-bn", "filters-bn"]),
-        ("maps", ["maps-no-bn", "maps-bn"]),
-        ("percentiles", ["percentiles", *(f"percentiles-channels-{n}" for n in ("no-bn", "bn"))]),
+        pytest.param("maps", ["maps-no-bn", "maps-bn"], marks=pytest.mark.slow),
+        pytest.param(
+            "percentiles",
+            ["percentiles", *(f"percentiles-channels-{n}" for n in ("no-bn", "bn"))],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_every_kind_is_drawn_for_two_runs(runs: Path, kind: str, names: list[str]) -> None:
