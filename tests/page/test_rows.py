@@ -98,7 +98,7 @@ def test_rows_aboard_are_the_evidence_of_the_engine() -> None:
     rows = [*read_evidence(EVIDENCE).rows]
     arms = repeatable(rows)
     found = {run["key"]: run["sha256"] for arm in arms for run in arm["runs"]}
-    other = {"init", "train_images"}  # what the page neither draws nor leaves out
+    other = {"init", "train_images"}  # settings of some rows that the page cannot repeat
     assert found == {
         row.key: row.weights
         for row in rows

@@ -15,6 +15,6 @@ from hindi_bn.training.run import train_run
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [run.name for run in load_study("norms").runs])
 def test_an_epoch_ends_above_80_per_cent(name: str, real_data_dir: Path, tmp_path: Path) -> None:
-    study = load_study("norms", {"device": "cpu", "threads": 1, "numerics": "fast"})
+    study = load_study("norms", {"device": "cpu", "threads": 1})
     record = train_run(study, name, load(real_data_dir), tmp_path)
     assert record.history["test_accuracy"].iloc[0] > 0.80
