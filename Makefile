@@ -57,9 +57,10 @@ $(ENGINE): | $(STAMP)
 wheel: dev ## a wheel for this platform in dist/, for pip, pipx or uv
 	$(BIN)/python -m build --wheel --no-isolation
 
-docs: dev ## write docs/cli.md from what the commands say, and the list of networks that they print
+docs: dev ## write what documents quote: the commands' help, the networks, the ledgers of claims
 	$(BIN)/typer hindi_bn.cli utils docs --name hindi-bn --output docs/cli.md
 	$(BIN)/python -c 'import json, hindi_bn; print(json.dumps({"image_size": 32, "networks": hindi_bn.describe_networks()}, indent=1))' > hindi_bn/cli/networks.json
+	$(BIN)/python docs/ledgers.py
 
 engine: $(STAMP) ## compile the engine's libraries again, for this machine and the web (10 seconds)
 	$(BIN)/python hindi_bn/engine/build.py
