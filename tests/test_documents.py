@@ -121,8 +121,9 @@ def test_every_statement_of_the_sources_names_the_claims_that_ask_it() -> None:
     cited: dict[str, set[int]] = {number: set() for number in asked}
     for claim in load_claims():
         for source in claim.source:
-            if re.fullmatch(r"[ADTL]\d+", source):
-                cited[source].add(claim.id)
+            number = source.removeprefix("against it: ")
+            if re.fullmatch(r"[ADTL]\d+", number):
+                cited[number].add(claim.id)
     assert cited == asked
 
 

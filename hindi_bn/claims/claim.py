@@ -204,7 +204,8 @@ class Claim(Settings):
     says: str = Field("", description="What the source says, in one sentence of our own.")
     statement: str = Field(description="The claim as it is tested.")
     source: str | tuple[str, ...] = Field(
-        description="Who says so, and where; or statements of the sources by number, such as A3."
+        description="Who says so, and where; or statements of the sources by number, such as A3 or "
+        "against it: A3."
     )
     method: str = Field(description="How it is tested, and what the numbers mean.")
     sweeps: tuple[ClaimSweep, ...] = Field(min_length=1, description="What is trained.")
@@ -237,8 +238,9 @@ class Claim(Settings):
             return self.source
         named: dict[str, list[str]] = {}
         for source in self.source:
-            statement = re.fullmatch(r"([ADTL])\d+", source)
-            named.setdefault(SOURCES[statement[1]] if statement else source, []).append(source)
+            statement = re.fullmatch(r"(against it: )?(([ADTL])\d+)", source)
+            name = f"{statement[1] or ''}{SOURCES[statement[3]]}" if statement else source
+            named.setdefault(name, []).append(statement[2] if statement else source)
         return ", ".join(
             name if ids == [name] else f"{name} ({', '.join(ids)})" for name, ids in named.items()
         )

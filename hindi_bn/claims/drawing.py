@@ -30,11 +30,13 @@ def draw(result: ClaimResult, trained: TrainedClaim) -> Figure:
         effect.mean, effect.corrected_low, effect.corrected_high, effect.unit
     )
     title = f"Claim {result.id}: {result.title}\n{sentence(result.with_n)}: {found}"
+    runs = _runs(trained, name)
     caption = Caption(result.data, size).plus(
-        "below: the claim's tests, means over seeds with 95 % t-intervals; the title's is at the "
-        "level of the verdict"
+        f"{'below: ' if runs else ''}the claim's tests, means over seeds with 95 % t-intervals, "
+        "each coloured as it comes out by itself; the title's interval is at the level of the "
+        "verdict, corrected"
     )
-    parts = [*_runs(trained, name), claims.forest_part(forest_table(result))]
+    parts = [*runs, claims.forest_part(forest_table(result))]
     return compose(title, caption, *parts)
 
 

@@ -109,10 +109,14 @@ def _reach(claims: pd.DataFrame) -> float:
 
 
 def _title(claims: pd.DataFrame) -> str:
-    counts = claims["verdict"].value_counts()
+    """Count the verdicts, those of pilots apart."""
     names = {"pilot": "without a verdict yet"}
-    found = [f"{counts[v]} {names.get(v, v)}" for v in VERDICTS if v in counts]
-    return f"{len(claims)} claims about batch norm: {', '.join(found)}"
+    found = []
+    for confirmed, first in ((True, ""), (False, "pilots (hollow): ")):
+        counts = claims.loc[claims["confirmed"] == confirmed, "verdict"].value_counts()
+        words = [f"{counts[v]} {names.get(v, v)}" for v in VERDICTS if v in counts]
+        found += [first + ", ".join(words)] if words else []
+    return f"{len(claims)} claims about batch norm: {'; '.join(found)}"
 
 
 def _handles(claims: pd.DataFrame) -> list[Artist]:

@@ -153,7 +153,7 @@ def gap_part(
     def draw(figure: Any) -> None:
         left, right = figure.subplots(1, 2, width_ratios=(1.2, 1.0))
         gap_by_epoch(pairs, means, published, left)
-        left.set_title("{} less {}, by seed".format(*arms_in_words(arms).values()), fontsize=10)
+        left.set_title("{} minus {}, by seed".format(*arms_in_words(arms).values()), fontsize=10)
         gap_histogram(late, published, right)
 
     return Part(11.5, 4.3, notes, draw)

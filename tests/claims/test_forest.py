@@ -67,8 +67,9 @@ def test_a_claim_stands_as_many_margins_inside_its_region_as_its_effect_does() -
     assert "+1.00 points" in texts(figure)  # no interval
     assert rows_of(ax)[0] == "1  Claim called 1"
     assert inside(figure)
-    assert figure.get_suptitle() == (
-        "4 claims about batch norm: 2 supported, 1 not as stated, 1 without a verdict yet"
+    assert figure.get_suptitle().replace("\n", " ") == (
+        "4 claims about batch norm: 2 supported; "
+        "pilots (hollow): 1 not as stated, 1 without a verdict yet"
     )
 
 

@@ -61,6 +61,8 @@ def test_sources_are_named_beside_the_numbers_of_their_statements() -> None:
     claim = a_claim(source=["A2", "T2", "A3", "Wu and He 2018, figure 1"])
     assert claim.sources == "the article (A2, A3), a tutorial (T2), Wu and He 2018, figure 1"
     assert a_claim(source="Nobody.").sources == "Nobody."
+    disputed = a_claim(source=["Yang et al. 2019", "A2", "against it: A1"])
+    assert disputed.sources == "Yang et al. 2019, the article (A2), against it: the article (A1)"
 
 
 def test_the_pilot_has_ten_seeds_from_the_articles_on() -> None:

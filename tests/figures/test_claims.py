@@ -144,6 +144,6 @@ def test_the_gap_figure_says_n_and_interval(seeds: int) -> None:
     expected = {1: "n = 1 pair of runs · no interval below n = 4", 4: "n = 4 pairs of runs · 95 %"}
     assert expected[seeds] in texts(figure)
     assert "right: last 10 epochs" in texts(figure)
-    assert "a less b, by seed" in texts(figure)
+    assert "a minus b, by seed" in texts(figure)
     assert "published (6.7)" in texts(figure)
     assert inside(figure)
