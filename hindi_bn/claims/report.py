@@ -20,7 +20,7 @@ RULE = (
     f"*Pilot*: fewer than {FEWEST} seeds, no verdict; *pilot:* a verdict of the seeds that the "
     "number of seeds was found by. Shown means that the t-test and the sign-flip test against the "
     f"ends of the region both have p at most {LEVEL:g} (two-sided), corrected by Holm's method "
-    "over a fixed family of claims."
+    "over a fixed family of claims. A doubling is a factor of two."
 )
 
 

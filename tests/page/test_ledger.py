@@ -73,7 +73,6 @@ def test_the_ledger_is_small(aboard: dict[str, Any]) -> None:
     """25,000 bytes for nine claims, when it was written: so many for each."""
     size = len(json.dumps(aboard, separators=(",", ":")))
     assert size < 25_000 / 9 * len(aboard["claims"])
-    assert size < 60_000
 
 
 def test_without_claims_or_multiverse_it_says_less(tmp_path: Path) -> None:

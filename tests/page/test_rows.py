@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import hashlib
 import io
+import json
 import time
 import zipfile
 import zlib
@@ -99,11 +100,12 @@ def test_rows_aboard_are_the_evidence_of_the_engine() -> None:
     arms = repeatable(rows)
     found = {run["key"]: run["sha256"] for arm in arms for run in arm["runs"]}
     other = {"init", "train_images"}  # settings of some rows that the page cannot repeat
-    assert found == {
-        row.key: row.weights
-        for row in rows
-        if row.numerics == "engine" and not other & row.settings["run"].keys()
-    }
+    there: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row.seed):
+        if row.numerics == "engine" and not other & row.settings["run"].keys():
+            there.setdefault(json.dumps(row.settings | {"seed": 0}, sort_keys=True), []).append(row)
+    each = 1000 // len(there)  # of an arm, and so 1,000 in all at most
+    assert found == {row.key: row.weights for arm in there.values() for row in arm[:each]}
     for arm in arms:
         seeds = [run["seed"] for run in arm["runs"]]
         assert seeds == sorted(set(seeds))
